@@ -1,0 +1,7 @@
+/**
+ * trace: Event kinds, the Tracer interface, the ring recorder and the JSONL form.
+ *
+ * May know: base.
+ * Must never know: who reads a trace, files, sockets.
+ */
+export {};

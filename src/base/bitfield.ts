@@ -1,0 +1,148 @@
+import { assert } from './assert.ts';
+
+const ONES = new Uint8Array(256);
+for (let i = 1; i < 256; i++) ONES[i] = (ONES[i >> 1] as number) + (i & 1);
+
+/**
+ * A set of indexes 0..size-1 in the bit order of BEP 3: index 0 is the highest bit of byte 0.
+ * Keeps its count, so `count` and `isFull` cost nothing.
+ */
+export class Bitfield {
+  readonly size: number;
+  readonly #bytes: Uint8Array;
+  #count = 0;
+
+  constructor(size: number) {
+    this.size = size;
+    this.#bytes = new Uint8Array(Math.ceil(size / 8));
+  }
+
+  static full(size: number): Bitfield {
+    const field = new Bitfield(size);
+    field.setAll();
+    return field;
+  }
+
+  /** @returns undefined where the length is not exactly ceil(size / 8) or a spare bit is set (BEP 3: drop the peer). */
+  static fromBytes(size: number, bytes: Uint8Array): Bitfield | undefined {
+    const field = new Bitfield(size);
+    if (bytes.length !== field.#bytes.length) return undefined;
+    const spare = bytes.length * 8 - size;
+    if (spare > 0 && ((bytes[bytes.length - 1] as number) & ((1 << spare) - 1)) !== 0) return undefined;
+    field.#bytes.set(bytes);
+    let count = 0;
+    for (let i = 0; i < bytes.length; i++) count += ONES[bytes[i] as number] as number;
+    field.#count = count;
+    return field;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+  get isFull(): boolean {
+    return this.#count === this.size;
+  }
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  has(index: number): boolean {
+    return ((this.#bytes[index >> 3] as number) & (0x80 >> (index & 7))) !== 0;
+  }
+
+  /** @returns true where the index was not in the set before. */
+  set(index: number): boolean {
+    assert(index >= 0 && index < this.size, 'bitfield index in range');
+    const at = index >> 3;
+    const mask = 0x80 >> (index & 7);
+    const byte = this.#bytes[at] as number;
+    if ((byte & mask) !== 0) return false;
+    this.#bytes[at] = byte | mask;
+    this.#count++;
+    return true;
+  }
+
+  /** @returns true where the index was in the set before. */
+  clear(index: number): boolean {
+    assert(index >= 0 && index < this.size, 'bitfield index in range');
+    const at = index >> 3;
+    const mask = 0x80 >> (index & 7);
+    const byte = this.#bytes[at] as number;
+    if ((byte & mask) === 0) return false;
+    this.#bytes[at] = byte & ~mask;
+    this.#count--;
+    return true;
+  }
+
+  setAll(): void {
+    this.#bytes.fill(0xff);
+    const spare = this.#bytes.length * 8 - this.size;
+    if (spare > 0) this.#bytes[this.#bytes.length - 1] = (0xff << spare) & 0xff;
+    this.#count = this.size;
+  }
+
+  clearAll(): void {
+    this.#bytes.fill(0);
+    this.#count = 0;
+  }
+
+  /** First index >= from that is in the set, or -1. */
+  nextSet(from: number): number {
+    for (let i = from; i < this.size; ) {
+      const byte = this.#bytes[i >> 3] as number;
+      if (byte === 0) {
+        i = (i | 7) + 1;
+        continue;
+      }
+      if ((byte & (0x80 >> (i & 7))) !== 0) return i;
+      i++;
+    }
+    return -1;
+  }
+
+  /** First index >= from that is not in the set, or -1. */
+  nextClear(from: number): number {
+    for (let i = from; i < this.size; ) {
+      const byte = this.#bytes[i >> 3] as number;
+      if (byte === 0xff) {
+        i = (i | 7) + 1;
+        continue;
+      }
+      if ((byte & (0x80 >> (i & 7))) === 0) return i;
+      i++;
+    }
+    return -1;
+  }
+
+  /** True where `other` (of the same size) has an index that this set lacks. */
+  lacksAnyOf(other: Bitfield): boolean {
+    for (let i = 0; i < this.#bytes.length; i++) {
+      if (((other.#bytes[i] as number) & ~(this.#bytes[i] as number)) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** True where the two sets (of the same size) share an index. */
+  meets(other: Bitfield): boolean {
+    for (let i = 0; i < this.#bytes.length; i++) {
+      if (((other.#bytes[i] as number) & (this.#bytes[i] as number)) !== 0) return true;
+    }
+    return false;
+  }
+
+  *[Symbol.iterator](): Generator<number> {
+    for (let i = this.nextSet(0); i >= 0; i = this.nextSet(i + 1)) yield i;
+  }
+
+  clone(): Bitfield {
+    const copy = new Bitfield(this.size);
+    copy.#bytes.set(this.#bytes);
+    copy.#count = this.#count;
+    return copy;
+  }
+
+  /** A copy in wire order, spare bits zero. */
+  toBytes(): Uint8Array {
+    return this.#bytes.slice();
+  }
+}

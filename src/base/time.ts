@@ -1,0 +1,48 @@
+/** Monotonic milliseconds since an arbitrary origin. Only `node` (its loop) and `sim` create them. */
+export type Millis = number & { readonly __unit: 'ms' };
+
+export function addMs(at: Millis, ms: number): Millis {
+  return (at + ms) as Millis;
+}
+
+/** Later than everything: the deadline of a timer that is not set. */
+export const NEVER: Millis = Number.POSITIVE_INFINITY as Millis;
+
+/**
+ * A small table of named timers with one next deadline: an owner of state needs one real timer whatever it waits for.
+ * Meant for tens of names; setting and asking cost O(names).
+ */
+export class Deadlines<Name extends string | number> {
+  readonly #at = new Map<Name, Millis>();
+
+  set(name: Name, at: Millis): void {
+    this.#at.set(name, at);
+  }
+  /** Sets the timer only where it would fire sooner than it does now. */
+  sooner(name: Name, at: Millis): void {
+    const old = this.#at.get(name);
+    if (old === undefined || at < old) this.#at.set(name, at);
+  }
+  clear(name: Name): void {
+    this.#at.delete(name);
+  }
+  has(name: Name): boolean {
+    return this.#at.has(name);
+  }
+  get(name: Name): Millis {
+    return this.#at.get(name) ?? NEVER;
+  }
+  next(): Millis {
+    let best: number = NEVER;
+    for (const at of this.#at.values()) if (at < best) best = at;
+    return best as Millis;
+  }
+  /** Takes the names that are due out of the table, soonest first (ties in the order they were first set). */
+  takeDue(now: Millis): Name[] {
+    const due: [Name, Millis][] = [];
+    for (const entry of this.#at) if (entry[1] <= now) due.push(entry);
+    due.sort((a, b) => a[1] - b[1]);
+    for (const [name] of due) this.#at.delete(name);
+    return due.map(([name]) => name);
+  }
+}

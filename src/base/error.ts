@@ -76,14 +76,12 @@ const messages: { [C in ErrorCode]: (d: ErrorDetail[C]) => string } = {
   'cli/usage': (d) => d.what,
 };
 
-const BRAND = '__eiderErrorCode';
-
 export class BtError<C extends ErrorCode = ErrorCode> extends Error {
   override readonly name: string = 'BtError';
   readonly code: C;
   readonly detail: ErrorDetail[C];
   /** Marks the class across duplicate installs, where `instanceof` fails. */
-  readonly [BRAND] = true;
+  readonly isBtError: true = true;
 
   constructor(code: C, detail: ErrorDetail[C], options?: ErrorOptions) {
     super((messages[code] as (d: ErrorDetail[C]) => string)(detail), options);
@@ -92,7 +90,7 @@ export class BtError<C extends ErrorCode = ErrorCode> extends Error {
   }
 
   static is<C extends ErrorCode>(error: unknown, code?: C): error is BtError<C> {
-    if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;
+    if (typeof error !== 'object' || error === null || !('isBtError' in error)) return false;
     return code === undefined || (error as { code?: unknown }).code === code;
   }
 }

@@ -43,7 +43,8 @@ function removeStaleOutputs() {
   const known = new Set(Object.keys(rooms));
   const dist = join(projectRoot, 'dist');
   if (!existsSync(dist)) return;
-  for (const name of readdirSync(dist)) if (!known.has(name)) rmSync(join(dist, name), { recursive: true, force: true });
+  for (const name of readdirSync(dist))
+    if (!known.has(name)) rmSync(join(dist, name), { recursive: true, force: true });
 }
 
 function hashConfigs() {

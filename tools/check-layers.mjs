@@ -116,12 +116,18 @@ export function checkTree(root, dependencies) {
     }
     const text = readFileSync(join(src, file), 'utf8');
     const tokens = tokenize(text);
-    if (/\.(test|spec)\.[cm]?tsx?$/.test(file)) add(1, 'test-in-src', 'tests live in test/, their types would disarm the purity of the room');
+    if (/\.(test|spec)\.[cm]?tsx?$/.test(file))
+      add(1, 'test-in-src', 'tests live in test/, their types would disarm the purity of the room');
     if (file === `${roomName}/index.ts` && !text.startsWith('/**')) {
-      add(1, 'no-room-header', 'index.ts begins with a comment: purpose, what the room may know, what it must never know');
+      add(
+        1,
+        'no-room-header',
+        'index.ts begins with a comment: purpose, what the room may know, what it must never know',
+      );
     }
     for (const [i, line] of text.split('\n').entries()) {
-      if (/^\s*\/\/\/\s*<reference/.test(line)) add(i + 1, 'triple-slash', 'a reference directive goes around the table of rooms');
+      if (/^\s*\/\/\/\s*<reference/.test(line))
+        add(i + 1, 'triple-slash', 'a reference directive goes around the table of rooms');
     }
     edges.set(file, []);
     checkImports({ file, roomName, room, tokens, src, dependencies, add, edges });
@@ -218,50 +224,184 @@ const innocent = {
 
 /** Each plant: what it is, the files it adds or replaces, and the one rule that must speak, as often as said. */
 const plants = [
-  { name: 'import from a higher room', rule: 'upward-import', files: { 'src/wire/x.ts': "import { y } from '../swarm/index.ts';" } },
-  { name: 'type import from a higher room', rule: 'upward-import', files: { 'src/base/x.ts': "import type { Y } from '../wire/index.ts';" } },
-  { name: 'import between sibling brains', rule: 'upward-import', files: { 'src/swarm/x.ts': "import { y } from '../tracker/index.ts';" } },
-  { name: 'session reaching for the tracker room', rule: 'upward-import', files: { 'src/session/x.ts': "export * from '../tracker/index.ts';" } },
-  { name: 're-export over several lines', rule: 'upward-import', files: { 'src/base/x.ts': "export {\n  a,\n  b,\n} from\n  '../wire/index.ts';" } },
-  { name: 'type re-export', rule: 'upward-import', files: { 'src/base/x.ts': "export type * from '../wire/index.ts';" } },
-  { name: 'namespace re-export', rule: 'upward-import', files: { 'src/base/x.ts': "export * as w from '../wire/index.ts';" } },
-  { name: 'dynamic import from a higher room', rule: 'upward-import', files: { 'src/node/x.ts': "export const c = await import('../client/index.ts');" } },
-  { name: 'dynamic import by template', rule: 'upward-import', files: { 'src/node/x.ts': 'export const c = await import(`../client/index.ts`);' } },
-  { name: 'import type query', rule: 'upward-import', files: { 'src/base/x.ts': "export type W = typeof import('../wire/index.ts');" } },
-  { name: 'import for its side effect', rule: 'upward-import', files: { 'src/base/x.ts': "import '../wire/index.ts';" } },
-  { name: 'import inside a template substitution', rule: 'upward-import', files: { 'src/node/x.ts': "export const c = `${await import('../client/index.ts')}`;" } },
-  { name: 'import after a quote in a pattern', rule: 'upward-import', files: { 'src/base/x.ts': "export const r = /'/;\nimport '../wire/index.ts';" } },
-  { name: 'deep import into a lower room', rule: 'deep-import', files: { 'src/wire/x.ts': "import { a } from '../base/bytes.ts';" } },
+  {
+    name: 'import from a higher room',
+    rule: 'upward-import',
+    files: { 'src/wire/x.ts': "import { y } from '../swarm/index.ts';" },
+  },
+  {
+    name: 'type import from a higher room',
+    rule: 'upward-import',
+    files: { 'src/base/x.ts': "import type { Y } from '../wire/index.ts';" },
+  },
+  {
+    name: 'import between sibling brains',
+    rule: 'upward-import',
+    files: { 'src/swarm/x.ts': "import { y } from '../tracker/index.ts';" },
+  },
+  {
+    name: 'session reaching for the tracker room',
+    rule: 'upward-import',
+    files: { 'src/session/x.ts': "export * from '../tracker/index.ts';" },
+  },
+  {
+    name: 're-export over several lines',
+    rule: 'upward-import',
+    files: { 'src/base/x.ts': "export {\n  a,\n  b,\n} from\n  '../wire/index.ts';" },
+  },
+  {
+    name: 'type re-export',
+    rule: 'upward-import',
+    files: { 'src/base/x.ts': "export type * from '../wire/index.ts';" },
+  },
+  {
+    name: 'namespace re-export',
+    rule: 'upward-import',
+    files: { 'src/base/x.ts': "export * as w from '../wire/index.ts';" },
+  },
+  {
+    name: 'dynamic import from a higher room',
+    rule: 'upward-import',
+    files: { 'src/node/x.ts': "export const c = await import('../client/index.ts');" },
+  },
+  {
+    name: 'dynamic import by template',
+    rule: 'upward-import',
+    files: { 'src/node/x.ts': 'export const c = await import(`../client/index.ts`);' },
+  },
+  {
+    name: 'import type query',
+    rule: 'upward-import',
+    files: { 'src/base/x.ts': "export type W = typeof import('../wire/index.ts');" },
+  },
+  {
+    name: 'import for its side effect',
+    rule: 'upward-import',
+    files: { 'src/base/x.ts': "import '../wire/index.ts';" },
+  },
+  {
+    name: 'import inside a template substitution',
+    rule: 'upward-import',
+    files: { 'src/node/x.ts': "export const c = `${await import('../client/index.ts')}`;" },
+  },
+  {
+    name: 'import after a quote in a pattern',
+    rule: 'upward-import',
+    files: { 'src/base/x.ts': "export const r = /'/;\nimport '../wire/index.ts';" },
+  },
+  {
+    name: 'deep import into a lower room',
+    rule: 'deep-import',
+    files: { 'src/wire/x.ts': "import { a } from '../base/bytes.ts';" },
+  },
   { name: 'import from outside src', rule: 'outside-src', files: { 'src/node/x.ts': "import '../../test/x.ts';" } },
   { name: 'import by package name', rule: 'self-import', files: { 'src/node/x.ts': "import 'eider/wire';" } },
   { name: 'import by #name', rule: 'self-import', files: { 'src/node/x.ts': "import '#wire';" } },
-  { name: 'import of a file that is not there', rule: 'no-such-file', files: { 'src/base/x.ts': "import './bytes.js';" } },
+  {
+    name: 'import of a file that is not there',
+    rule: 'no-such-file',
+    files: { 'src/base/x.ts': "import './bytes.js';" },
+  },
   { name: 'room without a place in the table', rule: 'unknown-room', files: { 'src/utils/x.ts': 'export {};' } },
   { name: 'test beside its source', rule: 'test-in-src', files: { 'src/base/bytes.test.ts': 'export {};' } },
   { name: 'room without header', rule: 'no-room-header', files: { 'src/metainfo/index.ts': 'export {};' } },
-  { name: 'reference directive', rule: 'triple-slash', files: { 'src/base/x.ts': '/// <reference types="node" />\nexport {};' } },
-  { name: 'cycle of values', rule: 'cycle', files: { 'src/base/x.ts': "import './y.ts';", 'src/base/y.ts': "import './x.ts';" } },
-  { name: 'cycle of types only', rule: 'cycle', files: { 'src/swarm/x.ts': "import type { Y } from './y.ts';\nexport type X = Y;", 'src/swarm/y.ts': "import type { Z } from './z.ts';\nexport type Y = Z;", 'src/swarm/z.ts': "export type { X as Z } from './x.ts';" } },
+  {
+    name: 'reference directive',
+    rule: 'triple-slash',
+    files: { 'src/base/x.ts': '/// <reference types="node" />\nexport {};' },
+  },
+  {
+    name: 'cycle of values',
+    rule: 'cycle',
+    files: { 'src/base/x.ts': "import './y.ts';", 'src/base/y.ts': "import './x.ts';" },
+  },
+  {
+    name: 'cycle of types only',
+    rule: 'cycle',
+    files: {
+      'src/swarm/x.ts': "import type { Y } from './y.ts';\nexport type X = Y;",
+      'src/swarm/y.ts': "import type { Z } from './z.ts';\nexport type Y = Z;",
+      'src/swarm/z.ts': "export type { X as Z } from './x.ts';",
+    },
+  },
   { name: 'file that imports itself', rule: 'cycle', files: { 'src/base/x.ts': "import './x.ts';" } },
-  { name: 'cycle through the index of the own room', rule: 'cycle', files: { 'src/base/bytes.ts': "import { a } from './index.ts';\nexport { a };" } },
-  { name: 'built-in module in a pure room', rule: 'node-import', files: { 'src/wire/x.ts': "import net from 'node:net';" } },
-  { name: 'built-in type in a pure room', rule: 'node-import', files: { 'src/sim/x.ts': "import type { Socket } from 'node:net';" } },
+  {
+    name: 'cycle through the index of the own room',
+    rule: 'cycle',
+    files: { 'src/base/bytes.ts': "import { a } from './index.ts';\nexport { a };" },
+  },
+  {
+    name: 'built-in module in a pure room',
+    rule: 'node-import',
+    files: { 'src/wire/x.ts': "import net from 'node:net';" },
+  },
+  {
+    name: 'built-in type in a pure room',
+    rule: 'node-import',
+    files: { 'src/sim/x.ts': "import type { Socket } from 'node:net';" },
+  },
   { name: 'npm package in a pure room', rule: 'npm-import', files: { 'src/wire/x.ts': "import 'commander';" } },
-  { name: 'undeclared npm package', rule: 'undeclared-package', files: { 'src/node/x.ts': "import '@scope/name/sub';" } },
-  { name: 'built-in module without its prefix', rule: 'undeclared-package', files: { 'src/node/x.ts': "import 'fs';" } },
-  { name: 'computed import in a pure room', rule: 'computed-import', files: { 'src/base/x.ts': "export const m = import('./by' + 'tes.ts');" } },
+  {
+    name: 'undeclared npm package',
+    rule: 'undeclared-package',
+    files: { 'src/node/x.ts': "import '@scope/name/sub';" },
+  },
+  {
+    name: 'built-in module without its prefix',
+    rule: 'undeclared-package',
+    files: { 'src/node/x.ts': "import 'fs';" },
+  },
+  {
+    name: 'computed import in a pure room',
+    rule: 'computed-import',
+    files: { 'src/base/x.ts': "export const m = import('./by' + 'tes.ts');" },
+  },
   { name: 'Math.random', rule: 'randomness', files: { 'src/swarm/x.ts': 'export const r = Math.random();' } },
-  { name: 'Math.random by index', rule: 'randomness', files: { 'src/swarm/x.ts': "export const r = Math['random']();" } },
-  { name: 'Math.random by destructuring', rule: 'randomness', files: { 'src/swarm/x.ts': 'export const { random } = Math;' } },
-  { name: 'globalThis.Date', rule: 'impure-name', files: { 'src/swarm/x.ts': 'export const t = globalThis.Date.now();' } },
+  {
+    name: 'Math.random by index',
+    rule: 'randomness',
+    files: { 'src/swarm/x.ts': "export const r = Math['random']();" },
+  },
+  {
+    name: 'Math.random by destructuring',
+    rule: 'randomness',
+    files: { 'src/swarm/x.ts': 'export const { random } = Math;' },
+  },
+  {
+    name: 'globalThis.Date',
+    rule: 'impure-name',
+    files: { 'src/swarm/x.ts': 'export const t = globalThis.Date.now();' },
+  },
   { name: 'async function', rule: 'impure-name', files: { 'src/swarm/x.ts': 'export async function f() {}' } },
-  { name: 'await in a loop', rule: 'impure-name', files: { 'src/swarm/x.ts': 'export function f(x) { for await (const y of x) y(); }' } },
+  {
+    name: 'await in a loop',
+    rule: 'impure-name',
+    files: { 'src/swarm/x.ts': 'export function f(x) { for await (const y of x) y(); }' },
+  },
   { name: 'Promise as a type', rule: 'impure-name', files: { 'src/session/x.ts': 'export type P = Promise<void>;' } },
-  { name: 'clock inside a template', rule: 'impure-name', files: { 'src/trace/x.ts': 'export const t = `at ${Date.now()}`;' } },
+  {
+    name: 'clock inside a template',
+    rule: 'impure-name',
+    files: { 'src/trace/x.ts': 'export const t = `at ${Date.now()}`;' },
+  },
   { name: 'clock as a shorthand', rule: 'impure-name', files: { 'src/trace/x.ts': 'export const t = { Date };' } },
   { name: 'clock in a condition', rule: 'impure-name', files: { 'src/trace/x.ts': 'export const t = 1 ? Date : 2;' } },
-  { name: 'import.meta in a pure room', rule: 'impure-name', files: { 'src/wire/x.ts': 'export const u = import.meta.url;' } },
-  ...['Date', 'performance', 'setTimeout', 'setInterval', 'queueMicrotask', 'console', 'process', 'Buffer', 'require'].map((word) => ({
+  {
+    name: 'import.meta in a pure room',
+    rule: 'impure-name',
+    files: { 'src/wire/x.ts': 'export const u = import.meta.url;' },
+  },
+  ...[
+    'Date',
+    'performance',
+    'setTimeout',
+    'setInterval',
+    'queueMicrotask',
+    'console',
+    'process',
+    'Buffer',
+    'require',
+  ].map((word) => ({
     name: `${word} in a pure room`,
     rule: 'impure-name',
     files: { 'src/tracker/x.ts': `export const x = ${word};` },
@@ -310,7 +450,9 @@ function main() {
   const violations = [...checkConfigs(), ...checkTree(projectRoot, dependencies)];
   for (const violation of violations) process.stderr.write(`${formatViolation(violation)}\n`);
   const count = listSources(join(projectRoot, 'src')).length;
-  process.stdout.write(`layers: ${count} files in ${relative(process.cwd(), join(projectRoot, 'src')) || 'src'}, ${violations.length} violations\n`);
+  process.stdout.write(
+    `layers: ${count} files in ${relative(process.cwd(), join(projectRoot, 'src')) || 'src'}, ${violations.length} violations\n`,
+  );
   return violations.length === 0 ? 0 : 1;
 }
 

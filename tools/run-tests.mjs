@@ -38,7 +38,9 @@ function parseArguments(args) {
     else if (arg === '--name' && i + 1 < args.length) options.name = args[++i];
     else if (arg === '--timeout' && Number(args[i + 1]) > 0) options.timeoutMs = Number(args[++i]) * 1000;
     else if (arg.startsWith('-')) {
-      process.stderr.write(`unknown option ${arg}; usage: npm test -- [--name PATTERN] [--timeout SECONDS] [PATH-PART]...\n`);
+      process.stderr.write(
+        `unknown option ${arg}; usage: npm test -- [--name PATTERN] [--timeout SECONDS] [PATH-PART]...\n`,
+      );
       process.exit(2);
     } else options.parts.push(arg);
   }

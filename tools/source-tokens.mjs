@@ -75,7 +75,10 @@ export function tokenize(text) {
     } else if (char === '`') {
       at++;
       readTemplate();
-    } else if (wordStart.test(String.fromCodePoint(text.codePointAt(at) ?? 0)) || (char === '#' && wordStart.test(text[at + 1] ?? ''))) {
+    } else if (
+      wordStart.test(String.fromCodePoint(text.codePointAt(at) ?? 0)) ||
+      (char === '#' && wordStart.test(text[at + 1] ?? ''))
+    ) {
       const from = at++;
       while (at < text.length && wordPart.test(String.fromCodePoint(text.codePointAt(at) ?? 0))) {
         at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
@@ -83,7 +86,11 @@ export function tokenize(text) {
       push('word', text.slice(from, at));
     } else if (/[0-9]/.test(char) || (char === '.' && /[0-9]/.test(text[at + 1] ?? ''))) {
       const from = at++;
-      while (at < text.length && (/[0-9a-zA-Z_]/.test(text[at]) || (text[at] === '.' && /[0-9]/.test(text[at + 1] ?? '')))) at++;
+      while (
+        at < text.length &&
+        (/[0-9a-zA-Z_]/.test(text[at]) || (text[at] === '.' && /[0-9]/.test(text[at + 1] ?? '')))
+      )
+        at++;
       push('number', text.slice(from, at));
     } else if (char === '/' && isRegExpAllowed()) {
       const from = at++;

@@ -4,4 +4,5 @@
  * May know: base.
  * Must never know: who reads a trace, files, sockets.
  */
-export {};
+export * from './kinds.ts';
+export * from './tracer.ts';

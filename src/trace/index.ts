@@ -4,5 +4,8 @@
  * May know: base.
  * Must never know: who reads a trace, files, sockets.
  */
+export * from './event.ts';
+export * from './jsonl.ts';
 export * from './kinds.ts';
+export * from './recorder.ts';
 export * from './tracer.ts';

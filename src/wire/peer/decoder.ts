@@ -1,5 +1,6 @@
 // Hot path: wire-decoder
 import { BtError, readU16, readU32 } from '../../base/index.ts';
+import { hashRangeBytes, readHashRange } from './hashes.ts';
 import { peerLimits } from './limits.ts';
 import { messageIds, type PeerMessage } from './message.ts';
 
@@ -26,7 +27,7 @@ export interface PeerDecoderOptions {
 
 /** Room for every message of fixed length but the BEP 52 ones, so that an idle connection costs this and no more. */
 const SMALL_CARRY_BYTES = 32;
-const HASH_RANGE_LENGTH = 49;
+const HASH_RANGE_LENGTH = 1 + hashRangeBytes;
 
 /** Shortest message of each kind, id included; 0 = nobody defined this id. For most kinds it is the only length. */
 const lengthMin: Uint8Array = toLengthTable();
@@ -229,26 +230,14 @@ function decodeBody(id: number, b: Uint8Array, at: number, end: number): PeerMes
     case messageIds.extended:
       return { kind: 'extended', id: b[at] as number, payload: b.subarray(at + 1, end) };
     case messageIds.hashRequest:
+      return { kind: 'hash-request', ...readHashRange(b, at) };
     case messageIds.hashes:
+      return { kind: 'hashes', ...readHashRange(b, at), hashes: b.subarray(at + hashRangeBytes, end) };
     case messageIds.hashReject:
-      return decodeHashMessage(id, b, at, end);
+      return { kind: 'hash-reject', ...readHashRange(b, at) };
     default:
       return bare[id] as PeerMessage;
   }
-}
-
-/** Layout in `encodeMessage`. */
-function decodeHashMessage(id: number, b: Uint8Array, at: number, end: number): PeerMessage {
-  const range = {
-    root: b.subarray(at, at + 32),
-    baseLayer: readU32(b, at + 32),
-    index: readU32(b, at + 36),
-    length: readU32(b, at + 40),
-    proofLayers: readU32(b, at + 44),
-  };
-  if (id === messageIds.hashRequest) return { kind: 'hash-request', ...range };
-  if (id === messageIds.hashReject) return { kind: 'hash-reject', ...range };
-  return { kind: 'hashes', ...range, hashes: b.subarray(at + 48, end) };
 }
 
 function toLengthTable(): Uint8Array {

@@ -8,7 +8,11 @@ export const peerLimits = {
   bitfieldBytesMax: 262_144,
   /** Payload of one extended message: a metadata piece is 16 KiB and its dictionary, everything else is smaller. */
   extendedBytesMax: 65_536,
-  /** Hashes in one `hashes` message: 512 (BEP 52: SHOULD NOT ask for more) and one uncle per layer of the deepest tree. */
+  /** Hashes asked for at once (BEP 52: SHOULD NOT be greater). */
+  hashRequestLengthMax: 512,
+  /** Layers of a merkle tree over 16 KiB blocks: enough for a file of 2^53 bytes. */
+  merkleLayersMax: 40,
+  /** Hashes in one `hashes` message: the most we ask for and one uncle for each layer, rounded up. */
   hashesCountMax: 576,
   /** Size of an info dictionary that we would fetch from peers (BEP 9): several times the largest seen in use. */
   metadataBytesMax: 33_554_432,
@@ -24,6 +28,8 @@ export const peerLimits = {
   clientNameBytesMax: 64,
   /** Largest `reqq` believed: the pipeline has its own, lower bound. */
   requestQueueMax: 65_535,
+  /** Pieces in an allowed-fast set (BEP 6 uses 10): each costs about a fifth of a SHA-1. */
+  allowedFastMax: 64,
   /** Addresses taken of each list of a PEX message (BEP 11: at most 50 added and 50 dropped; first messages are longer). */
   pexPeersMax: 200,
   /** Addresses we put into each list of a PEX message (BEP 11). */

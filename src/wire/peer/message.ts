@@ -1,4 +1,5 @@
 import { assert, unreachable, writeU16, writeU32 } from '../../base/index.ts';
+import { type HashRange, hashRangeBytes, writeHashRange } from './hashes.ts';
 
 /** First byte after the length prefix (BEP 3, 5, 6, 10, 52). */
 export const messageIds = {
@@ -28,19 +29,6 @@ export interface BlockRef {
   readonly piece: number;
   readonly begin: number;
   readonly length: number;
-}
-
-/**
- * Names a range of hashes in a file's merkle tree (BEP 52). `baseLayer` 0 is the leaves, `index` and `length` count hashes of that
- * layer. All u32 and unchecked: whether the range makes sense depends on the torrent.
- */
-export interface HashRange {
-  /** 32 bytes, the file's `pieces root`. */
-  readonly root: Uint8Array;
-  readonly baseLayer: number;
-  readonly index: number;
-  readonly length: number;
-  readonly proofLayers: number;
 }
 
 /** Every message but `piece`, whose payload never becomes a value: see `PeerMessageSink` and `writeBlockHeader`. */
@@ -203,15 +191,11 @@ function encodeExtended(id: number, payload: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Layout (BEP 52): root[32] · u32 baseLayer · u32 index · u32 length · u32 proofLayers · hashes */
+/** Layout (BEP 52): the range, then for `hashes` the hashes of the base layer and the uncles, lowest first. */
 function encodeHashRange(id: number, range: HashRange, hashes?: Uint8Array): Uint8Array {
   assert(range.root.length === 32, 'a pieces root has 32 bytes');
-  const out = frame(id, 48 + (hashes?.length ?? 0));
-  out.set(range.root, 5);
-  writeU32(out, 37, range.baseLayer);
-  writeU32(out, 41, range.index);
-  writeU32(out, 45, range.length);
-  writeU32(out, 49, range.proofLayers);
-  if (hashes !== undefined) out.set(hashes, 53);
+  const out = frame(id, hashRangeBytes + (hashes?.length ?? 0));
+  writeHashRange(out, 5, range);
+  if (hashes !== undefined) out.set(hashes, 5 + hashRangeBytes);
   return out;
 }

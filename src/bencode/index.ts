@@ -4,4 +4,8 @@
  * May know: base.
  * Must never know: what the decoded values mean.
  */
-export {};
+export * from './access.ts';
+export * from './decode.ts';
+export * from './encode.ts';
+export { limits as bencodeLimits } from './limits.ts';
+export * from './value.ts';

@@ -3,35 +3,124 @@
  * this file. Nothing here is a promise to users; what they may choose comes in by options.
  */
 export const limits = {
-  choker: {
-    /** ms between rounds. BEP 3: long enough for TCP to show what a connection can give, and for a pipeline to pay. */
-    roundMs: 10_000,
-    /** ms an optimistic unchoke lasts: three rounds, so that a newcomer can fetch a piece and give something back (BEP 3). */
-    optimisticMs: 30_000,
-    /** How many times likelier a newcomer is drawn for the optimistic slot (BEP 3): he has nothing to trade yet. */
-    newcomerWeight: 3,
-    /** ms after connecting during which a peer who never had a slot counts as a newcomer: two draws. */
-    newcomerMs: 60_000,
-    /** Whoever has a slot is compared with this factor on what he gives: rates wobble, and flapping costs both sides a pipeline. */
-    incumbentFactor: 1.1,
-    /** ms a seed serves a peer before others go first. About the time to fetch some pieces and pass them on. */
-    seedTurnMs: 60_000,
-    /** ms a slot is kept whatever the rate while seeding: no rate is known sooner. Two rounds. */
-    seedTurnMinMs: 20_000,
-    /** One in this many slots changes hands each round while seeding, if somebody waits: new pieces reach more peers. */
-    seedRotationShare: 4,
-    /** Fewest slots: with fewer a single bad choice idles the line. */
-    slotsMin: 2,
-    /** Slots where nothing limits uploads and nothing has been measured yet. */
-    slotsUnlimited: 8,
-    /** Most slots: beyond it each peer gets too little to finish a piece soon. */
-    slotsMax: 64,
-    /** Slots grow with the root of the upload rate; this many per root of KiB/s squared (as mainline's sqrt(0.6 * rate)). */
-    slotsPerKib: 0.6,
+  requests: {
+    /** Requests at a new peer: enough to measure it, little to lose if it never answers. */
+    start: 8,
+    /** Most open requests at one peer: 8 MiB on the way, bandwidth x delay of 1 Gbit/s at 60 ms. */
+    max: 512,
+    /** Requests sent at once: one packet for many, small enough that the pipe never runs dry meanwhile. */
+    batch: 32,
+    /** ms of blocks to have asked for. */
+    queueMs: 2_000,
+    /** ms without a byte of what was asked for until a peer is snubbed; its blocks are free for others then. */
+    snubMs: 20_000,
+    /** Snubs in a row after which the connection is given up: it holds a place that a better peer could have. */
+    snubsMax: 4,
+    /** Open requests for one block in end-game: one duplicate finds out a slow peer, more are waste. */
+    endGameAskersMax: 2,
+    /** In end-game, duplicates are asked only of peers with at most this many open requests: those that are about to idle. */
+    endGameIdleMax: 2,
+    /** Duplicates asked of one peer at a time. */
+    endGameBatch: 4,
+    /** Requests taken back that are remembered per peer, since their blocks may still come. */
+    cancelledMax: 1_024,
+    /** Pieces chosen at random before rarest-first: to have something to give soon (BEP 3 lore). */
+    randomFirstPieces: 4,
+    /** ms that a piece in work with nobody asked for it keeps its buffer while others need one. */
+    stalePieceMs: 30_000,
   },
+  pool: {
+    /** Bytes of piece buffers of a session by default. */
+    pieceBytes: 64 * 1_048_576,
+    /** Pieces longer than this are fetched in segments that go to disk before the piece is whole, so that memory stays bounded. */
+    wholePieceBytesMax: 4 * 1_048_576,
+    /** Bytes of such a segment. */
+    segmentBytes: 1_048_576,
+  },
+  upload: {
+    /** Bytes of runs read for upload that a session keeps. */
+    runCacheBytes: 16 * 1_048_576,
+    /** Runs being read at once, of all torrents: keeps the disk busy, no more. */
+    runReadsMax: 16,
+    /** Runs of one peer's queue read ahead. */
+    readAheadRuns: 3,
+    /** Bytes at the socket of one peer that are not written yet: fills bandwidth x delay together with the kernel's buffer. */
+    windowBytes: 1_048_576,
+    /** Requests queued for one peer; told to it as `reqq` (BEP 10). A request beyond is rejected. */
+    queueMax: 2_000,
+    /** Rejected or ignored requests in a row that make a flood. */
+    floodMax: 10_000,
+    /** Longest request served, bytes: all clients ask 16 KiB, very old ones up to 128 KiB. */
+    requestBytesMax: 131_072,
+    /** Pieces a choked peer may have at once (BEP 6 proposes 10). */
+    allowedFastPieces: 10,
+  },
+  peer: {
+    /** ms of silence after which we send a keep-alive (BEP 3: two minutes). */
+    keepAliveMs: 110_000,
+    /** ms of silence after which the other side is gone. */
+    idleMs: 240_000,
+    /** Connections of one torrent. */
+    connsPerTorrent: 80,
+    /** Control messages a second that no honest client reaches. */
+    controlPerSecMax: 5_000,
+    /** Bytes of payload never asked for until a peer is dropped. */
+    unaskedBytesMax: 1_048_576,
+    /** Bytes of HAVEs and bitfields kept per peer before the metadata is known. */
+    earlyHavesMax: 65_536,
+    /** Control bytes queued at one socket until reading from it stops being answered: a peer that does not read is dropped. */
+    outBytesMax: 4 * 1_048_576,
+    /** ms between looks at every connection of a torrent. */
+    tickMs: 1_000,
+  },
+  extension: {
+    /** ms between two PEX messages to one peer (BEP 11: at most one a minute). */
+    pexMs: 60_000,
+    /** Addresses in one PEX message (BEP 11: 50). */
+    pexMax: 50,
+    /** PEX messages nearer together than this (ms) are ignored. */
+    pexMinMs: 40_000,
+    /** Largest info dictionary fetched from peers, bytes. */
+    metadataBytesMax: 16 * 1_048_576,
+    /** ms until a piece of metadata is asked of somebody else. */
+    metadataTimeoutMs: 10_000,
+    /** Metadata requests open at one peer. */
+    metadataRequestsMax: 4,
+    /** Metadata requests of one peer served a minute: several whole fetches of a large torrent. */
+    metadataServedPerMinute: 4_096,
+    /** Hash requests of one peer served a minute. */
+    hashesServedPerMinute: 2_000,
+  },
+  resumeSave: {
+    /** ms between a change and saving it, so that many changes are one write. */
+    debounceMs: 5_000,
+  },
+  // --- choker
+  /** ms between rounds. BEP 3: long enough for TCP to show what a connection can give, and for a pipeline to pay. */
+  chokeRoundMs: 10_000,
+  /** ms an optimistic unchoke lasts: three rounds, so that a newcomer can fetch a piece and give something back (BEP 3). */
+  chokeOptimisticMs: 30_000,
+  /** How many times likelier a newcomer is drawn for the optimistic slot (BEP 3): he has nothing to trade yet. */
+  chokeNewcomerWeight: 3,
+  /** ms after connecting during which a peer who never had a slot counts as a newcomer: two draws. */
+  chokeNewcomerMs: 60_000,
+  /** Whoever has a slot is compared with this factor on what he gives: rates wobble, and flapping costs both sides a pipeline. */
+  chokeIncumbentFactor: 1.1,
+  /** ms a seed serves a peer before others go first. About the time to fetch some pieces and pass them on. */
+  chokeSeedTurnMs: 60_000,
+  /** ms a slot is kept whatever the rate while seeding: no rate is known sooner. Two rounds. */
+  chokeSeedTurnMinMs: 20_000,
+  /** One in this many slots changes hands each round while seeding, if somebody waits: new pieces reach more peers. */
+  chokeSeedRotationShare: 4,
+  /** Fewest slots: with fewer a single bad choice idles the line. */
+  chokeSlotsMin: 2,
+  /** Slots where nothing limits uploads and nothing has been measured yet. */
+  chokeSlotsUnlimited: 8,
+  /** Most slots: beyond it each peer gets too little to finish a piece soon. */
+  chokeSlotsMax: 64,
+  /** Squared slots per KiB/s of upload rate: slots grow with its root, so that each slot gets more on a better line too. */
+  chokeSlotsPerKib: 0.6,
 } as const;
 
 /** The shape of `limits` with plain numbers, for whoever takes part of it as a parameter. */
-export type Limits = Widened<typeof limits>;
-
-type Widened<T> = { readonly [K in keyof T]: T[K] extends number ? number : Widened<T[K]> };
+export type Limits = { readonly [Name in keyof typeof limits]: number };

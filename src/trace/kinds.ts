@@ -23,6 +23,8 @@ export const pickReasons = {
   suggested: 7,
   /** The piece failed its hash before: all of it from one peer, so that it is clear who lies. */
   parole: 8,
+  /** The piece this peer's last block was from: whole pieces have few authors. */
+  'same-piece': 9,
 } as const;
 export type PickReason = keyof typeof pickReasons;
 export type PickReasonCode = (typeof pickReasons)[PickReason];
@@ -80,7 +82,7 @@ export const chokeReasons = {
   'upload-only': 6,
   /** Choked: others give more, or it is others' turn. */
   outranked: 7,
-  /** Choked: unchoked peers fill the slots and there is nobody to compare with yet. */
+  /** Choked: as good as some who have a slot, but they were there first. */
   'slots-full': 8,
   /** Choked: the optimistic slot has passed to somebody else. */
   'optimistic-over': 9,

@@ -4,4 +4,8 @@
  * May know: all pure rooms.
  * Must never know: node:*, so that it runs in a browser.
  */
-export {};
+export * from './net/line.ts';
+export { POISON } from './net/link.ts';
+export * from './net/net.ts';
+export * from './net/socket.ts';
+export * from './world.ts';

@@ -4,4 +4,11 @@
  * May know: base, bencode, trace, wire, metainfo.
  * Must never know: node:*, the clock, randomness of its own, promises, swarm.
  */
-export {};
+export * from './connection-id.ts';
+export * from './hooks.ts';
+export * from './limits.ts';
+export * from './logic.ts';
+export * from './memory-store.ts';
+export * from './peer-run.ts';
+export * from './siphash.ts';
+export * from './swarm-store.ts';

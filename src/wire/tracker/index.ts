@@ -1,5 +1,6 @@
 /** The tracker protocols: UDP (BEP 15, 41), HTTP (BEP 3, 7, 23, 24, 31, 48), their URLs. */
 export * from './http-request.ts';
+export * from './http-response.ts';
 export * from './limits.ts';
 export * from './types.ts';
 export * from './udp.ts';

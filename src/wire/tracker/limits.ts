@@ -4,6 +4,8 @@ export const trackerWireLimits = {
   textCharsMax: 500,
   /** Peers taken from one answer; trackers give 50 to 200. Guards memory against a hostile tracker. */
   peersMax: 2_000,
+  /** Values in one HTTP answer: 2,000 peers as dictionaries of three members, and a scrape of 1,000 rows, stay below it. */
+  bencodeTokensMax: 20_000,
   /** Rows taken from one scrape answer. */
   scrapeRowsMax: 1_000,
   /** Info-hashes in one UDP scrape: what fits an unfragmented packet (BEP 15). */

@@ -45,6 +45,7 @@ export interface AnnounceResponse {
   readonly peers: readonly PeerAddress[];
   /** For people to read: no control characters, at most 500. */
   readonly warning?: string;
+  /** One character a byte. */
   readonly trackerId?: string;
   /** Our own address as the tracker sees it (BEP 24). */
   readonly externalIp?: string;

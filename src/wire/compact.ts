@@ -23,10 +23,7 @@ export interface CompactPeers {
  * @param options.family 4 or 6
  * @param options.countMax entries looked at; the rest of a longer list is ignored
  */
-export function decodeCompactPeers(
-  bytes: Uint8Array,
-  options: { family: 4 | 6; countMax: number },
-): CompactPeers {
+export function decodeCompactPeers(bytes: Uint8Array, options: { family: 4 | 6; countMax: number }): CompactPeers {
   const entryBytes = compactPeerBytes[options.family];
   const count = Math.min(Math.floor(bytes.length / entryBytes), options.countMax);
   const peers: PeerAddress[] = [];

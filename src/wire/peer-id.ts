@@ -21,7 +21,9 @@ export function makePeerId(random: Uint8Array): PeerId {
  */
 export function describePeerId(id: Uint8Array): string {
   const text = toLatin(id);
-  return describeAzureus(text) ?? describeMainline(text) ?? describeSpecial(text) ?? describeShadow(text) ?? printable(id);
+  return (
+    describeAzureus(text) ?? describeMainline(text) ?? describeSpecial(text) ?? describeShadow(text) ?? printable(id)
+  );
 }
 
 /** How a client writes four version characters. */

@@ -1,5 +1,12 @@
 import fc from 'fast-check';
-import { blockHeaderBytes, encodeMessage, PeerDecoder, type PeerDecoderOptions, type PeerMessage, writeBlockHeader } from '#wire';
+import {
+  blockHeaderBytes,
+  encodeMessage,
+  PeerDecoder,
+  type PeerDecoderOptions,
+  type PeerMessage,
+  writeBlockHeader,
+} from '#wire';
 
 /** One thing on the wire after the handshake: a message, or a block with its payload. */
 export type StreamItem = PeerMessage | { kind: 'piece'; piece: number; begin: number; bytes: Uint8Array };

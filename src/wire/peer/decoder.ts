@@ -130,7 +130,8 @@ export class PeerDecoder {
       this.#carry = grown;
     }
     const carry = this.#carry;
-    if (end - at <= SMALL_CARRY_BYTES) for (let i = at; i < end; i++) carry[this.#carried + i - at] = bytes[i] as number;
+    if (end - at <= SMALL_CARRY_BYTES)
+      for (let i = at; i < end; i++) carry[this.#carried + i - at] = bytes[i] as number;
     else carry.set(bytes.subarray(at, end), this.#carried);
     this.#carried = needed;
     return end;

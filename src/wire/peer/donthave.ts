@@ -9,6 +9,7 @@ export function encodeDontHave(piece: number): Uint8Array {
 
 /** @throws BtError `wire/invalid` unless 4 bytes */
 export function decodeDontHave(payload: Uint8Array): number {
-  if (payload.length !== 4) throw new BtError('wire/invalid', { message: 'lt_donthave', what: `${payload.length} bytes` });
+  if (payload.length !== 4)
+    throw new BtError('wire/invalid', { message: 'lt_donthave', what: `${payload.length} bytes` });
   return readU32(payload, 0);
 }

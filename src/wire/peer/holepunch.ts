@@ -1,4 +1,13 @@
-import { BtError, formatIp, type PeerAddress, parseIp, readU16, readU32, writeU16, writeU32 } from '../../base/index.ts';
+import {
+  BtError,
+  formatIp,
+  type PeerAddress,
+  parseIp,
+  readU16,
+  readU32,
+  writeU16,
+  writeU32,
+} from '../../base/index.ts';
 
 /** Why a rendezvous failed (BEP 55). */
 export const holepunchErrors = { noSuchPeer: 1, notConnected: 2, noSupport: 3, noSelf: 4 } as const;

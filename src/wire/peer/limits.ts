@@ -18,8 +18,10 @@ export const peerLimits = {
   metadataBytesMax: 33_554_432,
   /** Unit of metadata exchange (BEP 9: all but the last are exactly this long). */
   metadataPieceBytes: 16_384,
-  /** Bencode before the raw bytes of a ut_metadata message: three integers, with room for keys of the future. */
-  metadataHeaderBytesMax: 1_024,
+  /** Containers inside each other in an extension message: two are in use. */
+  extendedDepthMax: 8,
+  /** Values and keys of an extension message: a handshake has some fifty. */
+  extendedTokensMax: 1_024,
   /** Extension names kept of an extended handshake: some clients announce a dozen; more is an attempt to fill memory. */
   extensionsMax: 64,
   /** Longest extension name kept. */

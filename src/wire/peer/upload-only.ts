@@ -10,6 +10,7 @@ export function encodeUploadOnly(isUploadOnly: boolean): Uint8Array {
 
 /** Any byte but 0 means yes. @throws BtError `wire/invalid` unless 1 byte */
 export function decodeUploadOnly(payload: Uint8Array): boolean {
-  if (payload.length !== 1) throw new BtError('wire/invalid', { message: 'upload_only', what: `${payload.length} bytes` });
+  if (payload.length !== 1)
+    throw new BtError('wire/invalid', { message: 'upload_only', what: `${payload.length} bytes` });
   return payload[0] !== 0;
 }

@@ -38,7 +38,10 @@ for (const [what, prefix] of refused) {
 }
 
 test('decoder hands block bytes on as views of the pushed chunk', () => {
-  const chunk = encodeItems([{ kind: 'piece', piece: 7, begin: 16384, bytes: new Uint8Array(1000).fill(5) }, { kind: 'choke' }]);
+  const chunk = encodeItems([
+    { kind: 'piece', piece: 7, begin: 16384, bytes: new Uint8Array(1000).fill(5) },
+    { kind: 'choke' },
+  ]);
   const seen: unknown[] = [];
   const sink: PeerMessageSink = {
     onMessage: (message) => seen.push(message.kind),
@@ -52,7 +55,10 @@ test('decoder hands block bytes on as views of the pushed chunk', () => {
 });
 
 test('decoder takes a block without bytes and an empty bitfield', () => {
-  const items = [{ kind: 'piece', piece: 1, begin: 0, bytes: new Uint8Array() } as const, { kind: 'bitfield', bits: new Uint8Array() } as const];
+  const items = [
+    { kind: 'piece', piece: 1, begin: 0, bytes: new Uint8Array() } as const,
+    { kind: 'bitfield', bits: new Uint8Array() } as const,
+  ];
   assert.deepEqual(decodeItems([encodeItems(items)]), items);
 });
 

@@ -21,7 +21,8 @@ export interface ErrorDetail {
   'disk/io': { path: string; what: string };
   'disk/changed': { path: string; what: string };
   'disk/unsafe-path': { path: string; what: string };
-  'tracker/refused': { url: string; reason: string };
+  /** `retryInSec`: how long the tracker wants to be left alone (BEP 31), Infinity = for ever. */
+  'tracker/refused': { url: string; reason: string; retryInSec?: number };
   'tracker/garbage': { url: string; what: string };
   'tracker/unreachable': { url: string; what: string };
   'tracker/timeout': { url: string };

@@ -73,15 +73,15 @@ interface Candidate {
 /**
  * How many slots an upload rate feeds: enough to fill the line, few enough that each gets a piece in reasonable time.
  *
- * @param options.limitBytesPerSec     what the user allows; Infinity = no limit
+ * @param options.limitBytesPerSec     what the user allows; undefined = no limit
  * @param options.measuredBytesPerSec  the highest rate seen lately: what the line can do where nothing limits it
  */
-export function slotsForRate(options: { limitBytesPerSec: number; measuredBytesPerSec: number }): number {
-  const isLimited = options.limitBytesPerSec !== Number.POSITIVE_INFINITY;
-  const rate = isLimited ? options.limitBytesPerSec : options.measuredBytesPerSec;
-  const slots = Math.floor(Math.sqrt((rate / 1024) * limits.chokeSlotsPerKib));
-  const min = isLimited ? limits.chokeSlotsMin : limits.chokeSlotsUnlimited;
-  return Math.min(limits.chokeSlotsMax, Math.max(min, slots));
+export function slotsForRate(options: { limitBytesPerSec: number | undefined; measuredBytesPerSec: number }): number {
+  const isLimited = options.limitBytesPerSec !== undefined;
+  const rate = options.limitBytesPerSec ?? options.measuredBytesPerSec;
+  const slots = Math.floor(Math.sqrt((rate / 1024) * limits.choker.slotsPerKib));
+  const min = isLimited ? limits.choker.slotsMin : limits.choker.slotsUnlimited;
+  return Math.min(limits.choker.slotsMax, Math.max(min, slots));
 }
 
 /**
@@ -123,7 +123,7 @@ export class Choker {
   }
 
   /**
-   * Call every `limits.chokeRoundMs`. O(n log n) in peers.
+   * Call every `limits.choker.roundMs`. O(n log n) in peers.
    *
    * @param peers   every open connection; whoever is missing is forgotten
    * @param seeding we want nothing: all that is wanted is here
@@ -224,7 +224,7 @@ export class Choker {
 
   #isOptimisticOver(now: Millis, ranking: Candidate[]): boolean {
     const sitting = ranking.find((c) => c.seat.state === 'optimistic');
-    return sitting === undefined || now >= addMs(sitting.seat.since, limits.chokeOptimisticMs);
+    return sitting === undefined || now >= addMs(sitting.seat.since, limits.choker.optimisticMs);
   }
 
   /** @param isOver the time of whoever sits there is up: another one is drawn, if there is another */
@@ -250,7 +250,7 @@ export class Choker {
 
   #draw(now: Millis, waiting: readonly Candidate[]): Candidate {
     const weight = ({ peer, seat }: Candidate) =>
-      !seat.served && now < addMs(peer.openedAt, limits.chokeNewcomerMs) ? limits.chokeNewcomerWeight : 1;
+      !seat.served && now < addMs(peer.openedAt, limits.choker.newcomerMs) ? limits.choker.newcomerWeight : 1;
     let at = this.#rng.below(waiting.reduce((sum, c) => sum + weight(c), 0));
     return waiting.find((c) => {
       at -= weight(c);
@@ -293,7 +293,7 @@ function isWorse(c: Candidate, last: Candidate, seeding: boolean): boolean {
 }
 
 function scoreOf({ peer, seat }: Candidate): number {
-  return peer.downBytesPerSec * (seat.state === 'choked' ? 1 : limits.chokeIncumbentFactor);
+  return peer.downBytesPerSec * (seat.state === 'choked' ? 1 : limits.choker.incumbentFactor);
 }
 
 /** Who may have a slot before who may not; then by what they give; then whoever has one already; then whoever has waited longest. */
@@ -317,20 +317,26 @@ function rankForSeeding(now: Millis, all: Candidate[], slots: number): Candidate
   const waiting = all.filter((c) => wants(c.peer) && c.seat.state === 'choked').sort(compareWaiting);
   const idle = all.filter((c) => !wants(c.peer)).sort((a, b) => a.peer.conn - b.peer.conn);
   const fresh = seated.filter((c) => isFresh(now, c)).length;
-  const share = Math.max(1, Math.floor(slots / limits.chokeSeedRotationShare));
+  const share = Math.max(1, Math.floor(slots / limits.choker.seedRotationShare));
   const free = Math.max(0, slots - seated.length);
   const handed = Math.min(waiting.length, Math.max(free, Math.min(share, slots - fresh)));
   const kept = Math.max(0, slots - handed);
-  return [...seated.slice(0, kept), ...waiting.slice(0, handed), ...seated.slice(kept), ...waiting.slice(handed), ...idle];
+  return [
+    ...seated.slice(0, kept),
+    ...waiting.slice(0, handed),
+    ...seated.slice(kept),
+    ...waiting.slice(handed),
+    ...idle,
+  ];
 }
 
 function isFresh(now: Millis, c: Candidate): boolean {
-  return now < addMs(c.seat.since, limits.chokeSeedTurnMinMs);
+  return now < addMs(c.seat.since, limits.choker.seedTurnMinMs);
 }
 
 /** Too new to judge, then within their turn, then over it; each by how fast they take. */
 function compareSeated(now: Millis, a: Candidate, b: Candidate): number {
-  const isOver = (c: Candidate) => now >= addMs(c.seat.since, limits.chokeSeedTurnMs);
+  const isOver = (c: Candidate) => now >= addMs(c.seat.since, limits.choker.seedTurnMs);
   return (
     Number(isFresh(now, b)) - Number(isFresh(now, a)) ||
     Number(isOver(a)) - Number(isOver(b)) ||

@@ -31,15 +31,15 @@ export const limits = {
   },
   pool: {
     /** Bytes of piece buffers of a session by default. */
-    pieceBytes: 64 * 1_048_576,
+    pieceBytes: 67_108_864,
     /** Pieces longer than this are fetched in segments that go to disk before the piece is whole, so that memory stays bounded. */
-    wholePieceBytesMax: 4 * 1_048_576,
+    wholePieceBytesMax: 4_194_304,
     /** Bytes of such a segment. */
     segmentBytes: 1_048_576,
   },
   upload: {
     /** Bytes of runs read for upload that a session keeps. */
-    runCacheBytes: 16 * 1_048_576,
+    runCacheBytes: 16_777_216,
     /** Runs being read at once, of all torrents: keeps the disk busy, no more. */
     runReadsMax: 16,
     /** Runs of one peer's queue read ahead. */
@@ -69,7 +69,7 @@ export const limits = {
     /** Bytes of HAVEs and bitfields kept per peer before the metadata is known. */
     earlyHavesMax: 65_536,
     /** Control bytes queued at one socket until reading from it stops being answered: a peer that does not read is dropped. */
-    outBytesMax: 4 * 1_048_576,
+    outBytesMax: 4_194_304,
     /** ms between looks at every connection of a torrent. */
     tickMs: 1_000,
   },
@@ -81,7 +81,7 @@ export const limits = {
     /** PEX messages nearer together than this (ms) are ignored. */
     pexMinMs: 40_000,
     /** Largest info dictionary fetched from peers, bytes. */
-    metadataBytesMax: 16 * 1_048_576,
+    metadataBytesMax: 16_777_216,
     /** ms until a piece of metadata is asked of somebody else. */
     metadataTimeoutMs: 10_000,
     /** Metadata requests open at one peer. */
@@ -95,32 +95,63 @@ export const limits = {
     /** ms between a change and saving it, so that many changes are one write. */
     debounceMs: 5_000,
   },
-  // --- choker
-  /** ms between rounds. BEP 3: long enough for TCP to show what a connection can give, and for a pipeline to pay. */
-  chokeRoundMs: 10_000,
-  /** ms an optimistic unchoke lasts: three rounds, so that a newcomer can fetch a piece and give something back (BEP 3). */
-  chokeOptimisticMs: 30_000,
-  /** How many times likelier a newcomer is drawn for the optimistic slot (BEP 3): he has nothing to trade yet. */
-  chokeNewcomerWeight: 3,
-  /** ms after connecting during which a peer who never had a slot counts as a newcomer: two draws. */
-  chokeNewcomerMs: 60_000,
-  /** Whoever has a slot is compared with this factor on what he gives: rates wobble, and flapping costs both sides a pipeline. */
-  chokeIncumbentFactor: 1.1,
-  /** ms a seed serves a peer before others go first. About the time to fetch some pieces and pass them on. */
-  chokeSeedTurnMs: 60_000,
-  /** ms a slot is kept whatever the rate while seeding: no rate is known sooner. Two rounds. */
-  chokeSeedTurnMinMs: 20_000,
-  /** One in this many slots changes hands each round while seeding, if somebody waits: new pieces reach more peers. */
-  chokeSeedRotationShare: 4,
-  /** Fewest slots: with fewer a single bad choice idles the line. */
-  chokeSlotsMin: 2,
-  /** Slots where nothing limits uploads and nothing has been measured yet. */
-  chokeSlotsUnlimited: 8,
-  /** Most slots: beyond it each peer gets too little to finish a piece soon. */
-  chokeSlotsMax: 64,
-  /** Squared slots per KiB/s of upload rate: slots grow with its root, so that each slot gets more on a better line too. */
-  chokeSlotsPerKib: 0.6,
+  choker: {
+    /** ms between rounds. BEP 3: long enough for TCP to show what a connection can give, and for a pipeline to pay. */
+    roundMs: 10_000,
+    /** ms an optimistic unchoke lasts: three rounds, so that a newcomer can fetch a piece and give something back (BEP 3). */
+    optimisticMs: 30_000,
+    /** How many times likelier a newcomer is drawn for the optimistic slot (BEP 3): he has nothing to trade yet. */
+    newcomerWeight: 3,
+    /** ms after connecting during which a peer who never had a slot counts as a newcomer: two draws. */
+    newcomerMs: 60_000,
+    /** Whoever has a slot is compared with this factor on what he gives: rates wobble, and flapping costs both sides a pipeline. */
+    incumbentFactor: 1.1,
+    /** ms a seed serves a peer before others go first. About the time to fetch some pieces and pass them on. */
+    seedTurnMs: 60_000,
+    /** ms a slot is kept whatever the rate while seeding: no rate is known sooner. Two rounds. */
+    seedTurnMinMs: 20_000,
+    /** One in this many slots changes hands each round while seeding, if somebody waits: new pieces reach more peers. */
+    seedRotationShare: 4,
+    /** Fewest slots: with fewer a single bad choice idles the line. */
+    slotsMin: 2,
+    /** Slots where nothing limits uploads and nothing has been measured yet. */
+    slotsUnlimited: 8,
+    /** Most slots: beyond it each peer gets too little to finish a piece soon. */
+    slotsMax: 64,
+    /** Squared slots per KiB/s of upload rate: slots grow with its root, so that each slot gets more on a better line too. */
+    slotsPerKib: 0.6,
+  },
+  peerBook: {
+    /** Addresses known of one torrent. Some ten times the connections it will ever have; a fifth of a megabyte. */
+    addressesMax: 2_000,
+    /** Of these, addresses that only peers told us (BEP 11): anybody can invent them, so they never fill the book. */
+    pexAddressesMax: 1_000,
+    /** Addresses and connections of one host (loopback excepted): a household behind one address, not a flood. */
+    perHostMax: 4,
+    /** ms until an address is tried again after its first failure; doubles with each further one. */
+    retryMs: 5_000,
+    /** ms, the longest wait between two tries. */
+    retryMaxMs: 3_600_000,
+    /** ms, the longest wait for a peer that the user named: somebody may be looking at it. */
+    retryManualMaxMs: 30_000,
+    /** Share by which a wait is made longer or shorter by chance, so that peers of a broken network do not come back in step. */
+    retryJitter: 0.25,
+    /** Failures in a row after which an address is forgotten, until somebody names it again. */
+    failuresMax: 8,
+    /** ms until a peer that was useful is dialled again. */
+    returnMs: 10_000,
+    /** ms until a peer with whom nothing was exchanged is dialled again. */
+    idleReturnMs: 300_000,
+    /** Hosts banned at a time; the oldest ban makes room. */
+    bansMax: 4_096,
+    /** Own addresses remembered: as many as a machine may have. */
+    ownAddressesMax: 64,
+    /** Addresses kept in resume data, to find the swarm again without a tracker. */
+    sampleMax: 100,
+  },
 } as const;
 
 /** The shape of `limits` with plain numbers, for whoever takes part of it as a parameter. */
-export type Limits = { readonly [Name in keyof typeof limits]: number };
+export type Limits = {
+  readonly [Subject in keyof typeof limits]: { readonly [Name in keyof (typeof limits)[Subject]]: number };
+};

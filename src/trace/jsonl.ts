@@ -23,10 +23,7 @@ export interface TraceFile {
 }
 
 /** @returns lines, each with its newline: the header, then one a event */
-export function* encodeTrace(
-  events: Iterable<TraceEvent>,
-  header: Omit<TraceHeader, 'trace'> = {},
-): Generator<string> {
+export function* encodeTrace(events: Iterable<TraceEvent>, header: Omit<TraceHeader, 'trace'> = {}): Generator<string> {
   yield `${toJson({ trace: traceVersion, ...header })}\n`;
   for (const event of events) yield encodeTraceEvent(event);
 }

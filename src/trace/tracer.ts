@@ -23,14 +23,7 @@ export interface Tracer {
    */
   wire?(at: Millis, conn: ConnId, direction: DirectionCode, kind: number, a: number, b: number, c: number): void;
   /** A piece was chosen for a peer. `rarity`: how many connected peers have it; `candidates`: from how many it was chosen. */
-  pick?(
-    at: Millis,
-    conn: ConnId,
-    piece: number,
-    reason: PickReasonCode,
-    rarity: number,
-    candidates: number,
-  ): void;
+  pick?(at: Millis, conn: ConnId, piece: number, reason: PickReasonCode, rarity: number, candidates: number): void;
   /** A piece moved from one state to another. */
   piece?(at: Millis, piece: number, from: PieceStateCode, to: PieceStateCode): void;
   /** Something happened to a connection; `connEvents` says what `detail` counts. */

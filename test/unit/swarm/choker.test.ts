@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { type ConnId, type Millis, seededRng } from '#base';
 import { ChokeChanges, Choker, type ChokerPeer, slotsForRate } from '#room/swarm/choker';
-import fc from 'fast-check';
 
 const peerDefaults = {
   interested: true,
@@ -64,7 +64,12 @@ check('those who give most get the slots, one more gets the optimistic one', 2, 
 check('whoever loses interest makes room, and keeps the slot where nobody needs it', 1, [
   { at: 0, peers: { 1: gives(9) }, expect: ['+1 reciprocates'] },
   { at: 10_000, peers: { 1: gives(9, { interested: false }) }, expect: [] },
-  { at: 11_000, do: 'fill', peers: { 1: gives(9, { interested: false }), 2: {} }, expect: ['-1 no-interest', '+2 slots-free'] },
+  {
+    at: 11_000,
+    do: 'fill',
+    peers: { 1: gives(9, { interested: false }), 2: {} },
+    expect: ['-1 no-interest', '+2 slots-free'],
+  },
 ]);
 
 check('seeds and partial seeds never take a slot', 4, [
@@ -152,7 +157,13 @@ check('a seed hands a quarter of the slots on each round, the slowest first, lon
 check('a seed alone with few peers chokes nobody', 4, [
   { at: 0, seeding: true, peers: { 1: {}, 2: {} }, expect: ['+1 seed-rotation', '+2 seed-rotation'] },
   { at: 90_000, seeding: true, peers: { 1: {}, 2: {} }, expect: [] },
-  { at: 91_000, do: 'fill', seeding: true, peers: { 1: {}, 2: {}, 3: { snubbed: true } }, expect: ['+3 seed-rotation'] },
+  {
+    at: 91_000,
+    do: 'fill',
+    seeding: true,
+    peers: { 1: {}, 2: {}, 3: { snubbed: true } },
+    expect: ['+3 seed-rotation'],
+  },
 ]);
 
 check('turning into a seed keeps the optimistic peer until the round', 1, [
@@ -167,21 +178,16 @@ test('choker: newcomers are drawn three times as often', () => {
   for (let seed = 0; seed < 2000; seed++) {
     const choker = new Choker({ slots: 1, rng: seededRng(seed) });
     const out = new ChokeChanges();
-    choker.round(
-      now,
-      [toPeer(1, gives(9)), toPeer(2, {}), toPeer(3, { openedAt: 90_000 })],
-      false,
-      out,
-    );
+    choker.round(now, [toPeer(1, gives(9)), toPeer(2, {}), toPeer(3, { openedAt: 90_000 })], false, out);
     if (choker.state(3 as ConnId) === 'optimistic') newcomers++;
   }
   assert.ok(newcomers > 1400 && newcomers < 1600, `${newcomers} of 2000, 1500 expected`);
 });
 
-const slotCases: [limit: number, measured: number, slots: number][] = [
-  [Number.POSITIVE_INFINITY, 0, 8],
-  [Number.POSITIVE_INFINITY, 10 * 1024 * 1024, 64],
-  [Number.POSITIVE_INFINITY, 1024 * 1024, 24],
+const slotCases: [limit: number | undefined, measured: number, slots: number][] = [
+  [undefined, 0, 8],
+  [undefined, 10 * 1024 * 1024, 64],
+  [undefined, 1024 * 1024, 24],
   [100 * 1024, 0, 7],
   [1024, 1e9, 2],
   [1e12, 0, 64],
@@ -209,10 +215,10 @@ const peerList = fc.array(
 const run = fc.record({
   slots: fc.nat(5),
   seed: fc.nat(),
-  steps: fc.array(
-    fc.record({ peers: peerList, round: fc.boolean(), seeding: fc.boolean(), waitMs: fc.nat(20_000) }),
-    { minLength: 1, maxLength: 12 },
-  ),
+  steps: fc.array(fc.record({ peers: peerList, round: fc.boolean(), seeding: fc.boolean(), waitMs: fc.nat(20_000) }), {
+    minLength: 1,
+    maxLength: 12,
+  }),
 });
 
 test('choker: bounds hold after every step, changes match states, explain agrees with the round', () => {
@@ -246,7 +252,8 @@ test('choker: bounds hold after every step, changes match states, explain agrees
         }
         if (step.round) {
           const regular = (v: { would: string }) => v.would === 'unchoked';
-          for (const v of predicted) assert.equal(states.get(v.conn) === 'unchoked', regular(v), `explain of ${v.conn}`);
+          for (const v of predicted)
+            assert.equal(states.get(v.conn) === 'unchoked', regular(v), `explain of ${v.conn}`);
           if (!step.seeding) {
             for (const p of peers) if (p.snubbed && p.interested) assert.notEqual(states.get(p.conn), 'unchoked');
           }

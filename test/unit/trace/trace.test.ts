@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { BtError, type ConnId, type Millis } from '#base';
 import { decodeTrace, encodeTrace, pickReasons, type TraceEvent, TraceRecorder, type Tracer, traceKinds } from '#trace';
-import fc from 'fast-check';
 
 const at = 12.5 as Millis;
 const conn = 7 as ConnId;
@@ -131,6 +131,10 @@ const texts: { name: string; text: string; code?: string; skipped?: number }[] =
 for (const { name, text, code, skipped } of texts) {
   test(`reading ${name}`, () => {
     if (code === undefined) assert.equal(decodeTrace(text).skippedLines, skipped);
-    else assert.throws(() => decodeTrace(text), (e) => BtError.is(e) && e.code === code);
+    else
+      assert.throws(
+        () => decodeTrace(text),
+        (e) => BtError.is(e) && e.code === code,
+      );
   });
 }

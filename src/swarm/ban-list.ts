@@ -1,0 +1,56 @@
+import { formatAddress, type Millis, type PeerAddress } from '../base/index.ts';
+import { limits } from './limits.ts';
+
+export interface Ban {
+  /** Of `peerKey`. */
+  readonly key: string;
+  readonly reason: string;
+  /** Plain data: what convinced us. */
+  readonly evidence: unknown;
+  readonly at: Millis;
+}
+
+/** On loopback everybody is one host, and nobody there needs a defence against crowds. */
+export function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
+}
+
+/** Who is meant by a ban: the host, since a port costs nothing; on loopback the address. */
+export function peerKey(address: PeerAddress): string {
+  return isLoopback(address.host) ? formatAddress(address) : address.host;
+}
+
+/** Whom we never deal with again in this run. Bounded: the oldest ban makes room. May be shared by torrents. */
+export class BanList {
+  readonly #bans = new Map<string, Ban>();
+
+  /**
+   * @param key      of `peerKey`
+   * @param evidence plain data, for people
+   */
+  add(now: Millis, key: string, reason: string, evidence: unknown): Ban {
+    const ban = { key, reason, evidence, at: now };
+    this.#bans.delete(key);
+    if (this.#bans.size >= limits.peerBook.bansMax) {
+      for (const oldest of this.#bans.keys()) {
+        this.#bans.delete(oldest);
+        break;
+      }
+    }
+    this.#bans.set(key, ban);
+    return ban;
+  }
+
+  has(address: PeerAddress): boolean {
+    return this.#bans.size > 0 && this.#bans.has(peerKey(address));
+  }
+
+  /** Oldest first. */
+  list(): Ban[] {
+    return [...this.#bans.values()];
+  }
+
+  remove(key: string): boolean {
+    return this.#bans.delete(key);
+  }
+}

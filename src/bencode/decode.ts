@@ -28,7 +28,10 @@ export function decode(bytes: Uint8Array, options: DecodeOptions = {}): BValue {
  * Decodes the value at the start of `bytes` and tells where it ends: what follows is the caller's (BEP 9 appends metadata to a
  * dictionary, and some .torrent files end in a newline).
  */
-export function decodePrefix(bytes: Uint8Array, options: DecodeOptions = {}): { readonly value: BValue; readonly end: number } {
+export function decodePrefix(
+  bytes: Uint8Array,
+  options: DecodeOptions = {},
+): { readonly value: BValue; readonly end: number } {
   const decoder = new Decoder(bytes, options);
   const value = decoder.readValue(0);
   return { value, end: decoder.at };

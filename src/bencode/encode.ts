@@ -54,9 +54,12 @@ function isList(value: object): value is readonly BInput[] {
 
 type Entry = readonly [key: Uint8Array, value: BInput];
 
-function toEntries(value: BDict | ReadonlyMap<string | Uint8Array, BInput> | { readonly [key: string]: BInput | undefined }): Entry[] {
+function toEntries(
+  value: BDict | ReadonlyMap<string | Uint8Array, BInput> | { readonly [key: string]: BInput | undefined },
+): Entry[] {
   if (value instanceof BDict) return value.keys.map((key, i) => [key, value.values[i] as BValue]);
-  const pairs: Iterable<readonly [string | Uint8Array, BInput | undefined]> = value instanceof Map ? value : Object.entries(value);
+  const pairs: Iterable<readonly [string | Uint8Array, BInput | undefined]> =
+    value instanceof Map ? value : Object.entries(value);
   const entries: Entry[] = [];
   for (const [key, member] of pairs) {
     if (member !== undefined) entries.push([typeof key === 'string' ? encodeUtf8(key) : key, member]);

@@ -5,8 +5,8 @@ export const limits = {
    * Bounds the call stack of everything that walks decoded values.
    */
   depthMax: 200,
-  /** Values and keys together: about 100 bytes of memory each. 50,000 files of v1 take 350,000, and 3,000,000 is what libtorrent allows. */
-  tokensMax: 3_000_000,
+  /** Values and keys together: about 100 bytes of memory each. 50,000 files of v1 take 350,000; libtorrent allows 2,000,000 too. */
+  tokensMax: 2_000_000,
   /** Digits of one integer. BEP 3 sets no limit; 64-bit values have 20, and conversion is quadratic in this. */
   intDigitsMax: 1000,
 } as const;

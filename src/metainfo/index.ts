@@ -4,4 +4,13 @@
  * May know: base, bencode.
  * Must never know: the network, piece states.
  */
-export {};
+export * from './file-hashes.ts';
+export * from './file-map.ts';
+export { BLOCK_LENGTH, Geometry } from './geometry.ts';
+export { parseInfo } from './info.ts';
+export { limits as metainfoLimits } from './limits.ts';
+export * from './merkle.ts';
+export * from './model.ts';
+export * from './piece-hash.ts';
+export { safePart, safeText } from './safe-path.ts';
+export { parseTorrentFile } from './torrent-file.ts';

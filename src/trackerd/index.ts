@@ -4,4 +4,6 @@
  * May know: tracker, wire, metainfo, bencode, base, trace, node.
  * Must never know: swarm, session, client.
  */
-export {};
+export { type FrontLimits, frontLimits } from './limits.ts';
+export { startTracker, type Tracker, type TrackerAddress, type TrackerEvent, type TrackerOptions } from './server.ts';
+export type { HttpCounts, TrackerStats, UdpCounts } from './stats.ts';

@@ -1,0 +1,187 @@
+import { randomBytes } from 'node:crypto';
+import { BtError, type Millis, type PeerAddress, seededRng } from '../base/index.ts';
+import {
+  ConnectionIds,
+  MemoryStore,
+  type SwarmStore,
+  type TrackerHooks,
+  type TrackerLimits,
+  TrackerLogic,
+  toTrackerLimits,
+} from '../tracker/index.ts';
+import { HttpFront } from './http-front.ts';
+import { HttpRoutes } from './http-routes.ts';
+import { type FrontLimits, frontLimits } from './limits.ts';
+import { formatStats, type TrackerStats, zeroHttpCounts, zeroUdpCounts } from './stats.ts';
+import { UdpFront } from './udp-front.ts';
+
+export interface TrackerAddress extends PeerAddress {
+  readonly protocol: 'http' | 'udp';
+}
+
+export type TrackerEvent =
+  | ({ readonly type: 'listening' } & TrackerAddress)
+  /** Every listener answers. */
+  | { readonly type: 'ready' }
+  /** A bug of the tracker or of a hook; the tracker goes on. */
+  | { readonly type: 'error'; readonly error: unknown };
+
+export interface TrackerOptions {
+  /** Numeric hosts; port 0 = any; `::` takes IPv4 too. */
+  readonly http?: readonly PeerAddress[];
+  readonly udp?: readonly PeerAddress[];
+  /** Aborting closes the tracker. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: TrackerEvent) => void;
+  readonly limits?: Partial<TrackerLimits>;
+  readonly frontLimits?: Partial<FrontLimits>;
+  readonly hooks?: readonly TrackerHooks[];
+  /** Default: a `MemoryStore` with the same limits. */
+  readonly store?: SwarmStore;
+}
+
+export interface Tracker extends AsyncDisposable {
+  /** Where it listens, ports filled in, in the order asked for: HTTP first. */
+  readonly addresses: readonly TrackerAddress[];
+  stats(): TrackerStats;
+  /** Stops listening and drops connections; no handle is left when it resolves. May be called twice. */
+  close(): Promise<void>;
+}
+
+const SWEEP_EVERY_MS = 250;
+
+/**
+ * Starts a tracker: HTTP and UDP listeners over one store.
+ *
+ * @throws BtError `net/port-in-use`, `net/listen`, `client/aborted`; nothing is left listening then
+ */
+export async function startTracker(options: TrackerOptions): Promise<Tracker> {
+  const tracker = new RunningTracker(options);
+  try {
+    await tracker.start();
+  } catch (error) {
+    await tracker.close();
+    throw error;
+  }
+  return tracker;
+}
+
+class RunningTracker implements Tracker {
+  readonly addresses: TrackerAddress[] = [];
+  readonly #options: TrackerOptions;
+  readonly #startedAt = now();
+  readonly #limits: TrackerLimits;
+  readonly #store: SwarmStore;
+  readonly #logic: TrackerLogic;
+  readonly #ids: ConnectionIds;
+  readonly #httpCounts = zeroHttpCounts();
+  readonly #udpCounts = zeroUdpCounts();
+  readonly #httpFronts: HttpFront[] = [];
+  readonly #udpFronts: UdpFront[] = [];
+  readonly #onAbort = (): void => void this.close();
+  #sweepTimer: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: TrackerOptions) {
+    this.#options = options;
+    this.#limits = toTrackerLimits(options.limits);
+    const rng = seededRng(randomBytes(4).readUInt32BE());
+    this.#store = options.store ?? new MemoryStore({ limits: this.#limits, rng: rng.fork('store') });
+    this.#logic = new TrackerLogic({
+      store: this.#store,
+      limits: this.#limits,
+      hooks: options.hooks ?? [],
+      rng: rng.fork('intervals'),
+    });
+    this.#ids = new ConnectionIds({ key: randomBytes(16), lifetimeMs: this.#limits.connectionIdMs });
+  }
+
+  async start(): Promise<void> {
+    for (const at of this.#options.http ?? []) {
+      this.#expectOpen();
+      const front = this.#newHttpFront();
+      this.#httpFronts.push(front);
+      this.#onListening('http', await front.listen(at));
+    }
+    for (const at of this.#options.udp ?? []) {
+      this.#expectOpen();
+      const front = this.#newUdpFront();
+      this.#udpFronts.push(front);
+      this.#onListening('udp', await front.listen(at));
+    }
+    this.#expectOpen();
+    this.#options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#sweepTimer = setInterval(() => this.#logic.sweep(now()), SWEEP_EVERY_MS);
+    this.#sweepTimer.unref();
+    this.#emit({ type: 'ready' });
+  }
+
+  stats(): TrackerStats {
+    const connections = this.#httpFronts.reduce((sum, front) => sum + front.connectionCount, 0);
+    return {
+      ...this.#store.stats(),
+      uptimeMs: now() - this.#startedAt,
+      http: { ...this.#httpCounts, connections },
+      udp: { ...this.#udpCounts },
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#sweepTimer);
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    await Promise.all([...this.#httpFronts, ...this.#udpFronts].map((front) => front.close()));
+  }
+
+  #newHttpFront(): HttpFront {
+    const routes = new HttpRoutes({
+      logic: this.#logic,
+      counts: this.#httpCounts,
+      statsPage: () => formatStats(this.stats()),
+      onBug: (error) => this.#emit({ type: 'error', error }),
+    });
+    return new HttpFront({
+      answer: (at, request, source) => routes.answer(at, request, source),
+      counts: this.#httpCounts,
+      limits: { ...frontLimits, ...this.#options.frontLimits },
+      now,
+    });
+  }
+
+  #newUdpFront(): UdpFront {
+    return new UdpFront({
+      logic: this.#logic,
+      ids: this.#ids,
+      counts: this.#udpCounts,
+      limits: { ...frontLimits, ...this.#options.frontLimits },
+      now,
+      onBug: (error) => this.#emit({ type: 'error', error }),
+    });
+  }
+
+  #onListening(protocol: 'http' | 'udp', at: PeerAddress): void {
+    const address: TrackerAddress = { protocol, host: at.host, port: at.port };
+    this.addresses.push(address);
+    this.#emit({ type: 'listening', ...address });
+  }
+
+  #expectOpen(): void {
+    if (this.#options.signal?.aborted === true) throw new BtError('client/aborted', { what: 'starting the tracker' });
+  }
+
+  #emit(event: TrackerEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+function now(): Millis {
+  return performance.now() as Millis;
+}

@@ -4,8 +4,14 @@
  * May know: all pure rooms.
  * Must never know: node:*, so that it runs in a browser.
  */
+export * from './disk/content.ts';
+export * from './disk/disk.ts';
+export * from './disk/image.ts';
+export * from './gate.ts';
+export * from './host.ts';
 export * from './net/line.ts';
 export { POISON } from './net/link.ts';
 export * from './net/net.ts';
 export * from './net/socket.ts';
+export * from './tracker.ts';
 export * from './world.ts';

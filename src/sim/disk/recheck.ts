@@ -1,0 +1,35 @@
+import type { BtError } from '../../base/index.ts';
+import type { PieceExpectation } from '../../swarm/index.ts';
+import type { SimDisk } from './disk.ts';
+import type { StoreImage } from './image.ts';
+
+/** Checks pieces from `first` on. @returns one byte a piece, and the first error of the disk itself */
+export function checkPart(
+  disk: SimDisk,
+  image: StoreImage,
+  first: number,
+  expect: readonly PieceExpectation[],
+): { good: Uint8Array; error: BtError | undefined } {
+  const good = new Uint8Array(expect.length);
+  let error: BtError | undefined;
+  expect.forEach((expected, i) => {
+    const piece = first + i;
+    if (image.isAbsent(piece)) return;
+    const length = image.geometry.pieceBytes(piece);
+    const trouble = image.trouble(image.geometry.pieceStart(piece), length, 'read');
+    if (trouble !== undefined) {
+      // A file that is not there, or too short, only lacks the piece.
+      if (trouble.code === 'disk/io') error ??= trouble;
+      return;
+    }
+    const bytes = () => {
+      const all = new Uint8Array(length);
+      image.read(piece, 0, all);
+      return all;
+    };
+    const isContent = image.content === undefined ? undefined : image.isContentAt(piece, 0, length);
+    const options = { expect: expected, truth: disk.truthOf(image.info), isContent, bytes };
+    if (disk.verifier.judge(image, piece, options) === 'ok') good[i] = 1;
+  });
+  return { good, error };
+}

@@ -1,0 +1,61 @@
+import { assert, type Millis } from '../base/index.ts';
+import type { SwarmInputs } from '../swarm/index.ts';
+import type { SimWorld } from './world.ts';
+
+/** What the simulator drives: inputs, and, where it has them, invariants that hold between two inputs. */
+export interface Driven extends SwarmInputs {
+  /** Throws where state contradicts itself. */
+  assertInvariants?(): void;
+}
+
+/**
+ * The only way into a session: one input at a time, never from inside another (rule 1 of the ports), invariants checked after each.
+ * A dead process hears nothing.
+ */
+export class InputGate {
+  readonly #world: SimWorld;
+  #session: Driven | undefined;
+  #isInside = false;
+  #isDead = false;
+  #inputCount = 0;
+  /** Invariants are walked after every so many inputs; 0 = never. */
+  checkEvery = 1;
+
+  constructor(world: SimWorld) {
+    this.#world = world;
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+  get inputCount(): number {
+    return this.#inputCount;
+  }
+
+  connect(session: Driven): void {
+    assert(this.#session === undefined, 'a gate leads to one session');
+    this.#session = session;
+  }
+
+  /** Nothing reaches the session from now on. */
+  kill(): void {
+    this.#isDead = true;
+  }
+
+  /** Gives the session an input now; must be called from an event of the world, not from a port call. */
+  enter(input: (session: Driven, now: Millis) => void): void {
+    this.ask(input, undefined);
+  }
+
+  /** As `enter`, for inputs with an answer. @param otherwise the answer of a dead process */
+  ask<T>(input: (session: Driven, now: Millis) => T, otherwise: T): T {
+    if (this.#isDead || this.#session === undefined) return otherwise;
+    assert(!this.#isInside, 'an input comes only after the one before it has returned');
+    this.#isInside = true;
+    const answer = input(this.#session, this.#world.now);
+    this.#isInside = false;
+    this.#inputCount++;
+    if (this.checkEvery > 0 && this.#inputCount % this.checkEvery === 0) this.#session.assertInvariants?.();
+    return answer;
+  }
+}

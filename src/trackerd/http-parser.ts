@@ -28,7 +28,7 @@ export function parseHttpRequest(
   while (at < bytes.length && (bytes[at] === CR || bytes[at] === LF)) at++;
   const head = findHead(bytes, at, options.headBytesMax);
   if (head === undefined) return bytes.length - at > options.headBytesMax ? { kind: 'bad', status: 431 } : { kind: 'partial' };
-  const lines = bytes.latin1Slice(at, head.textEnd).split('\n');
+  const lines = bytes.toString('latin1', at, head.textEnd).split('\n');
   const match = /^([A-Z]{1,20}) (\S+) HTTP\/(\d)\.(\d)\r?$/.exec(lines[0] as string);
   if (match === null) return { kind: 'bad', status: 400 };
   const [, method = '', rawTarget = '', major, minor] = match;

@@ -133,7 +133,7 @@ export function encodeHttpAnswer(answer: HttpAnswer, keepAlive: boolean): Uint8A
     `Content-Type: ${answer.type}\r\nContent-Length: ${answer.body.length}\r\n` +
     `Cache-Control: no-store\r\nConnection: ${keepAlive ? 'keep-alive' : 'close'}\r\n\r\n`;
   const out = Buffer.allocUnsafe(head.length + answer.body.length);
-  out.latin1Write(head, 0);
+  out.write(head, 0, 'latin1');
   out.set(answer.body, head.length);
   return out;
 }

@@ -149,6 +149,14 @@ export const limits = {
     /** Addresses kept in resume data, to find the swarm again without a tracker. */
     sampleMax: 100,
   },
+  blame: {
+    /** Bytes of block hashes of bad data kept until the good version comes; the oldest cases are given up first. */
+    memoryBytes: 4_194_304,
+    /** Bad versions of one piece kept: one proves enough, a few prove more liars at once. */
+    versionsMax: 4,
+    /** Failures of a piece after which all of it is asked of one peer, so that the next failure has one author. */
+    paroleFailures: 2,
+  },
   hashes: {
     /** Hash requests open at one peer (BEP 52): each brings up to 512 hashes. */
     perPeerMax: 4,

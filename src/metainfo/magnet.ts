@@ -71,14 +71,14 @@ export function formatMagnet(magnet: Partial<Magnet>): string {
   if (magnet.hashV1 !== undefined) parts.push(`xt=urn:btih:${magnet.hashV1}`);
   if (magnet.hashV2 !== undefined) parts.push(`xt=urn:btmh:1220${magnet.hashV2}`);
   if (parts.length === 0) throw bad('no info-hash to write');
-  if (magnet.name !== undefined) parts.push(`dn=${escape(magnet.name)}`);
-  for (const url of magnet.trackers ?? []) parts.push(`tr=${escape(url)}`);
-  for (const url of magnet.webSeeds ?? []) parts.push(`ws=${escape(url)}`);
+  if (magnet.name !== undefined) parts.push(`dn=${escapeValue(magnet.name)}`);
+  for (const url of magnet.trackers ?? []) parts.push(`tr=${escapeValue(url)}`);
+  for (const url of magnet.webSeeds ?? []) parts.push(`ws=${escapeValue(url)}`);
   for (const peer of magnet.peers ?? []) parts.push(`x.pe=${formatAddress(peer)}`);
   if (magnet.selectOnly !== undefined && magnet.selectOnly.length > 0)
     parts.push(`so=${formatSelection(magnet.selectOnly)}`);
   if (magnet.keywords !== undefined && magnet.keywords.length > 0)
-    parts.push(`kt=${magnet.keywords.map(escape).join('+')}`);
+    parts.push(`kt=${magnet.keywords.map(escapeValue).join('+')}`);
   return `magnet:?${parts.join('&')}`;
 }
 
@@ -125,7 +125,7 @@ function decodeForm(text: string): string {
   return decodeEscapes(text.replaceAll('+', ' '));
 }
 
-function escape(text: string): string {
+function escapeValue(text: string): string {
   return encodeURIComponent(text.replace(/[\ud800-\udfff]/gu, '\ufffd'));
 }
 

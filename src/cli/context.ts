@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { type Interrupts, watchSignals } from './signals.ts';
 import { JsonEvents } from './json-events.ts';
 import { createPainter, type Status, StatusView } from './render.ts';
+import { type Interrupts, watchSignals } from './signals.ts';
 
 /** Options that commands share; commander fills them in. */
 export interface OutputOptions {

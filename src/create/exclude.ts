@@ -66,7 +66,7 @@ function toRegexSource(glob: string, pattern: string): string {
         continue;
       }
       const negated = glob[i + 1] === '!' || glob[i + 1] === '^';
-      const set = glob.slice(i + (negated ? 2 : 1), end).replace(/[\\\]\[^]/g, '\\$&');
+      const set = glob.slice(i + (negated ? 2 : 1), end).replace(/[\\\][^]/g, '\\$&');
       out += negated ? `[^/${set}]` : `[${set}]`;
       i = end;
     } else if (c === '{') {

@@ -2,6 +2,7 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { assert, BtError } from '../base/index.ts';
+import { BLOCK_LENGTH, HASH_BYTES, nextPow2 } from '../metainfo/index.ts';
 import {
   type HashedRange,
   type HashJob,
@@ -10,11 +11,10 @@ import {
   type ReadProblem,
   toDiskError,
 } from './hash-plan.ts';
-import { reduceLeaves } from './merkle-reduce.ts';
+import { merkle } from './trees.ts';
 
 /** Bytes read by one system call; stays in the processor's cache between reading and hashing. */
 const windowBytes = 1 << 20;
-const leafBytes = 16 << 10;
 
 /**
  * Reads a piece range once and makes its SHA-1 (v1) and SHA-256 tree hashes (v2) from the same bytes.
@@ -35,11 +35,14 @@ export class PieceHasher {
   #problems: ReadProblem[] = [];
 
   constructor(settings: HashSettings) {
-    assert(!settings.v2 || settings.pieceLength % leafBytes === 0, 'v2 pieces are whole leaves');
+    assert(
+      !settings.v2 || nextPow2(settings.pieceLength / BLOCK_LENGTH) * BLOCK_LENGTH === settings.pieceLength,
+      'v2 pieces have 2^n leaves',
+    );
     this.#settings = settings;
     const whole = Math.floor(windowBytes / settings.pieceLength) * settings.pieceLength;
     this.#window = Buffer.allocUnsafeSlow(whole > 0 ? whole : windowBytes);
-    this.#leaves = Buffer.allocUnsafeSlow(settings.v2 ? (settings.pieceLength / leafBytes) * 32 : 0);
+    this.#leaves = Buffer.allocUnsafeSlow(settings.v2 ? (settings.pieceLength / BLOCK_LENGTH) * HASH_BYTES : 0);
   }
 
   /** @throws BtError `disk/…` where a file fails and the plan says 'fail' */
@@ -114,9 +117,9 @@ export class PieceHasher {
     const file = this.#fileAt(start);
     if (file === undefined) return;
     const dataEnd = Math.min(bytes.length, file.offset + file.length - start);
-    for (let at = 0; at < dataEnd; at += leafBytes) {
-      const leaf = hash('sha256', bytes.subarray(at, Math.min(dataEnd, at + leafBytes)), 'buffer');
-      this.#leaves.set(leaf, this.#leafCount * 32);
+    for (let at = 0; at < dataEnd; at += BLOCK_LENGTH) {
+      const leaf = hash('sha256', bytes.subarray(at, Math.min(dataEnd, at + BLOCK_LENGTH)), 'buffer');
+      this.#leaves.set(leaf, this.#leafCount * HASH_BYTES);
       this.#leafCount++;
     }
   }
@@ -128,8 +131,9 @@ export class PieceHasher {
     assert(file !== undefined, 'leaves without a file');
     // A file within one piece is its own tree, no wider than it has to be; a longer one has full pieces, the last filled up (BEP 52).
     const isWhole = file.length <= this.#settings.pieceLength;
-    const width = isWhole ? this.#leafCount : this.#settings.pieceLength / leafBytes;
-    range.sha256.set(reduceLeaves(this.#leaves, this.#leafCount, width), index * 32);
+    const width = isWhole ? nextPow2(this.#leafCount) : this.#settings.pieceLength / BLOCK_LENGTH;
+    const leaves = this.#leaves.subarray(0, this.#leafCount * HASH_BYTES);
+    range.sha256.set(merkle.root(leaves, 0, width), index * HASH_BYTES);
     this.#leafCount = 0;
   }
 

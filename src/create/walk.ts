@@ -13,8 +13,6 @@ export interface WalkedFile {
   readonly length: number;
   /** Fingerprint by which a change during hashing is noticed. */
   readonly fingerprint: string;
-  /** The owner may execute it. */
-  readonly executable: boolean;
 }
 
 export interface LeftOut {
@@ -129,7 +127,6 @@ class Walker {
         path,
         length: Number(s.size),
         fingerprint: fingerprint(s),
-        executable: (s.mode & 0o100n) !== 0n,
       });
     } catch (error) {
       throw explain(error, path);

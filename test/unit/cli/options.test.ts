@@ -19,7 +19,8 @@ function table<T>(
 ): void {
   test(name, () => {
     for (const [text, expected] of cases) {
-      if (expected === undefined) assert.throws(() => parse(text), { code: 'commander.invalidArgument' }, JSON.stringify(text));
+      if (expected === undefined)
+        assert.throws(() => parse(text), { code: 'commander.invalidArgument' }, JSON.stringify(text));
       else assert.deepEqual(parse(text), expected, JSON.stringify(text));
     }
   });

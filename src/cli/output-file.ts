@@ -1,0 +1,75 @@
+import { open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { BtError } from '../base/index.ts';
+import { toDiskError } from '../create/index.ts';
+import { CliError, exitCodes } from './exit.ts';
+
+/**
+ * Refuses, before any work is done, to write a torrent where it cannot or must not go: over its own content, over something that is no
+ * torrent, or into a folder that is not there. An older torrent is replaced.
+ */
+export async function checkOutput(output: string, content: string): Promise<void> {
+  if (resolve(output) === resolve(content)) throw refusal(`${output} is what is to be shared: choose another --output`);
+  const found = await stat(output).catch(() => undefined);
+  if (found === undefined) {
+    const folder = dirname(resolve(output));
+    const isFolder = await stat(folder).then(
+      (s) => s.isDirectory(),
+      () => false,
+    );
+    if (!isFolder)
+      throw refusal(`there is no folder ${folder} to write the torrent to: make it, or choose another --output`);
+  } else if (found.isDirectory()) {
+    throw refusal(`${output} is a folder: name a file with --output`);
+  } else if (found.isFile() && found.size > 0 && !(await looksLikeTorrent(output))) {
+    throw refusal(`${output} is there already and is no torrent: choose another --output, or remove it`);
+  }
+}
+
+function refusal(message: string): CliError {
+  return new CliError(exitCodes.failure, 'cli/output', message);
+}
+
+/** A bencoded dictionary begins with `d` and the length of its first key. */
+async function looksLikeTorrent(path: string): Promise<boolean> {
+  const file = await open(path).catch((error: unknown) => {
+    throw toDiskError(error, path);
+  });
+  try {
+    const start = Buffer.alloc(4);
+    const { bytesRead } = await file.read(start, 0, 4, 0);
+    return /^d\d+:?/.test(start.toString('latin1', 0, bytesRead));
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Writes a file as a whole or not at all: readers never see half of it, and a full disk leaves the old one as it was. What is no
+ * regular file (`/dev/stdout`) is written to directly.
+ */
+export async function writeOutput(path: string, bytes: Uint8Array): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  const isDirect = found !== undefined && !found.isFile();
+  const target = isDirect ? path : join(dirname(path), `.eider-${process.pid}-${Date.now().toString(36)}.tmp`);
+  try {
+    const file = await open(target, isDirect ? 'w' : 'wx');
+    try {
+      await file.writeFile(bytes);
+      if (!isDirect) await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (!isDirect) await rename(target, path);
+  } catch (error) {
+    if (!isDirect) await rm(target, { force: true });
+    const failure = toDiskError(error, path);
+    throw BtError.is(failure, 'disk/no-space') ? noSpace(path, failure) : failure;
+  }
+}
+
+/** The general message promises that the work resumes; hashing starts anew. */
+function noSpace(path: string, cause: BtError): CliError {
+  const message = `no space left on the disk of ${path}: free some, or choose another --output`;
+  return new CliError(exitCodes.noSpace, 'disk/no-space', message, { cause });
+}

@@ -1,0 +1,62 @@
+import { open } from 'node:fs/promises';
+import { BtError } from '../base/index.ts';
+import { nodeCrypto, toDiskError } from '../create/index.ts';
+import { metainfoLimits, parseTorrentFile, type TorrentFile } from '../metainfo/index.ts';
+import { exitCodes, withExitCode } from './exit.ts';
+
+export interface LoadedTorrent {
+  readonly torrent: TorrentFile;
+  /** The whole file as it was read. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Reads and parses a .torrent file.
+ *
+ * @throws CliError with exit code 3 whatever is wrong: not there, not readable, no torrent, cut off
+ */
+export async function loadTorrent(path: string): Promise<LoadedTorrent> {
+  try {
+    const bytes = await readBounded(path);
+    return { torrent: parseTorrentFile(bytes, nodeCrypto), bytes };
+  } catch (error) {
+    throw withExitCode(exitCodes.notFound, explain(error, path));
+  }
+}
+
+/** Not more than a torrent may have: somebody may name the film instead of its torrent. */
+async function readBounded(path: string): Promise<Uint8Array> {
+  try {
+    const file = await open(path);
+    try {
+      const stat = await file.stat();
+      if (stat.isDirectory()) throw new BtError('disk/access', { path, what: 'is a folder, not a .torrent file' });
+      if (stat.size > metainfoLimits.torrentBytesMax) {
+        throw new BtError('metainfo/limit', { field: 'file', what: `${stat.size} bytes are more than a torrent has` });
+      }
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw toDiskError(error, path);
+  }
+}
+
+/** Errors of the parser do not know which file they are about. */
+function explain(error: unknown, path: string): unknown {
+  if (!BtError.is(error) || error.code.startsWith('disk/')) return error;
+  return new NamedError(error, path);
+}
+
+/** A BtError whose message begins with the file's name. */
+class NamedError extends BtError {
+  constructor(error: BtError, path: string) {
+    super(error.code, error.detail, { cause: error });
+    this.message = `${path} is not a torrent that can be used: ${error.message.replace(/^bad torrent: /, '')}`;
+  }
+}
+
+export function isMagnet(text: string): boolean {
+  return /^\s*magnet:/i.test(text);
+}

@@ -10,6 +10,6 @@ export function toSafeText(bytes: Uint8Array): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return text
     .replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ')
-    .slice(0, trackerWireLimits.textCharsMax)
-    .trim();
+    .trim()
+    .slice(0, trackerWireLimits.textCharsMax);
 }

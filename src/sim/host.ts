@@ -173,8 +173,8 @@ export class SimHost implements SwarmPorts {
 
   announce(torrent: TorrentId, url: string, request: AnnounceRequest): void {
     const tracker = this.#trackers.at(url);
-    const deliver = (result: Parameters<Driven['onAnnounced']>[3]) =>
-      this.gate.enter((to, now) => to.onAnnounced(now, torrent, url, result));
+    const deliver = (result: Parameters<Driven['onAnnounced']>[4]) =>
+      this.gate.enter((to, now) => to.onAnnounced(now, torrent, url, request, result));
     if (tracker === undefined) {
       const error = new BtError('tracker/unreachable', { url, what: 'no such host' });
       this.world.after(50, 'tracker.failed', () => deliver({ ok: false, error }));

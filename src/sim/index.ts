@@ -15,3 +15,8 @@ export * from './net/net.ts';
 export * from './net/socket.ts';
 export * from './tracker.ts';
 export * from './world.ts';
+export * from './peers/fake-peer.ts';
+export * from './peers/message-text.ts';
+export * from './peers/sim-peer.ts';
+export * from './peers/traits.ts';
+export * from './torrents.ts';

@@ -1,5 +1,4 @@
 import { seededRng } from '../../base/index.ts';
-import type { Info } from '../../metainfo/index.ts';
 
 /** Unit in which content is made; each page differs from all others. */
 const PAGE_BYTES = 4096;
@@ -28,7 +27,12 @@ export class Content {
   }
 
   /** Says where files lie; before that, everything is content. */
-  layOut(info: Pick<Info, 'files' | 'pieceCount' | 'pieceLength'>): void {
+  layOut(info: {
+    /** Ascending by offset. */
+    readonly files: readonly { readonly offset: number; readonly length: number }[];
+    readonly pieceCount: number;
+    readonly pieceLength: number;
+  }): void {
     this.#gaps = [];
     let at = 0;
     for (const file of info.files) {

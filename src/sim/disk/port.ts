@@ -232,9 +232,12 @@ export class SimDiskPort implements DiskPort {
     const { image } = open;
     const { piece, expect } = job;
     const length = image.geometry.pieceBytes(piece);
-    // Only what went to disk before has to be read back.
-    const unread = job.segments.includes(undefined) ? this.#readTrouble(image, piece, 0, length) : undefined;
-    if (unread !== undefined) return { kind: 'failed', error: unread };
+    // What went to disk before has to be read back.
+    for (let i = job.segments.indexOf(undefined); i >= 0; i = job.segments.indexOf(undefined, i + 1)) {
+      const begin = i * job.segmentBytes;
+      const error = this.#readTrouble(image, piece, begin, Math.min(job.segmentBytes, length - begin));
+      if (error !== undefined) return { kind: 'failed', error };
+    }
     const isContent = image.content === undefined ? undefined : isContentOf(image, job);
     const truth = this.#disk.truthOf(image.info);
     const verdict = this.#disk.verifier.judge(image, piece, { expect, truth, isContent, bytes: whole });

@@ -1,0 +1,298 @@
+import { Bitfield, type PeerAddress, type Rng, toHex } from '../../base/index.ts';
+import {
+  type AnnounceEvent,
+  type CloseReason,
+  decodeMetadataMessage,
+  decodeExtendedHandshake,
+  encodeExtendedHandshake,
+  encodeMetadataMessage,
+  extendedHandshakeId,
+  extensionNames,
+  type Handshake,
+  type PeerMessage,
+  peerLimits,
+} from '../../wire/index.ts';
+import type { NetHost } from '../net/net.ts';
+import { readBlock, type SimTorrent } from '../torrents.ts';
+import type { SimTracker } from '../tracker.ts';
+import type { SimWorld } from '../world.ts';
+import { type LinkOwner, type PeerIdentity, WireLink } from './link.ts';
+import { startFlood } from './flood.ts';
+import type { LinkState, PeerView } from './peer-view.ts';
+import { Taker } from './taker.ts';
+import type { PeerTraits } from './traits.ts';
+
+export interface SimPeerOptions {
+  readonly world: SimWorld;
+  readonly net: NetHost;
+  readonly torrent: SimTorrent;
+  readonly tracker: SimTracker | undefined;
+  readonly traits: PeerTraits;
+  readonly label: string;
+}
+
+const METADATA_ID = 1;
+/** Connections a scripted peer opens of its own. */
+const DIALS_MAX = 20;
+
+/** A peer that speaks the protocol simply and behaves as its traits say. Serves made-up content; knows no storage. */
+export class SimPeer implements LinkOwner, PeerView {
+  readonly world: SimWorld;
+  readonly torrent: SimTorrent;
+  readonly traits: PeerTraits;
+  readonly net: NetHost;
+  readonly rng: Rng;
+  readonly have: Bitfield;
+  readonly links: Map<WireLink, LinkState> = new Map();
+  /** Payload bytes. */
+  sentBytes = 0;
+  takenBytes = 0;
+  badBlocksSent = 0;
+  /** How connections ended: code -> count. */
+  readonly endings: Map<string, number> = new Map();
+  readonly #options: SimPeerOptions;
+  readonly #identity: PeerIdentity;
+  readonly #taker: Taker | undefined;
+  readonly #port = 6881;
+  #isStopped = false;
+
+  constructor(options: SimPeerOptions) {
+    this.#options = options;
+    this.world = options.world;
+    this.torrent = options.torrent;
+    this.traits = options.traits;
+    this.net = options.net;
+    this.rng = options.world.rng.fork(`peer ${options.label}`);
+    const count = this.torrent.geometry.pieceCount;
+    this.have = this.traits.has === 'all' ? Bitfield.full(count) : new Bitfield(count);
+    if (Array.isArray(this.traits.has)) for (const piece of this.traits.has as number[]) this.have.set(piece);
+    const { fast, extensions } = this.traits;
+    const isV2 = this.torrent.torrent.info.format !== 'v1';
+    const flags = { fast, extensions, dht: false, v2: isV2 };
+    this.#identity = { infoHash: this.torrent.swarmKey, peerId: this.rng.bytes(20), flags };
+    this.#taker = this.traits.takes ? new Taker(this) : undefined;
+  }
+
+  get address(): PeerAddress {
+    return { host: this.net.name, port: this.#port };
+  }
+  get isDone(): boolean {
+    return this.have.isFull;
+  }
+
+  start(): void {
+    this.net.listen(this.#port, (socket) => WireLink.accept(socket, this, this.#identity));
+    this.#announce('started');
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.net.unlisten(this.#port);
+    for (const link of [...this.links.keys()]) link.close();
+    this.#announce('stopped');
+  }
+
+  dial(to: PeerAddress): void {
+    if (this.links.size >= DIALS_MAX || this.#knows(to)) return;
+    WireLink.dial(this.net, to, this, this.#identity);
+  }
+
+  /** A piece has been taken. */
+  onPiece(piece: number): void {
+    if (!this.have.set(piece)) return;
+    for (const { link } of this.links.values()) link.send({ kind: 'have', piece });
+    if (this.isDone) this.#announce('completed');
+  }
+
+  // --- LinkOwner -----------------------------------------------------------------------------------------------------------------
+
+  onReady(link: WireLink, theirs: Handshake): void {
+    if (this.#isStopped || toHex(theirs.infoHash) !== toHex(this.torrent.swarmKey)) return link.close();
+    const state: LinkState = {
+      link,
+      theirs: new Bitfield(this.torrent.geometry.pieceCount),
+      isChokingUs: true,
+      isInterested: false,
+      isChokedByUs: true,
+      fast: this.traits.fast && theirs.flags.fast,
+      extensions: new Map(),
+      waiting: new Set(),
+    };
+    this.links.set(link, state);
+    this.#sendHave(state);
+    if (this.traits.extensions && theirs.flags.extensions) this.#sendExtended(link);
+    startFlood(this, state);
+  }
+
+  onMessage(link: WireLink, message: PeerMessage): void {
+    const state = this.links.get(link);
+    if (state === undefined) return;
+    switch (message.kind) {
+      case 'interested':
+        state.isInterested = true;
+        if (this.traits.unchokes && state.isChokedByUs) {
+          state.isChokedByUs = false;
+          link.send({ kind: 'unchoke' });
+        }
+        return;
+      case 'not-interested':
+        state.isInterested = false;
+        return;
+      case 'request':
+        this.#onRequest(state, message);
+        return;
+      case 'cancel':
+        this.#onCancel(state, message);
+        return;
+      case 'extended':
+        this.#onExtended(state, message.id, message.payload);
+        return;
+      default:
+        this.#onTheirState(state, message);
+        this.#taker?.onMessage(state, message);
+    }
+  }
+
+  onBlock(link: WireLink, piece: number, begin: number, bytes: Uint8Array): void {
+    const state = this.links.get(link);
+    if (state === undefined) return;
+    this.takenBytes += bytes.length;
+    this.#taker?.onBlock(state, piece, begin, bytes);
+  }
+
+  onEnd(link: WireLink, reason: CloseReason): void {
+    this.endings.set(reason.code, (this.endings.get(reason.code) ?? 0) + 1);
+    const state = this.links.get(link);
+    this.links.delete(link);
+    if (state !== undefined) this.#taker?.onEnd(state);
+  }
+
+  // --- what it says --------------------------------------------------------------------------------------------------------------
+
+  #sendHave({ link, fast }: LinkState): void {
+    const isFull = this.traits.claims === 'all' || this.have.isFull;
+    if (fast && isFull) link.send({ kind: 'have-all' });
+    else if (fast && this.have.isEmpty) link.send({ kind: 'have-none' });
+    else if (isFull || !this.have.isEmpty) {
+      const claimed = isFull ? Bitfield.full(this.have.size) : this.have;
+      link.send({ kind: 'bitfield', bits: claimed.toBytes() });
+    }
+  }
+
+  #sendExtended(link: WireLink): void {
+    const payload = encodeExtendedHandshake({
+      m: new Map([[extensionNames.metadata, METADATA_ID]]),
+      metadataSize: this.torrent.torrent.info.bytes.length,
+      port: this.#port,
+      version: 'sim peer',
+      reqq: 500,
+    });
+    link.send({ kind: 'extended', id: extendedHandshakeId, payload });
+  }
+
+  #onExtended(state: LinkState, id: number, payload: Uint8Array): void {
+    if (id === extendedHandshakeId) {
+      state.extensions = decodeExtendedHandshake(payload).m;
+      return;
+    }
+    const theirId = state.extensions.get(extensionNames.metadata);
+    if (id !== METADATA_ID || theirId === undefined) return;
+    const message = decodeMetadataMessage(payload);
+    if (message.kind !== 'request') return;
+    const { bytes } = this.torrent.torrent.info;
+    const at = message.piece * peerLimits.metadataPieceBytes;
+    const part = bytes.slice(at, at + peerLimits.metadataPieceBytes);
+    const answer = encodeMetadataMessage(
+      part.length === 0
+        ? { kind: 'reject', piece: message.piece }
+        : { kind: 'data', piece: message.piece, totalSize: bytes.length, bytes: part },
+    );
+    state.link.send({ kind: 'extended', id: theirId, payload: answer });
+  }
+
+  #onTheirState(state: LinkState, message: PeerMessage): void {
+    if (message.kind === 'choke') state.isChokingUs = true;
+    else if (message.kind === 'unchoke') state.isChokingUs = false;
+    else if (message.kind === 'have' && message.piece < state.theirs.size) state.theirs.set(message.piece);
+    else if (message.kind === 'have-all') state.theirs.setAll();
+    else if (message.kind === 'bitfield') {
+      const bits = Bitfield.fromBytes(state.theirs.size, message.bits);
+      if (bits === undefined) state.link.close();
+      else for (const piece of bits) state.theirs.set(piece);
+    }
+  }
+
+  // --- serving -------------------------------------------------------------------------------------------------------------------
+
+  #onRequest(state: LinkState, request: { piece: number; begin: number; length: number }): void {
+    const { piece, begin, length } = request;
+    const key = `${piece} ${begin} ${length}`;
+    const isServed =
+      !state.isChokedByUs && this.torrent.geometry.isValidRequest(piece, begin, length) && this.have.has(piece);
+    if (!isServed) {
+      if (state.fast) state.link.send({ kind: 'reject', piece, begin, length });
+      return;
+    }
+    if (this.traits.answersAfterMs === 'never') return;
+    state.waiting.add(key);
+    this.world.after(this.traits.answersAfterMs, 'peer.answer', () => {
+      if (!state.waiting.delete(key) || !state.link.isOpen) return;
+      this.sentBytes += length;
+      state.link.sendBlock(piece, begin, this.#blockToSend(piece, begin, length));
+    });
+  }
+
+  #onCancel(state: LinkState, request: { piece: number; begin: number; length: number }): void {
+    const { piece, begin, length } = request;
+    if (!state.waiting.delete(`${piece} ${begin} ${length}`)) return;
+    if (state.fast) state.link.send({ kind: 'reject', piece, begin, length });
+  }
+
+  #blockToSend(piece: number, begin: number, length: number): Uint8Array {
+    const bytes = readBlock(this.torrent, piece, begin, length);
+    if (this.traits.badBlockRate === 0) return bytes;
+    // A consistent liar decides by place, another one anew each time.
+    const rng = this.traits.isBadConsistently ? this.rng.fork(`${piece} ${begin}`) : this.rng;
+    if (rng.unit() >= this.traits.badBlockRate) return bytes;
+    this.badBlocksSent++;
+    const at = rng.below(length);
+    bytes[at] = (bytes[at] as number) ^ (1 + rng.below(255));
+    return bytes;
+  }
+
+  // --- finding others ------------------------------------------------------------------------------------------------------------
+
+  #announce(event: AnnounceEvent): void {
+    const { tracker } = this.#options;
+    if (tracker === undefined) return;
+    const left = (this.have.size - this.have.count) * this.torrent.geometry.pieceLength;
+    const request = {
+      infoHash: this.torrent.swarmKey,
+      peerId: this.#identity.peerId,
+      port: this.#port,
+      uploaded: this.sentBytes,
+      downloaded: this.takenBytes,
+      left: this.traits.claims === 'all' ? 0 : left,
+      event,
+      numWant: 50,
+      key: 0,
+    };
+    tracker.announce(this.net, request, (result) => {
+      if (this.#isStopped) return;
+      if (result.ok && this.traits.dials) for (const peer of result.response.peers) this.dial(peer);
+      const sec = result.ok ? result.response.intervalSec : 30;
+      if (event !== 'completed') this.world.after(sec * 1000, 'peer.announce', () => this.#again());
+    });
+  }
+
+  #again(): void {
+    if (!this.#isStopped) this.#announce('none');
+  }
+
+  #knows(to: PeerAddress): boolean {
+    if (to.host === this.net.name) return true;
+    for (const link of this.links.keys()) if (link.remote.host === to.host) return true;
+    return false;
+  }
+}
+

@@ -43,7 +43,7 @@ export function conformance<F, C>(
   name: string,
   path: string,
   casesOf: (file: F) => readonly C[],
-  check: (c: C) => void,
+  check: (c: C) => void | Promise<void>,
   nameOf: (c: C, index: number) => string = (_, index) => `case ${index}`,
 ): void {
   if (!hasConformanceData) {
@@ -51,16 +51,16 @@ export function conformance<F, C>(
     test(name, { skip: '../shared/conformance is not there' }, () => {});
     return;
   }
-  test(name, () => {
+  test(name, async () => {
     const failures: string[] = [];
-    casesOf(readConformanceJson<F>(path)).forEach((c, index) => {
+    for (const [index, c] of casesOf(readConformanceJson<F>(path)).entries()) {
       counts.run++;
       try {
-        check(c);
+        await check(c);
       } catch (error) {
         failures.push(`${nameOf(c, index)}: ${error instanceof Error ? error.message : String(error)}`);
       }
-    });
+    }
     if (failures.length > 0) throw new Error(`${failures.length} failed\n  ${failures.join('\n  ')}`);
   });
 }

@@ -1,0 +1,348 @@
+/**
+ * What every swarm store must do (rules in `src/tracker/swarm-store.ts`): cases, and a seeded run against a naive reference.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { addMs, formatIp, type Millis, readU16, type Rng, seededRng, toHex } from '#base';
+import { type StoreAnnounce, type SwarmStore, type TrackerLimits, toTrackerLimits } from '#tracker';
+
+export interface SwarmStoreFactory {
+  readonly name: string;
+  create(options: { limits: TrackerLimits; rng: Rng }): SwarmStore;
+}
+
+const TTL_MS = 600_000;
+const hashA = new Uint8Array(20).fill(0xaa);
+const hashB = new Uint8Array(20).fill(0xbb);
+
+function ip4(n: number): Uint8Array {
+  return new Uint8Array([10, (n >> 16) & 255, (n >> 8) & 255, n & 255]);
+}
+function ip6(n: number): Uint8Array {
+  return new Uint8Array([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, (n >> 16) & 255, (n >> 8) & 255, n & 255]);
+}
+
+function namesOf(compact: Uint8Array, stride: 6 | 18): string[] {
+  const names: string[] = [];
+  for (let at = 0; at < compact.length; at += stride) {
+    names.push(`${formatIp(compact.subarray(at, at + stride - 2))} ${readU16(compact, at + stride - 2)}`);
+  }
+  return names;
+}
+
+/** A store with defaults for what a case does not care about. */
+class Bench {
+  now = 1_000 as Millis;
+  readonly store: SwarmStore;
+
+  constructor(factory: SwarmStoreFactory, limits: Partial<TrackerLimits> = {}) {
+    this.store = factory.create({ limits: toTrackerLimits({ peerTtlMs: TTL_MS, ...limits }), rng: seededRng(3) });
+  }
+  announce(over: Partial<StoreAnnounce> = {}) {
+    const answer = this.store.announce(this.now, {
+      infoHash: hashA,
+      address: ip4(1),
+      port: 1,
+      isSeeder: false,
+      event: 'none',
+      numWant: 50,
+      families: 'both',
+      ...over,
+    });
+    return { ...answer, peers: [...namesOf(answer.peers4, 6), ...namesOf(answer.peers6, 18)].sort() };
+  }
+  counts(infoHash = hashA): number[] {
+    const [row] = this.store.scrape([infoHash]);
+    assert(row !== undefined);
+    return [row.complete, row.incomplete, row.downloaded];
+  }
+  pass(ms: number): void {
+    this.now = addMs(this.now, ms);
+  }
+  sweepAll(): number {
+    let removed = 0;
+    for (let i = 0; i < 200; i++) removed += this.store.sweep(this.now);
+    return removed;
+  }
+}
+
+export function swarmStoreContract(factory: SwarmStoreFactory): void {
+  const check = (name: string, run: (b: Bench) => void, limits?: Partial<TrackerLimits>): void => {
+    test(`${factory.name}: ${name}`, () => run(new Bench(factory, limits)));
+  };
+
+  check('nobody is given to himself, a swarm is only its own', (b) => {
+    assert.deepEqual(b.announce().peers, []);
+    assert.deepEqual(b.announce({ port: 2 }).peers, ['10.0.0.1 1']);
+    assert.deepEqual(b.announce({ infoHash: hashB, port: 3 }).peers, []);
+    assert.deepEqual(b.announce().peers, ['10.0.0.1 2']);
+    assert.deepEqual(b.counts(), [0, 2, 0]);
+    assert.deepEqual(b.counts(hashB), [0, 1, 0]);
+  });
+
+  check('announcing again replaces; another port or address is another peer', (b) => {
+    for (let i = 0; i < 3; i++) b.announce();
+    b.announce({ port: 2 });
+    b.announce({ address: ip4(2) });
+    assert.deepEqual(b.counts(), [0, 3, 0]);
+    assert.equal(b.store.stats().peerCount4, 3);
+  });
+
+  check('seeders are given leechers, leechers are given all', (b) => {
+    b.announce({ port: 1, isSeeder: true });
+    b.announce({ port: 2, isSeeder: true });
+    b.announce({ port: 3 });
+    assert.deepEqual(b.announce({ port: 1, isSeeder: true }).peers, ['10.0.0.1 3']);
+    assert.deepEqual(b.announce({ port: 3 }).peers, ['10.0.0.1 1', '10.0.0.1 2']);
+    assert.deepEqual(b.counts(), [2, 1, 0]);
+    assert.equal(b.store.stats().seederCount, 2);
+  });
+
+  check('completed counts once, and only who is a seeder now', (b) => {
+    b.announce({ port: 1 });
+    b.announce({ port: 1, event: 'completed' });
+    assert.deepEqual(b.counts(), [0, 1, 0]);
+    b.announce({ port: 1, event: 'completed', isSeeder: true });
+    b.announce({ port: 1, event: 'completed', isSeeder: true });
+    assert.deepEqual(b.counts(), [1, 0, 1]);
+    b.announce({ port: 2, isSeeder: true });
+    assert.deepEqual(b.counts(), [2, 0, 1]);
+    b.announce({ port: 3, event: 'completed', isSeeder: true });
+    assert.deepEqual(b.counts(), [3, 0, 2]);
+  });
+
+  check('a seeder that lost data is a leecher again', (b) => {
+    b.announce({ isSeeder: true });
+    b.announce();
+    assert.deepEqual(b.counts(), [0, 1, 0]);
+    assert.equal(b.store.stats().seederCount, 0);
+  });
+
+  check('stopped removes and is given nobody; stopping twice or unknown changes nothing', (b) => {
+    b.announce({ port: 1, isSeeder: true });
+    b.announce({ port: 2 });
+    assert.deepEqual(b.announce({ port: 1, isSeeder: true, event: 'stopped' }).peers, []);
+    b.announce({ port: 1, event: 'stopped' });
+    b.announce({ port: 9, event: 'stopped' });
+    b.announce({ infoHash: hashB, event: 'stopped' });
+    assert.deepEqual(b.counts(), [0, 1, 0]);
+    assert.equal(b.store.stats().swarmCount, 1);
+  });
+
+  check('both families in one swarm; who wants one gets one', (b) => {
+    b.announce({ address: ip6(1), port: 6 });
+    b.announce({ address: ip4(1), port: 4 });
+    const asker = { address: ip4(9), port: 9 };
+    assert.deepEqual(b.announce({ ...asker, families: 4 }).peers, ['10.0.0.1 4']);
+    assert.deepEqual(b.announce({ ...asker, families: 6 }).peers, ['2001:db8::1 6']);
+    assert.deepEqual(b.announce({ ...asker, families: 'both' }).peers, ['10.0.0.1 4', '2001:db8::1 6']);
+    assert.deepEqual(b.counts(), [0, 3, 0]);
+    const { peerCount4, peerCount6 } = b.store.stats();
+    assert.deepEqual([peerCount4, peerCount6], [2, 1]);
+  });
+
+  check('the number wanted is kept, over both families; one fills up for the other', (b) => {
+    for (let i = 0; i < 30; i++) b.announce({ address: ip4(i + 100) });
+    for (let i = 0; i < 3; i++) b.announce({ address: ip6(i) });
+    for (const numWant of [0, 1, 2, 5, 20, 33]) assert.equal(b.announce({ numWant }).peers.length, numWant);
+    assert.equal(b.announce({ numWant: 500 }).peers.length, 33);
+    assert.equal(b.announce({ address: ip6(77), numWant: 20 }).peers.length, 20);
+  });
+
+  check(
+    'the most that an operator allows is kept',
+    (b) => {
+      for (let i = 0; i < 30; i++) b.announce({ address: ip4(i + 100) });
+      assert.equal(b.announce({ numWant: 1_000_000_000 }).peers.length, 7);
+    },
+    { numWantMax: 7 },
+  );
+
+  check('every peer is as likely as any other, none comes twice', (b) => {
+    const peers = 40;
+    const rounds = 4_000;
+    for (let i = 0; i < peers; i++) b.announce({ address: ip4(i + 100), isSeeder: i % 3 === 0 });
+    const seen = new Map<string, number>();
+    for (let i = 0; i < rounds; i++) {
+      const given = b.announce({ numWant: 10 }).peers;
+      assert.equal(new Set(given).size, 10);
+      for (const name of given) seen.set(name, (seen.get(name) ?? 0) + 1);
+    }
+    assert.equal(seen.size, peers);
+    // 1,000 expected each, standard deviation 27.
+    for (const [name, count] of seen) assert(count > 850 && count < 1_150, `${name} came ${count} times`);
+  });
+
+  check('silent peers leave at the sweep after their time, and not before', (b) => {
+    b.announce({ port: 1 });
+    b.pass(TTL_MS / 2);
+    b.announce({ port: 2, isSeeder: true });
+    b.pass(TTL_MS / 2 - 20_000);
+    assert.equal(b.sweepAll(), 0);
+    b.pass(40_000);
+    assert.equal(b.sweepAll(), 1);
+    assert.deepEqual(b.announce({ port: 3 }).peers, ['10.0.0.1 2']);
+    b.pass(TTL_MS + 20_000);
+    assert.equal(b.sweepAll(), 2);
+    assert.deepEqual(b.counts(), [0, 0, 0]);
+    assert.equal(b.store.stats().swarmCount, 0);
+  });
+
+  check(
+    'an empty swarm is kept for its count of completed, then forgotten',
+    (b) => {
+      b.announce({ event: 'completed', isSeeder: true });
+      b.announce({ event: 'stopped' });
+      b.pass(3_000_000);
+      b.sweepAll();
+      assert.deepEqual(b.counts(), [0, 0, 1]);
+      b.pass(1_000_000);
+      b.sweepAll();
+      assert.deepEqual(b.counts(), [0, 0, 0]);
+      assert.equal(b.store.stats().swarmCount, 0);
+    },
+    { emptySwarmMs: 3_600_000 },
+  );
+
+  check(
+    'a sweep step is bounded, and steps reach everybody',
+    (b) => {
+      for (let i = 0; i < 3_000; i++) b.announce({ address: ip4(i), infoHash: i % 2 === 0 ? hashA : new Uint8Array(20).fill(i) });
+      b.pass(TTL_MS * 2);
+      let steps = 0;
+      let removed = 0;
+      while (removed < 3_000 && steps < 1_000) {
+        const step = b.store.sweep(b.now);
+        assert(step <= 50);
+        removed += step;
+        steps++;
+      }
+      assert.equal(removed, 3_000);
+      assert(steps >= 60);
+    },
+    { sweepPeersMax: 50 },
+  );
+
+  check(
+    'a full store answers, but keeps nobody new',
+    (b) => {
+      for (let i = 0; i < 5; i++) assert.equal(b.announce({ address: ip4(i) }).isStored, true);
+      const over = b.announce({ address: ip4(9) });
+      assert.equal(over.isStored, false);
+      assert.equal(over.peers.length, 5);
+      assert.equal(b.announce({ address: ip4(3), isSeeder: true }).isStored, true);
+      assert.equal(b.announce({ infoHash: hashB, address: ip4(3) }).isStored, false);
+      assert.equal(b.announce({ infoHash: new Uint8Array(20), address: ip4(3) }).isStored, false);
+      b.announce({ address: ip4(0), event: 'stopped' });
+      assert.equal(b.announce({ address: ip4(9) }).isStored, true);
+      assert.deepEqual(b.counts(), [1, 4, 0]);
+    },
+    { peersMax: 5, swarmsMax: 2 },
+  );
+
+  check('a scrape answers in order, zeros for the unknown', (b) => {
+    b.announce({ infoHash: hashB, isSeeder: true });
+    b.announce();
+    assert.deepEqual(
+      b.store.scrape([hashB, new Uint8Array(20), hashA]).map((r) => [r.complete, r.incomplete, r.downloaded]),
+      [
+        [1, 0, 0],
+        [0, 0, 0],
+        [0, 1, 0],
+      ],
+    );
+  });
+
+  for (const seed of [1, 2, 3]) {
+    test(`${factory.name}: agrees with a naive reference, seed ${seed}`, () => compareWithReference(factory, seed));
+  }
+}
+
+interface ModelPeer {
+  isSeeder: boolean;
+  seenAt: number;
+}
+interface ModelSwarm {
+  readonly peers: Map<string, ModelPeer>;
+  downloaded: number;
+}
+
+/** Random announces over few swarms, one of them large; after each, the answer and the counts must be possible ones. */
+function compareWithReference(factory: SwarmStoreFactory, seed: number): void {
+  const rng = seededRng(seed);
+  const b = new Bench(factory, { emptySwarmMs: 1e12 });
+  const model = new Map<string, ModelSwarm>();
+  const hashes = [1, 2, 3, 4].map((n) => new Uint8Array(20).fill(n));
+  for (let step = 0; step < 12_000; step++) {
+    const infoHash = hashes[Math.min(rng.below(8), 3)] as Uint8Array;
+    const key = toHex(infoHash);
+    const peer = rng.below(key.startsWith('04') ? 400 : 12);
+    const isSix = rng.below(3) === 0;
+    const a: StoreAnnounce = {
+      infoHash,
+      address: isSix ? ip6(peer) : ip4(peer),
+      port: 1 + rng.below(2),
+      isSeeder: rng.below(3) === 0,
+      event: (['none', 'none', 'started', 'completed', 'stopped'] as const)[rng.below(5)] ?? 'none',
+      numWant: rng.below(60),
+      families: ([4, 6, 'both'] as const)[rng.below(3)] ?? 'both',
+    };
+    const name = `${formatIp(a.address)} ${a.port}`;
+    const swarm = model.get(key) ?? { peers: new Map<string, ModelPeer>(), downloaded: 0 };
+    if (a.event === 'stopped') swarm.peers.delete(name);
+    else {
+      if (a.event === 'completed' && a.isSeeder && swarm.peers.get(name)?.isSeeder !== true) swarm.downloaded++;
+      swarm.peers.set(name, { isSeeder: a.isSeeder, seenAt: b.now });
+      model.set(key, swarm);
+    }
+    const answer = b.announce(a);
+    checkAnswer(swarm, { a, name, given: answer.peers });
+    assert.deepEqual([answer.complete, answer.incomplete, answer.downloaded], countsOf(swarm), `step ${step}`);
+
+    if (rng.below(500) === 0) {
+      // Far from the edge, so that the store's coarser clock makes no difference.
+      b.pass(TTL_MS + 100_000 + rng.below(50_000));
+      const kept = rng.below(2) === 0 ? a : undefined;
+      if (kept !== undefined && kept.event !== 'stopped') {
+        b.announce({ ...kept, event: 'none' });
+        (swarm.peers.get(name) as ModelPeer).seenAt = b.now;
+      }
+      let expected = 0;
+      for (const { peers } of model.values()) {
+        for (const [other, { seenAt }] of peers) {
+          if (b.now - seenAt <= TTL_MS) continue;
+          peers.delete(other);
+          expected++;
+        }
+      }
+      assert.equal(b.sweepAll(), expected, `sweep at step ${step}`);
+    } else if (rng.below(20) === 0) b.pass(rng.below(2_000));
+  }
+  const all = [...model.values()].flatMap((swarm) => [...swarm.peers.entries()]);
+  const { peerCount4, peerCount6, seederCount } = b.store.stats();
+  assert.equal(peerCount6, all.filter(([name]) => name.includes(':')).length);
+  assert.equal(peerCount4 + peerCount6, all.length);
+  assert.equal(seederCount, all.filter(([, peer]) => peer.isSeeder).length);
+  for (const [key, swarm] of model) {
+    assert.deepEqual(b.counts(hashes.find((hash) => toHex(hash) === key)), countsOf(swarm));
+  }
+}
+
+function countsOf(swarm: ModelSwarm): number[] {
+  const complete = [...swarm.peers.values()].filter((peer) => peer.isSeeder).length;
+  return [complete, swarm.peers.size - complete, swarm.downloaded];
+}
+
+function checkAnswer(swarm: ModelSwarm, o: { a: StoreAnnounce; name: string; given: string[] }): void {
+  const { a, name, given } = o;
+  const eligible = [...swarm.peers].filter(
+    ([other, peer]) =>
+      other !== name &&
+      !(a.isSeeder && peer.isSeeder) &&
+      (a.families === 'both' || (a.families === 6) === other.includes(':')),
+  );
+  const names = new Set(eligible.map(([other]) => other));
+  assert.equal(new Set(given).size, given.length, 'nobody twice');
+  for (const peer of given) assert(names.has(peer), `${peer} was not to be given`);
+  assert.equal(given.length, a.event === 'stopped' ? 0 : Math.min(a.numWant, names.size));
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatIp, type Millis, parseIp, seededRng } from '#base';
+import {
+  isLocalNetwork,
+  MemoryStore,
+  type TrackerAnnounce,
+  type TrackerHooks,
+  type TrackerLimits,
+  TrackerLogic,
+  toTrackerLimits,
+} from '#tracker';
+import type { AnnounceRequest } from '#wire';
+
+const now = 0 as Millis;
+
+function ip(text: string): Uint8Array {
+  return parseIp(text) as Uint8Array;
+}
+
+function newLogic(limits: Partial<TrackerLimits> = {}, hooks: TrackerHooks[] = []): TrackerLogic {
+  const all = toTrackerLimits(limits);
+  return new TrackerLogic({ store: new MemoryStore({ limits: all, rng: seededRng(1) }), limits: all, hooks, rng: seededRng(2) });
+}
+
+function announce(
+  logic: TrackerLogic,
+  over: Partial<AnnounceRequest> = {},
+  how: Partial<Omit<TrackerAnnounce, 'request'>> = {},
+) {
+  const request: AnnounceRequest = {
+    infoHash: new Uint8Array(20),
+    peerId: new Uint8Array(20),
+    port: 1,
+    uploaded: 0,
+    downloaded: 0,
+    left: 1,
+    event: 'none',
+    numWant: -1,
+    key: 0,
+    ...over,
+  };
+  return logic.announce(now, { via: 'udp', source: ip('198.51.100.1'), families: 'both', peersMax: 1_000, ...how, request });
+}
+
+function peersOf(logic: TrackerLogic): string[] {
+  const verdict = announce(logic, { port: 9_999, numWant: 100 });
+  assert(verdict.ok);
+  const { peers4, peers6 } = verdict.answer;
+  const hosts: string[] = [];
+  for (let at = 0; at < peers4.length; at += 6) hosts.push(formatIp(peers4.subarray(at, at + 4)));
+  for (let at = 0; at < peers6.length; at += 18) hosts.push(formatIp(peers6.subarray(at, at + 16)));
+  return hosts.sort();
+}
+
+test('intervals are spread between the interval and its jitter', () => {
+  const logic = newLogic({ intervalSec: 1_000, intervalJitterSec: 100, minIntervalSec: 200 });
+  const seen = new Set<number>();
+  for (let i = 0; i < 2_000; i++) {
+    const verdict = announce(logic);
+    assert(verdict.ok);
+    assert.equal(verdict.answer.minIntervalSec, 200);
+    seen.add(verdict.answer.intervalSec);
+  }
+  assert.equal(Math.min(...seen), 1_000);
+  assert.equal(Math.max(...seen), 1_100);
+  assert(seen.size > 90);
+});
+
+test('peers given: the default, what is wanted, what is allowed, what has room', () => {
+  const logic = newLogic({ numWantDefault: 10, numWantMax: 20 });
+  for (let i = 1; i <= 40; i++) announce(logic, { port: i });
+  const given = (numWant: number, peersMax = 1_000): number => {
+    const verdict = announce(logic, { port: 1, numWant }, { peersMax });
+    assert(verdict.ok);
+    return verdict.answer.peers4.length / 6;
+  };
+  assert.equal(given(-1), 10);
+  assert.equal(given(0), 0);
+  assert.equal(given(15), 15);
+  assert.equal(given(1_000_000), 20);
+  assert.equal(given(15, 4), 4);
+});
+
+test('port 0 is refused, except from who leaves', () => {
+  const logic = newLogic();
+  assert.equal(announce(logic, { port: 0 }).ok, false);
+  assert.equal(announce(logic, { port: 0, event: 'stopped' }).ok, true);
+});
+
+test('an address named by the client counts from private networks only, and only where it can be dialled', () => {
+  const cases: [source: string, named: string, kept: string][] = [
+    ['127.0.0.1', '203.0.113.7', '203.0.113.7'],
+    ['10.0.0.9', '203.0.113.7', '203.0.113.7'],
+    ['192.168.3.4', '2001:db8::7', '2001:db8::7'],
+    ['::1', '::ffff:203.0.113.7', '203.0.113.7'],
+    ['198.51.100.2', '203.0.113.7', '198.51.100.2'],
+    ['2001:db8::5', '203.0.113.7', '2001:db8::5'],
+    ['127.0.0.1', 'tracker.example', '127.0.0.1'],
+    ['127.0.0.1', '0.0.0.0', '127.0.0.1'],
+    ['127.0.0.1', '239.1.1.1', '127.0.0.1'],
+    ['127.0.0.1', '::', '127.0.0.1'],
+  ];
+  for (const [source, named, kept] of cases) {
+    const logic = newLogic();
+    announce(logic, { ip: named }, { source: ip(source) });
+    assert.deepEqual(peersOf(logic), [kept], `${source} naming ${named}`);
+  }
+});
+
+test('local networks', () => {
+  const local = ['127.9.9.9', '10.1.1.1', '172.16.0.1', '172.31.255.1', '192.168.0.1', '169.254.1.1', '::1', 'fd00::1', 'fe80::1'];
+  const others = ['126.0.0.1', '11.0.0.1', '172.15.0.1', '172.32.0.1', '192.169.0.1', '100.64.0.1', '8.8.8.8', '::2', '2001:db8::1', 'ff02::1'];
+  for (const text of local) assert(isLocalNetwork(ip(text)), text);
+  for (const text of others) assert(!isLocalNetwork(ip(text)), text);
+});
+
+test('hooks see requests before the swarm does, and answers after', () => {
+  const seen: string[] = [];
+  const hooks: TrackerHooks[] = [
+    { preAnnounce: (a) => (a.request.port === 666 ? { reason: 'not you', retryInSec: Number.POSITIVE_INFINITY } : undefined) },
+    {
+      preAnnounce: (a) => void seen.push(`pre ${a.request.port}`) as undefined,
+      postAnnounce: (a, answer) => void seen.push(`post ${a.request.port} ${answer.incomplete}`),
+      preScrape: (s) => (s.infoHashes.length > 1 ? { reason: 'one at a time' } : undefined),
+    },
+  ];
+  const logic = newLogic({}, hooks);
+  assert.deepEqual(announce(logic, { port: 666 }), {
+    ok: false,
+    refusal: { reason: 'not you', retryInSec: Number.POSITIVE_INFINITY },
+  });
+  announce(logic, { port: 5 });
+  assert.deepEqual(seen, ['pre 5', 'post 5 1']);
+  const hash = new Uint8Array(20);
+  assert.equal(logic.scrape({ via: 'http', source: ip('::1'), infoHashes: [hash, hash] }).ok, false);
+  assert.deepEqual(logic.scrape({ via: 'http', source: ip('::1'), infoHashes: [hash] }), {
+    ok: true,
+    rows: [{ complete: 0, incomplete: 1, downloaded: 0 }],
+  });
+});
+
+test('a full tracker says when to come back', () => {
+  const logic = newLogic({ peersMax: 1, retryWhenFullSec: 60 });
+  assert.equal(announce(logic, { port: 1 }).ok, true);
+  assert.deepEqual(announce(logic, { port: 2 }), { ok: false, refusal: { reason: 'the tracker is full', retryInSec: 60 } });
+});
+
+test('limits: what an operator sets is brought into range, the rest follows from it', () => {
+  const limits = toTrackerLimits({ intervalSec: 600, numWantMax: 30, peerTtlMs: 1e12 });
+  assert.equal(limits.numWantDefault, 30);
+  assert.equal(limits.minIntervalSec, 100);
+  assert.equal(limits.intervalJitterSec, 100);
+  assert.equal(limits.peerTtlMs, 3 * 86_400_000);
+  assert.equal(toTrackerLimits({ intervalSec: 600 }).peerTtlMs, 1_520_000);
+});

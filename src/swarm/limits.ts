@@ -149,6 +149,26 @@ export const limits = {
     /** Addresses kept in resume data, to find the swarm again without a tracker. */
     sampleMax: 100,
   },
+  announcer: {
+    /** ms, shortest regular interval: a tracker that asks for less is asked no more often. */
+    intervalMinMs: 10_000,
+    /** ms, longest regular interval: a tracker that says a week is still heard of once a day. */
+    intervalMaxMs: 86_400_000,
+    /** Share by which an interval is made longer by chance, so that a swarm does not announce in step. Never shorter. */
+    intervalJitter: 0.05,
+    /** ms between announces to a tracker that names no minimum, however much we want peers. */
+    minIntervalMs: 60_000,
+    /** ms until a tracker that did not answer is tried again; doubles with each failure. */
+    retryMs: 5_000,
+    /** ms until a tracker that said no is asked again; doubles too. It will not have changed its mind soon. */
+    refusedRetryMs: 60_000,
+    /** ms, the longest wait after failures. */
+    retryMaxMs: 3_600_000,
+    /** Share by which a retry is made longer by chance: a tracker that comes back is not to be met by everybody at once. */
+    retryJitter: 0.25,
+    /** Trackers of one torrent: each costs a row of state and, at worst, a request every few seconds at the start. */
+    trackersMax: 200,
+  },
   blame: {
     /** Bytes of block hashes of bad data kept until the good version comes; the oldest cases are given up first. */
     memoryBytes: 4_194_304,

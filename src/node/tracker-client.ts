@@ -23,8 +23,12 @@ import { mergeAnnounces, settleFamilies } from './tracker-families.ts';
 import { getFromTracker, type TrackerHttpAnswer } from './tracker-http.ts';
 import { UdpTrackers } from './tracker-udp.ts';
 
-export type TrackerCallResult<T> = { readonly ok: true; readonly response: T } | { readonly ok: false; readonly error: BtError };
-export type TrackerScrapeResult = ({ readonly ok: true } & ScrapeCounts) | { readonly ok: false; readonly error: BtError };
+export type TrackerCallResult<T> =
+  | { readonly ok: true; readonly response: T }
+  | { readonly ok: false; readonly error: BtError };
+export type TrackerScrapeResult =
+  | ({ readonly ok: true } & ScrapeCounts)
+  | { readonly ok: false; readonly error: BtError };
 
 export interface TrackerCallOptions {
   /** Aborting rejects the call with the signal's reason. */
@@ -120,7 +124,8 @@ export class TrackerClient {
 
   /** Ends what is running, with `tracker/unreachable`, and frees the sockets. */
   async close(): Promise<void> {
-    for (const controller of this.#running) controller.abort(new BtError('client/closed', { what: 'the tracker client' }));
+    for (const controller of this.#running)
+      controller.abort(new BtError('client/closed', { what: 'the tracker client' }));
     await this.#udp.close();
   }
 
@@ -178,7 +183,9 @@ export class TrackerClient {
     try {
       return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
     } catch (error) {
-      throw new TrackerCallError('unreachable', describeFailure((error as NodeJS.ErrnoException).code ?? ''), { cause: error });
+      throw new TrackerCallError('unreachable', describeFailure((error as NodeJS.ErrnoException).code ?? ''), {
+        cause: error,
+      });
     }
   }
 
@@ -276,7 +283,11 @@ function refused(url: string, refusal: TrackerRefusal): BtError {
 }
 
 /** A tracker's refusal may come with any status; another answer counts only with 200. */
-function readReply<R extends { readonly ok: boolean }>(url: string, answer: TrackerHttpAnswer, decode: (body: Uint8Array) => R): R {
+function readReply<R extends { readonly ok: boolean }>(
+  url: string,
+  answer: TrackerHttpAnswer,
+  decode: (body: Uint8Array) => R,
+): R {
   let reply: R;
   try {
     reply = decode(answer.body);
@@ -298,8 +309,13 @@ function toTrackerError(url: string, error: unknown): BtError {
   if (BtError.is(error)) {
     if (error.code.startsWith('tracker/')) return error;
     const isGarbage = error.code.startsWith('bencode/') || error.code.startsWith('wire/');
-    return new BtError(isGarbage ? 'tracker/garbage' : 'tracker/unreachable', { url, what: error.message }, { cause: error });
+    return new BtError(
+      isGarbage ? 'tracker/garbage' : 'tracker/unreachable',
+      { url, what: error.message },
+      { cause: error },
+    );
   }
-  const kind = error instanceof TrackerCallError && error.kind === 'garbage' ? 'tracker/garbage' : 'tracker/unreachable';
+  const kind =
+    error instanceof TrackerCallError && error.kind === 'garbage' ? 'tracker/garbage' : 'tracker/unreachable';
   return new BtError(kind, { url, what: error instanceof Error ? error.message : String(error) }, { cause: error });
 }

@@ -35,7 +35,11 @@ export async function settleFamilies<T>(calls: readonly Promise<T>[]): Promise<T
   });
   clearTimeout(timer);
   if (good.length > 0) return good;
-  throw failures.find((error) => BtError.is(error, 'tracker/refused')) ?? failures.find((error) => BtError.is(error)) ?? failures.at(-1);
+  throw (
+    failures.find((error) => BtError.is(error, 'tracker/refused')) ??
+    failures.find((error) => BtError.is(error)) ??
+    failures.at(-1)
+  );
 }
 
 /** One answer out of what a tracker said by each family: all peers once, the longest waits, the largest counts. */

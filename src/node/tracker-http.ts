@@ -65,7 +65,10 @@ function isRedirect(status: number | undefined): boolean {
 function toRedirectTarget(from: TrackerUrl, location: string): TrackerUrl {
   let text: string;
   try {
-    text = new URL(location, `${from.scheme}://${isIpv6(from.host) ? `[${from.host}]` : from.host}:${from.port}${toTrackerTarget(from)}`).href;
+    text = new URL(
+      location,
+      `${from.scheme}://${isIpv6(from.host) ? `[${from.host}]` : from.host}:${from.port}${toTrackerTarget(from)}`,
+    ).href;
   } catch {
     throw new TrackerCallError('garbage', 'it redirects to nowhere');
   }

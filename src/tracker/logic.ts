@@ -98,7 +98,9 @@ function toPeerIp(a: TrackerAnnounce): Uint8Array {
 export function isLocalNetwork(ip: Uint8Array): boolean {
   const [a = 0, b = 0] = ip;
   if (ip.length === 4) {
-    return a === 127 || a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 169 && b === 254);
+    return (
+      a === 127 || a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 169 && b === 254)
+    );
   }
   const isLoopback = ip[15] === 1 && ip.subarray(0, 15).every((x) => x === 0);
   return isLoopback || (a & 0xfe) === 0xfc || (a === 0xfe && (b & 0xc0) === 0x80);

@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { type Millis, type PeerAddress, parseIp } from '../base/index.ts';
 import { toListenError } from '../node/index.ts';
 import { HttpConnection } from './http-connection.ts';
@@ -79,4 +79,3 @@ export class HttpFront {
     for (const connection of [...this.#connections]) connection.dropIfSlow(now);
   }
 }
-

@@ -27,7 +27,8 @@ export function parseHttpRequest(
   let at = options.at;
   while (at < bytes.length && (bytes[at] === CR || bytes[at] === LF)) at++;
   const head = findHead(bytes, at, options.headBytesMax);
-  if (head === undefined) return bytes.length - at > options.headBytesMax ? { kind: 'bad', status: 431 } : { kind: 'partial' };
+  if (head === undefined)
+    return bytes.length - at > options.headBytesMax ? { kind: 'bad', status: 431 } : { kind: 'partial' };
   const lines = bytes.toString('latin1', at, head.textEnd).split('\n');
   const match = /^([A-Z]{1,20}) (\S+) HTTP\/(\d)\.(\d)\r?$/.exec(lines[0] as string);
   if (match === null) return { kind: 'bad', status: 400 };
@@ -36,7 +37,9 @@ export function parseHttpRequest(
   if (rawTarget.length > options.targetBytesMax) return { kind: 'bad', status: 414 };
   let keepAlive = minor !== '0';
   for (let i = 1; i < lines.length; i++) {
-    const header = /^(connection|content-length|transfer-encoding)[ \t]*:[ \t]*(.*?)[ \t\r]*$/i.exec(lines[i] as string);
+    const header = /^(connection|content-length|transfer-encoding)[ \t]*:[ \t]*(.*?)[ \t\r]*$/i.exec(
+      lines[i] as string,
+    );
     if (header === null) continue;
     const [, name = '', value = ''] = header;
     if (name.toLowerCase() === 'connection') keepAlive = readKeepAlive(value, keepAlive);

@@ -76,7 +76,11 @@ export class UdpFront {
       if (verdict === 'expired') counts.expiredIds++;
       else counts.forgedIds++;
       // Clients that keep an id too long learn at once that they must connect again, instead of waiting for a time-out.
-      return encodeUdpErrorResponse({ transactionId, reason: 'connection id is not valid, connect again', bytesMax: bytes.length });
+      return encodeUdpErrorResponse({
+        transactionId,
+        reason: 'connection id is not valid, connect again',
+        bytesMax: bytes.length,
+      });
     }
     try {
       return header.action === udpAction.announce ? this.#announce(now, bytes, source) : this.#scrape(bytes, source);

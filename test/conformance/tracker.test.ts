@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { BtError, fromBinaryString, fromHex, type Millis, seededRng, toHex } from '#base';
 import { decode } from '#bencode';
-import { ConnectionIds, MemoryStore, TrackerLogic, toTrackerLimits } from '#tracker';
 import { HttpRoutes } from '#room/trackerd/http-routes';
 import { frontLimits } from '#room/trackerd/limits';
 import { zeroHttpCounts, zeroUdpCounts } from '#room/trackerd/stats';
 import { UdpFront } from '#room/trackerd/udp-front';
+import { ConnectionIds, MemoryStore, TrackerLogic, toTrackerLimits } from '#tracker';
 import {
   type AnnounceEvent,
   decodeHttpAnnounceResponse,
@@ -110,7 +110,10 @@ conformance(
     }
     assert(answer.kind === 'announce');
     const { response } = answer;
-    assert.deepEqual(response.peers.map(({ host, port }) => [host, port]), peers);
+    assert.deepEqual(
+      response.peers.map(({ host, port }) => [host, port]),
+      peers,
+    );
     if (interval !== undefined) assert.equal(response.intervalSec, interval);
     if (leechers !== undefined) assert.equal(response.incomplete, leechers);
     if (seeders !== undefined) assert.equal(response.complete, seeders);
@@ -171,7 +174,13 @@ conformance(
     }
     assert(text !== undefined);
     const queryAt = text.indexOf('?');
-    const pairs = queryAt < 0 ? [] : text.slice(queryAt + 1).split('&').map((pair) => pair.split('='));
+    const pairs =
+      queryAt < 0
+        ? []
+        : text
+            .slice(queryAt + 1)
+            .split('&')
+            .map((pair) => pair.split('='));
     assert.deepEqual(Object.fromEntries(pairs), c.params);
   },
   (c) => c._id,
@@ -206,7 +215,10 @@ function checkAnnounceAnswer(c: HttpCase): void {
   assert(reply.ok);
   const { response } = reply;
   const { expect } = c;
-  assert.deepEqual(response.peers.map(({ host, port }) => [host, port]), expect.peers);
+  assert.deepEqual(
+    response.peers.map(({ host, port }) => [host, port]),
+    expect.peers,
+  );
   assert.equal(response.externalIp, expect.external_ip);
   assert.equal(response.minIntervalSec, expect.min_interval);
   assert.equal(response.complete, expect.seeders);

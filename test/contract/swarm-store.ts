@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addMs, formatIp, type Millis, readU16, type Rng, seededRng, toHex } from '#base';
+import { addMs, formatIp, type Millis, type Rng, readU16, seededRng, toHex } from '#base';
 import { type StoreAnnounce, type SwarmStore, type TrackerLimits, toTrackerLimits } from '#tracker';
 
 export interface SwarmStoreFactory {
@@ -207,7 +207,8 @@ export function swarmStoreContract(factory: SwarmStoreFactory): void {
   check(
     'a sweep step is bounded, and steps reach everybody',
     (b) => {
-      for (let i = 0; i < 3_000; i++) b.announce({ address: ip4(i), infoHash: i % 2 === 0 ? hashA : new Uint8Array(20).fill(i) });
+      for (let i = 0; i < 3_000; i++)
+        b.announce({ address: ip4(i), infoHash: i % 2 === 0 ? hashA : new Uint8Array(20).fill(i) });
       b.pass(TTL_MS * 2);
       let steps = 0;
       let removed = 0;

@@ -298,7 +298,9 @@ function converse(parts: readonly (string | Buffer)[], until?: (text: string) =>
       if (until?.(text) === true) done();
     });
     socket.on('close', done);
-    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' || error.code === 'EPIPE' ? done() : reject(error)));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNRESET' || error.code === 'EPIPE' ? done() : reject(error),
+    );
     for (const part of parts) socket.write(part);
   });
 }
@@ -361,7 +363,9 @@ test('seeded noise on both front ends: the tracker answers as before', async () 
     if (i % 200 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   for (let i = 0; i < 60; i++) {
-    const text = `GET /announce?${Buffer.from(noise.bytes(60)).toString('latin1').replace(/[\r\n ]/g, '')} HTTP/1.1\r\n\r\n`;
+    const text = `GET /announce?${Buffer.from(noise.bytes(60))
+      .toString('latin1')
+      .replace(/[\r\n ]/g, '')} HTTP/1.1\r\n\r\n`;
     const whole = i % 2 === 0 ? Buffer.from(text, 'latin1') : Buffer.from(noise.bytes(200));
     await converse([whole, '\r\n\r\n'], (answer) => answer.length > 0);
   }
@@ -371,5 +375,8 @@ test('seeded noise on both front ends: the tracker answers as before', async () 
   const { udp } = tracker.stats();
   assert(udp.malformed > 0 && udp.forgedIds > 0);
   assert(answers.every((length) => length <= 1_400));
-  assert.deepEqual(events.filter((e) => e.type === 'error'), []);
+  assert.deepEqual(
+    events.filter((e) => e.type === 'error'),
+    [],
+  );
 });

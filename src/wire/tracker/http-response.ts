@@ -1,4 +1,3 @@
-import { type BInput, type BValue, BDict, decodePrefix, encode, getBytes, isBList } from '../../bencode/index.ts';
 import {
   BtError,
   canonicalHost,
@@ -9,6 +8,7 @@ import {
   toBinaryString,
   toHex,
 } from '../../base/index.ts';
+import { BDict, type BInput, type BValue, decodePrefix, encode, getBytes, isBList } from '../../bencode/index.ts';
 import { compactPeerBytes, decodeCompactPeers } from '../compact.ts';
 import { clampInterval, trackerWireLimits } from './limits.ts';
 import { toSafeText } from './text.ts';
@@ -51,7 +51,9 @@ export function encodeHttpAnnounceResponse(
     incomplete: a.incomplete,
     interval: a.intervalSec,
     'min interval': a.minIntervalSec,
-    peers: compact ? a.peers4 : [...toPeerDicts(a.peers4, compactPeerBytes[4]), ...toPeerDicts(a.peers6, compactPeerBytes[6])],
+    peers: compact
+      ? a.peers4
+      : [...toPeerDicts(a.peers4, compactPeerBytes[4]), ...toPeerDicts(a.peers6, compactPeerBytes[6])],
     peers6: compact && a.peers6.length > 0 ? a.peers6 : undefined,
     'external ip': externalIp,
     'warning message': a.warning,
@@ -114,13 +116,17 @@ export function decodeHttpAnnounceResponse(body: Uint8Array): HttpAnnounceReply 
     ok: true,
     response: {
       intervalSec: clampInterval(interval),
-      ...(minIntervalSec === undefined ? {} : { minIntervalSec: Math.min(Math.max(0, minIntervalSec), trackerWireLimits.intervalMaxSec) }),
+      ...(minIntervalSec === undefined
+        ? {}
+        : { minIntervalSec: Math.min(Math.max(0, minIntervalSec), trackerWireLimits.intervalMaxSec) }),
       ...(complete === undefined ? {} : { complete }),
       ...(incomplete === undefined ? {} : { incomplete }),
       ...(downloaded === undefined ? {} : { downloaded }),
       peers: [...readPeers(dict, 'peers', 4), ...readPeers(dict, 'peers6', 6)].slice(0, trackerWireLimits.peersMax),
       ...(warning === undefined ? {} : { warning: toSafeText(warning) }),
-      ...(trackerId === undefined || trackerId.length > trackerWireLimits.textCharsMax ? {} : { trackerId: toBinaryString(trackerId) }),
+      ...(trackerId === undefined || trackerId.length > trackerWireLimits.textCharsMax
+        ? {}
+        : { trackerId: toBinaryString(trackerId) }),
       ...(externalIp === undefined ? {} : { externalIp }),
     },
   };
@@ -193,7 +199,8 @@ function readIp(bytes: Uint8Array | undefined): string | undefined {
 function readPeers(dict: BDict, key: string, family: 4 | 6): PeerAddress[] {
   const value = dict.get(key);
   if (value === undefined) return [];
-  if (value instanceof Uint8Array) return decodeCompactPeers(value, { family, countMax: trackerWireLimits.peersMax }).peers;
+  if (value instanceof Uint8Array)
+    return decodeCompactPeers(value, { family, countMax: trackerWireLimits.peersMax }).peers;
   if (!isBList(value)) throw new BtError('wire/invalid', { message: MESSAGE, what: `${key} is no list of peers` });
   const peers: PeerAddress[] = [];
   for (const item of value) {

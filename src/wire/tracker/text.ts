@@ -7,7 +7,6 @@ import { trackerWireLimits } from './limits.ts';
  */
 export function toSafeText(bytes: Uint8Array): string {
   const text = decodeUtf8Loose(bytes.subarray(0, trackerWireLimits.textCharsMax * 4));
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return text
     .replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ')
     .trim()

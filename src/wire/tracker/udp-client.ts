@@ -143,7 +143,8 @@ export class UdpTrackerClient {
   nextDeadline(): Millis {
     let next: number = NEVER;
     for (const request of this.#requests.values()) next = Math.min(next, request.resendAt);
-    for (const { connect } of this.#endpoints.values()) if (connect !== undefined) next = Math.min(next, connect.resendAt);
+    for (const { connect } of this.#endpoints.values())
+      if (connect !== undefined) next = Math.min(next, connect.resendAt);
     return next as Millis;
   }
 
@@ -260,7 +261,14 @@ export class UdpTrackerClient {
     const key = formatAddress(address);
     let endpoint = this.#endpoints.get(key);
     if (endpoint === undefined) {
-      endpoint = { key, address, connectionId: undefined, connectionExpiresAt: NEVER, connect: undefined, requests: new Set() };
+      endpoint = {
+        key,
+        address,
+        connectionId: undefined,
+        connectionExpiresAt: NEVER,
+        connect: undefined,
+        requests: new Set(),
+      };
       this.#endpoints.set(key, endpoint);
     }
     return endpoint;

@@ -50,7 +50,10 @@ export interface UdpRequestHeader {
 export function readUdpRequestHeader(datagram: Uint8Array): UdpRequestHeader | undefined {
   if (datagram.length < 16) return undefined;
   const action = readU32(datagram, 8);
-  if (action === udpAction.connect && (readU32(datagram, 0) !== PROTOCOL_HIGH || readU32(datagram, 4) !== PROTOCOL_LOW)) {
+  if (
+    action === udpAction.connect &&
+    (readU32(datagram, 0) !== PROTOCOL_HIGH || readU32(datagram, 4) !== PROTOCOL_LOW)
+  ) {
     return undefined;
   }
   return { action, transactionId: readU32(datagram, 12) };
@@ -225,7 +228,8 @@ function expectRequest(datagram: Uint8Array, o: { message: string; action: numbe
   if (datagram.length >= 16 && readU32(datagram, 8) !== o.action) {
     throw new BtError('wire/bad-action', { message, action: readU32(datagram, 8) });
   }
-  if (datagram.length < neededBytes) throw new BtError('wire/truncated', { message, neededBytes, gotBytes: datagram.length });
+  if (datagram.length < neededBytes)
+    throw new BtError('wire/truncated', { message, neededBytes, gotBytes: datagram.length });
 }
 
 // --- responses -----------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ const DEFAULT_PORTS: { readonly [S in TrackerScheme]: number } = { http: 80, htt
  */
 export function parseTrackerUrl(text: string): TrackerUrl | undefined {
   const trimmed = text.trim();
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (trimmed.length > trackerWireLimits.urlCharsMax || /[\u0000-\u001f\u007f-\u009f]/.test(trimmed)) return undefined;
   const match = /^([a-z]+):\/\/(?:([^/?#@]*)@)?([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?$/i.exec(trimmed);
   if (match === null) return undefined;

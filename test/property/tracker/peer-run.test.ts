@@ -8,7 +8,10 @@ type Step = { kind: 'put'; peer: number; isSeeder: boolean } | { kind: 'remove';
 
 const steps = fc.array(
   fc.oneof(
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('put' as const), peer: fc.nat(150), isSeeder: fc.boolean() }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ kind: fc.constant('put' as const), peer: fc.nat(150), isSeeder: fc.boolean() }),
+    },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), peer: fc.nat(150) }) },
   ),
   { maxLength: 600, size: 'max' },

@@ -11,6 +11,7 @@ import {
   decodeUdpResponse,
   decodeUdpScrapeRequest,
   encodeAnnounceQuery,
+  encodeCompactPeers,
   encodeHttpAnnounceResponse,
   encodeHttpScrapeResponse,
   encodeScrapeQuery,
@@ -21,7 +22,6 @@ import {
   encodeUdpErrorResponse,
   encodeUdpScrapeRequest,
   encodeUdpScrapeResponse,
-  encodeCompactPeers,
   formatTrackerUrl,
   normaliseTrackerUrl,
   parseAnnounceQuery,
@@ -35,10 +35,13 @@ import {
 const bytes = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
 const u32 = fc.nat(0xffff_ffff);
 const count = fc.oneof(fc.nat(), fc.nat(Number.MAX_SAFE_INTEGER), fc.constant(Number.MAX_SAFE_INTEGER));
-const host4 = fc.tuple(fc.integer({ min: 1, max: 223 }), fc.nat(255), fc.nat(255), fc.nat(255)).map((parts) => parts.join('.'));
+const host4 = fc
+  .tuple(fc.integer({ min: 1, max: 223 }), fc.nat(255), fc.nat(255), fc.nat(255))
+  .map((parts) => parts.join('.'));
 const host6 = fc.nat(0xfffe).map((n) => `2001:db8::${(n + 1).toString(16)}`);
 const port = fc.integer({ min: 1, max: 65_535 });
-const peers = (host: fc.Arbitrary<string>): fc.Arbitrary<PeerAddress[]> => fc.array(fc.record({ host, port }, ordinary), { maxLength: 60 });
+const peers = (host: fc.Arbitrary<string>): fc.Arbitrary<PeerAddress[]> =>
+  fc.array(fc.record({ host, port }, ordinary), { maxLength: 60 });
 const ascii = (maxLength: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.integer({ min: 33, max: 126 }).map((c) => String.fromCharCode(c)), maxLength });
 
@@ -64,7 +67,10 @@ function plain(request: AnnounceRequest): unknown {
 }
 
 test('UDP requests: decode of encode is identity', () => {
-  const request = fc.record({ ...baseRequest, ip: host4 }, { requiredKeys: Object.keys(baseRequest) as (keyof typeof baseRequest)[] });
+  const request = fc.record(
+    { ...baseRequest, ip: host4 },
+    { requiredKeys: Object.keys(baseRequest) as (keyof typeof baseRequest)[] },
+  );
   fc.assert(
     fc.property(bytes(8), u32, request, fc.option(ascii(1_000)), (connectionId, transactionId, r, urlData) => {
       const encoded = encodeUdpAnnounceRequest({
@@ -82,36 +88,62 @@ test('UDP requests: decode of encode is identity', () => {
     seed,
   );
   fc.assert(
-    fc.property(bytes(8), u32, fc.array(bytes(20), { minLength: 1, maxLength: 74 }), (connectionId, transactionId, infoHashes) => {
-      assert.equal(decodeUdpConnectRequest(encodeUdpConnectRequest(transactionId)), transactionId);
-      const decoded = decodeUdpScrapeRequest(encodeUdpScrapeRequest({ connectionId, transactionId, infoHashes }));
-      assert.deepEqual(decoded.infoHashes.map(toHex), infoHashes.map(toHex));
-    }),
+    fc.property(
+      bytes(8),
+      u32,
+      fc.array(bytes(20), { minLength: 1, maxLength: 74 }),
+      (connectionId, transactionId, infoHashes) => {
+        assert.equal(decodeUdpConnectRequest(encodeUdpConnectRequest(transactionId)), transactionId);
+        const decoded = decodeUdpScrapeRequest(encodeUdpScrapeRequest({ connectionId, transactionId, infoHashes }));
+        assert.deepEqual(decoded.infoHashes.map(toHex), infoHashes.map(toHex));
+      },
+    ),
     seed,
   );
 });
 
 test('UDP answers: decode of encode is identity, in both families', () => {
   fc.assert(
-    fc.property(u32, bytes(8), fc.array(row, { maxLength: 74 }), ascii(200), (transactionId, connectionId, rows, reason) => {
-      const connect = decodeUdpResponse(encodeUdpConnectResponse({ transactionId, connectionId }), 4);
-      assert(connect.kind === 'connect' && toHex(connect.connectionId) === toHex(connectionId));
-      assert.deepEqual(decodeUdpResponse(encodeUdpScrapeResponse({ transactionId, rows }), 6), { kind: 'scrape', transactionId, rows });
-      const error = encodeUdpErrorResponse({ transactionId, reason, bytesMax: 1_000 });
-      assert.deepEqual(decodeUdpResponse(error, 4), { kind: 'error', transactionId, reason });
-    }),
+    fc.property(
+      u32,
+      bytes(8),
+      fc.array(row, { maxLength: 74 }),
+      ascii(200),
+      (transactionId, connectionId, rows, reason) => {
+        const connect = decodeUdpResponse(encodeUdpConnectResponse({ transactionId, connectionId }), 4);
+        assert(connect.kind === 'connect' && toHex(connect.connectionId) === toHex(connectionId));
+        assert.deepEqual(decodeUdpResponse(encodeUdpScrapeResponse({ transactionId, rows }), 6), {
+          kind: 'scrape',
+          transactionId,
+          rows,
+        });
+        const error = encodeUdpErrorResponse({ transactionId, reason, bytesMax: 1_000 });
+        assert.deepEqual(decodeUdpResponse(error, 4), { kind: 'error', transactionId, reason });
+      },
+    ),
     seed,
   );
   for (const family of [4, 6] as const) {
     fc.assert(
-      fc.property(u32, fc.integer({ min: 10, max: 604_800 }), row, peers(family === 4 ? host4 : host6), (transactionId, intervalSec, r, list) => {
-        const { v4, v6 } = encodeCompactPeers(list);
-        const encoded = encodeUdpAnnounceResponse({ transactionId, intervalSec, ...r, peers: family === 4 ? v4 : v6 });
-        const decoded = decodeUdpResponse(encoded, family);
-        assert(decoded.kind === 'announce');
-        const { complete, incomplete } = r;
-        assert.deepEqual(decoded.response, { intervalSec, complete, incomplete, peers: list });
-      }),
+      fc.property(
+        u32,
+        fc.integer({ min: 10, max: 604_800 }),
+        row,
+        peers(family === 4 ? host4 : host6),
+        (transactionId, intervalSec, r, list) => {
+          const { v4, v6 } = encodeCompactPeers(list);
+          const encoded = encodeUdpAnnounceResponse({
+            transactionId,
+            intervalSec,
+            ...r,
+            peers: family === 4 ? v4 : v6,
+          });
+          const decoded = decodeUdpResponse(encoded, family);
+          assert(decoded.kind === 'announce');
+          const { complete, incomplete } = r;
+          assert.deepEqual(decoded.response, { intervalSec, complete, incomplete, peers: list });
+        },
+      ),
       seed,
     );
   }
@@ -142,7 +174,13 @@ test('HTTP queries: parse of encode is identity', () => {
 test('HTTP answers: decode of encode is identity, compact or not', () => {
   fc.assert(
     fc.property(
-      fc.record({ intervalSec: fc.integer({ min: 10, max: 604_800 }), minIntervalSec: fc.nat(604_800), row, four: peers(host4), six: peers(host6) }),
+      fc.record({
+        intervalSec: fc.integer({ min: 10, max: 604_800 }),
+        minIntervalSec: fc.nat(604_800),
+        row,
+        four: peers(host4),
+        six: peers(host6),
+      }),
       fc.record({ compact: fc.boolean(), ip: fc.oneof(bytes(4), fc.constant(undefined)), warning: ascii(100) }),
       (a, o) => {
         const { v4: peers4, v6: peers6 } = encodeCompactPeers([...a.four, ...a.six]);
@@ -154,20 +192,32 @@ test('HTTP answers: decode of encode is identity, compact or not', () => {
         const reply = decodeHttpAnnounceResponse(encoded);
         assert(reply.ok);
         const { externalIp, ...rest } = reply.response;
-        assert.deepEqual(rest, { intervalSec, minIntervalSec, ...a.row, warning: o.warning, peers: [...a.four, ...a.six] });
+        assert.deepEqual(rest, {
+          intervalSec,
+          minIntervalSec,
+          ...a.row,
+          warning: o.warning,
+          peers: [...a.four, ...a.six],
+        });
         assert.equal(externalIp, o.ip === undefined ? undefined : [...o.ip].join('.'));
       },
     ),
     seed,
   );
   fc.assert(
-    fc.property(fc.uniqueArray(fc.tuple(bytes(20), row), { maxLength: 50, selector: ([hash]) => toHex(hash) }), (rows) => {
-      const reply = decodeHttpScrapeResponse(
-        encodeHttpScrapeResponse(rows.map(([hash]) => hash), rows.map(([, counts]) => counts)),
-      );
-      assert(reply.ok);
-      assert.deepEqual(new Map(reply.rows), new Map(rows.map(([hash, counts]) => [toHex(hash), counts])));
-    }),
+    fc.property(
+      fc.uniqueArray(fc.tuple(bytes(20), row), { maxLength: 50, selector: ([hash]) => toHex(hash) }),
+      (rows) => {
+        const reply = decodeHttpScrapeResponse(
+          encodeHttpScrapeResponse(
+            rows.map(([hash]) => hash),
+            rows.map(([, counts]) => counts),
+          ),
+        );
+        assert(reply.ok);
+        assert.deepEqual(new Map(reply.rows), new Map(rows.map(([hash, counts]) => [toHex(hash), counts])));
+      },
+    ),
     seed,
   );
 });
@@ -198,12 +248,14 @@ test('URLs: normalising twice is normalising once; any text is parsed or refused
 /** Anything at all, and good messages with some bytes changed, cut or added. */
 function mutated(good: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> {
   const changes = fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 4 });
-  const damaged = fc.tuple(good, changes, fc.nat(400), fc.uint8Array({ maxLength: 8 })).map(([message, edits, cut, tail]) => {
-    const copy = message.slice();
-    for (const [at, value] of edits) if (at < copy.length) copy[at] = value;
-    const kept = cut % 3 === 0 ? copy.subarray(0, cut) : copy;
-    return new Uint8Array(Buffer.concat([kept, tail]));
-  });
+  const damaged = fc
+    .tuple(good, changes, fc.nat(400), fc.uint8Array({ maxLength: 8 }))
+    .map(([message, edits, cut, tail]) => {
+      const copy = message.slice();
+      for (const [at, value] of edits) if (at < copy.length) copy[at] = value;
+      const kept = cut % 3 === 0 ? copy.subarray(0, cut) : copy;
+      return new Uint8Array(Buffer.concat([kept, tail]));
+    });
   return fc.oneof(fc.uint8Array({ maxLength: 300 }), damaged);
 }
 
@@ -216,7 +268,9 @@ function survives(run: () => unknown): void {
 }
 
 test('hostile bytes: every decoder gives an answer within its bounds or a BtError', () => {
-  const udp = fc.tuple(fc.nat(4), fc.uint8Array({ maxLength: 300 })).map(([action, rest]) => new Uint8Array([0, 0, 0, action, ...rest]));
+  const udp = fc
+    .tuple(fc.nat(4), fc.uint8Array({ maxLength: 300 }))
+    .map(([action, rest]) => new Uint8Array([0, 0, 0, action, ...rest]));
   fc.assert(
     fc.property(mutated(udp), (message) => {
       survives(() => decodeUdpAnnounceRequest(message));
@@ -229,7 +283,10 @@ test('hostile bytes: every decoder gives an answer within its bounds or a BtErro
   const http = fc.tuple(peers(host4), peers(host6), fc.boolean()).map(([four, six, compact]) => {
     const { v4: peers4, v6: peers6 } = encodeCompactPeers([...four, ...six]);
     const counts = { intervalSec: 60, minIntervalSec: 30, complete: 1, incomplete: 2, downloaded: 3 };
-    return encodeHttpAnnounceResponse({ ...counts, peers4, peers6, trackerId: 'x' }, { compact, externalIp: new Uint8Array(4) });
+    return encodeHttpAnnounceResponse(
+      { ...counts, peers4, peers6, trackerId: 'x' },
+      { compact, externalIp: new Uint8Array(4) },
+    );
   });
   fc.assert(
     fc.property(mutated(http), (message) => {
@@ -255,7 +312,14 @@ test('the UDP client keeps its promise under any datagrams and any timing: one o
   const event = fc.oneof(
     fc.record({ kind: fc.constant('start' as const) }),
     fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(70_000) }),
-    fc.record({ kind: fc.constant('noise' as const), bytes: mutated(fc.tuple(fc.nat(3), fc.nat(20)).map(([a, t]) => new Uint8Array([0, 0, 0, a, 0, 0, 0, t, ...new Array(12).fill(1)]))) }),
+    fc.record({
+      kind: fc.constant('noise' as const),
+      bytes: mutated(
+        fc
+          .tuple(fc.nat(3), fc.nat(20))
+          .map(([a, t]) => new Uint8Array([0, 0, 0, a, 0, 0, 0, t, ...new Array(12).fill(1)])),
+      ),
+    }),
   );
   fc.assert(
     fc.property(fc.array(event, { maxLength: 60 }), (script) => {

@@ -24,7 +24,11 @@ const sipVectors: [length: number, hash: string][] = [
 for (const [length, expected] of sipVectors) {
   test(`SipHash-2-4 of ${length} bytes`, () => {
     const out = new Uint8Array(8);
-    new SipHash(key).hash(Uint8Array.from({ length }, (_, i) => i), out, 0);
+    new SipHash(key).hash(
+      Uint8Array.from({ length }, (_, i) => i),
+      out,
+      0,
+    );
     assert.equal(toHex(out), expected);
   });
 }
@@ -60,7 +64,10 @@ test('an id of another address, another key or the future is forged', () => {
   const id = ids().issue(start, address4);
   assert.equal(ids().verify(start, parseIp('192.0.2.2') as Uint8Array, id), 'forged');
   assert.equal(ids().verify(start, address6, id), 'forged');
-  assert.equal(new ConnectionIds({ key: new Uint8Array(16), lifetimeMs: 120_000 }).verify(start, address4, id), 'forged');
+  assert.equal(
+    new ConnectionIds({ key: new Uint8Array(16), lifetimeMs: 120_000 }).verify(start, address4, id),
+    'forged',
+  );
   assert.equal(ids().verify(start, address4, ids().issue(addMs(start, 300_000), address4)), 'forged');
 });
 

@@ -20,7 +20,12 @@ function ip(text: string): Uint8Array {
 
 function newLogic(limits: Partial<TrackerLimits> = {}, hooks: TrackerHooks[] = []): TrackerLogic {
   const all = toTrackerLimits(limits);
-  return new TrackerLogic({ store: new MemoryStore({ limits: all, rng: seededRng(1) }), limits: all, hooks, rng: seededRng(2) });
+  return new TrackerLogic({
+    store: new MemoryStore({ limits: all, rng: seededRng(1) }),
+    limits: all,
+    hooks,
+    rng: seededRng(2),
+  });
 }
 
 function announce(
@@ -40,7 +45,14 @@ function announce(
     key: 0,
     ...over,
   };
-  return logic.announce(now, { via: 'udp', source: ip('198.51.100.1'), families: 'both', peersMax: 1_000, ...how, request });
+  return logic.announce(now, {
+    via: 'udp',
+    source: ip('198.51.100.1'),
+    families: 'both',
+    peersMax: 1_000,
+    ...how,
+    request,
+  });
 }
 
 function peersOf(logic: TrackerLogic): string[] {
@@ -109,8 +121,29 @@ test('an address named by the client counts from private networks only, and only
 });
 
 test('local networks', () => {
-  const local = ['127.9.9.9', '10.1.1.1', '172.16.0.1', '172.31.255.1', '192.168.0.1', '169.254.1.1', '::1', 'fd00::1', 'fe80::1'];
-  const others = ['126.0.0.1', '11.0.0.1', '172.15.0.1', '172.32.0.1', '192.169.0.1', '100.64.0.1', '8.8.8.8', '::2', '2001:db8::1', 'ff02::1'];
+  const local = [
+    '127.9.9.9',
+    '10.1.1.1',
+    '172.16.0.1',
+    '172.31.255.1',
+    '192.168.0.1',
+    '169.254.1.1',
+    '::1',
+    'fd00::1',
+    'fe80::1',
+  ];
+  const others = [
+    '126.0.0.1',
+    '11.0.0.1',
+    '172.15.0.1',
+    '172.32.0.1',
+    '192.169.0.1',
+    '100.64.0.1',
+    '8.8.8.8',
+    '::2',
+    '2001:db8::1',
+    'ff02::1',
+  ];
   for (const text of local) assert(isLocalNetwork(ip(text)), text);
   for (const text of others) assert(!isLocalNetwork(ip(text)), text);
 });
@@ -118,7 +151,10 @@ test('local networks', () => {
 test('hooks see requests before the swarm does, and answers after', () => {
   const seen: string[] = [];
   const hooks: TrackerHooks[] = [
-    { preAnnounce: (a) => (a.request.port === 666 ? { reason: 'not you', retryInSec: Number.POSITIVE_INFINITY } : undefined) },
+    {
+      preAnnounce: (a) =>
+        a.request.port === 666 ? { reason: 'not you', retryInSec: Number.POSITIVE_INFINITY } : undefined,
+    },
     {
       preAnnounce: (a) => void seen.push(`pre ${a.request.port}`) as undefined,
       postAnnounce: (a, answer) => void seen.push(`post ${a.request.port} ${answer.incomplete}`),
@@ -143,7 +179,10 @@ test('hooks see requests before the swarm does, and answers after', () => {
 test('a full tracker says when to come back', () => {
   const logic = newLogic({ peersMax: 1, retryWhenFullSec: 60 });
   assert.equal(announce(logic, { port: 1 }).ok, true);
-  assert.deepEqual(announce(logic, { port: 2 }), { ok: false, refusal: { reason: 'the tracker is full', retryInSec: 60 } });
+  assert.deepEqual(announce(logic, { port: 2 }), {
+    ok: false,
+    refusal: { reason: 'the tracker is full', retryInSec: 60 },
+  });
 });
 
 test('limits: what an operator sets is brought into range, the rest follows from it', () => {

@@ -31,7 +31,9 @@ test('an info-hash is 20 raw bytes, whatever they are', () => {
 });
 
 test('a plus is a blank, hex digits may be of either case, raw bytes pass', () => {
-  const { request } = parseAnnounceQuery(`info_hash=++++%aA%Aa\u00ff\u0080abcdefghijkl&peer_id=-XX0001-abcdefghijkl&port=1`);
+  const { request } = parseAnnounceQuery(
+    `info_hash=++++%aA%Aa\u00ff\u0080abcdefghijkl&peer_id=-XX0001-abcdefghijkl&port=1`,
+  );
   assert.deepEqual(request.infoHash, fromHex('20202020aaaaff806162636465666768696a6b6c'));
 });
 
@@ -157,10 +159,15 @@ test('external ip, warning and tracker id both ways', () => {
 
 test('refusals: reason, retry in minutes or never', () => {
   const round = (retryInSec?: number) =>
-    decodeHttpAnnounceResponse(encodeHttpRefusal({ reason: 'full', ...(retryInSec === undefined ? {} : { retryInSec }) }));
+    decodeHttpAnnounceResponse(
+      encodeHttpRefusal({ reason: 'full', ...(retryInSec === undefined ? {} : { retryInSec }) }),
+    );
   assert.deepEqual(round(), { ok: false, refusal: { reason: 'full' } });
   assert.deepEqual(round(61), { ok: false, refusal: { reason: 'full', retryInSec: 120 } });
-  assert.deepEqual(round(Number.POSITIVE_INFINITY), { ok: false, refusal: { reason: 'full', retryInSec: Number.POSITIVE_INFINITY } });
+  assert.deepEqual(round(Number.POSITIVE_INFINITY), {
+    ok: false,
+    refusal: { reason: 'full', retryInSec: Number.POSITIVE_INFINITY },
+  });
   assert.deepEqual(decodeHttpAnnounceResponse(encode({ 'failure reason': 'x', 'retry in': '5' })), {
     ok: false,
     refusal: { reason: 'x', retryInSec: 300 },
@@ -174,7 +181,10 @@ test('hostile answers are brought into range', () => {
   assert.equal(decodeAnnounce({ interval: '1800', peers: '' }).intervalSec, 1800);
   assert.equal(decodeAnnounce({ peers: '' }).intervalSec, trackerWireLimits.intervalDefaultSec);
   assert.equal(decodeAnnounce({ interval: 60, complete: -1 }).complete, 0);
-  assert.equal(decodeAnnounce({ peers: '', 'warning message': `\u001b]0;x\u0007${'y'.repeat(9999)}` }).warning?.length, 500);
+  assert.equal(
+    decodeAnnounce({ peers: '', 'warning message': `\u001b]0;x\u0007${'y'.repeat(9999)}` }).warning?.length,
+    500,
+  );
   assert.equal(decodeAnnounce({ peers: new Uint8Array(6 * 10_000).fill(1) }).peers.length, trackerWireLimits.peersMax);
 });
 

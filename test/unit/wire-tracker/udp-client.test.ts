@@ -72,11 +72,19 @@ class Bench {
   answerAnnounce(): void {
     const { transactionId } = decodeUdpAnnounceRequest(this.last());
     this.receive(
-      encodeUdpAnnounceResponse({ transactionId, intervalSec: 1800, incomplete: 0, complete: 1, peers: new Uint8Array(0) }),
+      encodeUdpAnnounceResponse({
+        transactionId,
+        intervalSec: 1800,
+        incomplete: 0,
+        complete: 1,
+        peers: new Uint8Array(0),
+      }),
     );
   }
   timeline(): string[] {
-    return this.sent.map(({ at, bytes }) => `${at} ${['connect', 'announce', 'scrape'][readUdpRequestHeader(bytes)?.action ?? 9]}`);
+    return this.sent.map(
+      ({ at, bytes }) => `${at} ${['connect', 'announce', 'scrape'][readUdpRequestHeader(bytes)?.action ?? 9]}`,
+    );
   }
 }
 
@@ -90,7 +98,10 @@ test('connect, announce, answer; the connection id serves the next request', () 
   b.start(announce);
   b.answerAnnounce();
   assert.deepEqual(b.timeline(), ['0 connect', '0 announce', '30 announce']);
-  assert.deepEqual(b.outcomes.map((o) => o.outcome.kind), ['announced', 'announced']);
+  assert.deepEqual(
+    b.outcomes.map((o) => o.outcome.kind),
+    ['announced', 'announced'],
+  );
   assert.equal(b.client.nextDeadline(), NEVER);
 });
 
@@ -120,7 +131,10 @@ test('BEP 15: the waits go on doubling when the connection id expires in between
   b.connect();
   b.runTo(1000);
   assert.deepEqual(b.timeline(), ['0 connect', '1 announce', '16 announce', '46 announce', '106 connect']);
-  assert.deepEqual(b.outcomes.map((o) => o.outcome.kind), ['timeout']);
+  assert.deepEqual(
+    b.outcomes.map((o) => o.outcome.kind),
+    ['timeout'],
+  );
 });
 
 test('requests to one tracker share one connect; each gets its own answer', () => {
@@ -129,8 +143,16 @@ test('requests to one tracker share one connect; each gets its own answer', () =
   b.start(scrape);
   b.connect();
   assert.deepEqual(b.timeline(), ['0 connect', '0 announce', '0 scrape']);
-  b.receive(encodeUdpScrapeResponse({ transactionId: b.lastTransaction(), rows: [{ complete: 1, downloaded: 2, incomplete: 3 }] }));
-  assert.deepEqual(b.outcomes.map((o) => [o.id, o.outcome.kind]), [[2, 'scraped']]);
+  b.receive(
+    encodeUdpScrapeResponse({
+      transactionId: b.lastTransaction(),
+      rows: [{ complete: 1, downloaded: 2, incomplete: 3 }],
+    }),
+  );
+  assert.deepEqual(
+    b.outcomes.map((o) => [o.id, o.outcome.kind]),
+    [[2, 'scraped']],
+  );
 });
 
 test('answers of strangers, of other kinds and of no sense are dropped, the right one still counts', () => {
@@ -176,12 +198,21 @@ test('an error on a kept connection id: one try with a fresh one, the tracker ma
   b.answerAnnounce();
   b.start(announce);
   const error = (): void =>
-    b.receive(encodeUdpErrorResponse({ transactionId: b.lastTransaction(), reason: 'connection id is not valid', bytesMax: 100 }));
+    b.receive(
+      encodeUdpErrorResponse({
+        transactionId: b.lastTransaction(),
+        reason: 'connection id is not valid',
+        bytesMax: 100,
+      }),
+    );
   error();
   b.connect(9);
   assert.deepEqual(decodeUdpAnnounceRequest(b.last()).connectionId, new Uint8Array(8).fill(9));
   error();
-  assert.deepEqual(b.outcomes.map((o) => o.outcome.kind), ['announced', 'refused']);
+  assert.deepEqual(
+    b.outcomes.map((o) => o.outcome.kind),
+    ['announced', 'refused'],
+  );
 });
 
 test('an error to the connect fails everybody who waits for it', () => {
@@ -189,7 +220,10 @@ test('an error to the connect fails everybody who waits for it', () => {
   b.start(announce);
   b.start(scrape);
   b.receive(encodeUdpErrorResponse({ transactionId: b.lastTransaction(), reason: 'banned', bytesMax: 100 }));
-  assert.deepEqual(b.outcomes.map((o) => o.outcome.kind), ['refused', 'refused']);
+  assert.deepEqual(
+    b.outcomes.map((o) => o.outcome.kind),
+    ['refused', 'refused'],
+  );
 });
 
 test('a cancelled request says nothing and repeats nothing', () => {
@@ -208,7 +242,13 @@ test('IPv6 trackers: peers of 18 bytes', () => {
   b.receive(encodeUdpConnectResponse({ transactionId, connectionId: new Uint8Array(8) }), six);
   const peers = new Uint8Array(18).fill(0x20);
   b.receive(
-    encodeUdpAnnounceResponse({ transactionId: b.lastTransaction(), intervalSec: 60, incomplete: 0, complete: 1, peers }),
+    encodeUdpAnnounceResponse({
+      transactionId: b.lastTransaction(),
+      intervalSec: 60,
+      incomplete: 0,
+      complete: 1,
+      peers,
+    }),
     six,
   );
   const outcome = b.outcomes[0]?.outcome;

@@ -61,7 +61,8 @@ for (const [announce, scrape] of scrapes) {
 }
 
 test('path and query go along together', () => {
-  const target = (text: string): string => toTrackerTarget(parseTrackerUrl(text) as NonNullable<ReturnType<typeof parseTrackerUrl>>);
+  const target = (text: string): string =>
+    toTrackerTarget(parseTrackerUrl(text) as NonNullable<ReturnType<typeof parseTrackerUrl>>);
   assert.equal(target('udp://a.example:80/dir?a=b'), '/dir?a=b');
   assert.equal(target('udp://a.example:80'), '');
   assert.equal(target('udp://a.example:80?a'), '?a');

@@ -1,25 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { BtError } from '#base';
 import { type HashPlan, toJobs } from '#room/create/hash-plan';
 import { hashPieces } from '#room/create/hash-pool';
+import { makeBytes, makeTempFolder } from '../../support/temp-folder.ts';
 
 const sha = (algorithm: string, data: Uint8Array) => createHash(algorithm).update(data).digest();
-
-/** Bytes that differ everywhere, the same in every run. */
-function makeBytes(length: number, seed: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  let state = seed + 1;
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    bytes[i] = state >>> 16;
-  }
-  return bytes;
-}
 
 /** BEP 52 by the book: fill the leaves up, then pair level by level. */
 function treeRoot(data: Buffer, width: number): Buffer {
@@ -43,8 +33,7 @@ function makeContent(
   lengths: readonly number[],
   options: Omit<HashPlan, 'files' | 'spaceLength'>,
 ): Content {
-  const folder = mkdtempSync(join(tmpdir(), 'eider-hash-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = makeTempFolder(t);
   let end = 0;
   const files = lengths.map((length, i) => {
     const offset = options.v2 ? Math.ceil(end / options.pieceLength) * options.pieceLength : end;

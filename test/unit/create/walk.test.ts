@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict';
-import {
-  appendFileSync,
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, chmodSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { BtError } from '#base';
 import { checkUnchanged, type WalkOptions, walk } from '#room/create/walk';
+import { makeTempFolder } from '../../support/temp-folder.ts';
 
 /** A folder `share` with these files (their content is their name), removed after the test. */
 function makeTree(t: TestContext, files: readonly (string | Buffer)[]): string {
-  const root = mkdtempSync(join(tmpdir(), 'eider-walk-'));
-  t.after(() => rmSync(root, { recursive: true, force: true }));
-  const share = join(root, 'share');
+  const share = join(makeTempFolder(t), 'share');
   mkdirSync(share);
   for (const file of files) {
     const path = Buffer.concat([Buffer.from(`${share}/`), Buffer.from(file)]);

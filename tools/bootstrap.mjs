@@ -25,7 +25,7 @@ const targets = {
   'check-package': { commands: [['tools/check-package.mjs']] },
   format: { build: false, commands: [['node_modules/@biomejs/biome/bin/biome', 'check', '--write', '.']] },
   demo: { commands: [['build/examples/demo.js']] },
-  sim: { commands: [['build/test/sim/run.js']] },
+  sim: { commands: [['tools/sim.mjs']] },
   bench: { commands: [['build/bench/main.js']] },
 };
 

@@ -4,6 +4,9 @@
  * May know: all pure rooms.
  * Must never know: node:*, so that it runs in a browser.
  */
+export * from './checkers.ts';
+export * from './client.ts';
+export type { TransferBuffer } from './disk/buffers.ts';
 export * from './disk/content.ts';
 export * from './disk/disk.ts';
 export * from './disk/image.ts';
@@ -13,10 +16,13 @@ export * from './net/line.ts';
 export { POISON } from './net/link.ts';
 export * from './net/net.ts';
 export * from './net/socket.ts';
-export * from './tracker.ts';
-export * from './world.ts';
 export * from './peers/fake-peer.ts';
 export * from './peers/message-text.ts';
 export * from './peers/sim-peer.ts';
 export * from './peers/traits.ts';
+export * from './run-scenario.ts';
+export * from './scenarios.ts';
+export * from './swarm.ts';
 export * from './torrents.ts';
+export * from './tracker.ts';
+export * from './world.ts';

@@ -133,6 +133,7 @@ export class SimNet {
       sentBytes: 0,
       readBytes: 0,
       lostBytes: 0,
+      unsentBytes: 0,
     };
   }
 

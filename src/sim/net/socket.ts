@@ -36,6 +36,8 @@ export interface SocketFabric {
   readBytes: number;
   /** Bytes that nobody was there to read. */
   lostBytes: number;
+  /** Bytes that were written, but never sent because the connection ended. */
+  unsentBytes: number;
 }
 
 export const socketLimits = {
@@ -430,6 +432,7 @@ export class SimSocket implements Flow {
     this.state = 'closed';
     this.#giveUp?.cancel();
     this.#flush?.cancel();
+    this.#fabric.unsentBytes += this.queuedBytes;
     this.#waiting.length = 0;
     for (const chunk of this.#unread.splice(0)) this.#discard(chunk);
     for (const chunk of this.#buffered.splice(0)) this.#fabric.pool.give(chunk);

@@ -1,0 +1,213 @@
+import {
+  assert,
+  type CryptoPort,
+  type Millis,
+  type PeerAddress,
+  type PeerId,
+  type Rng,
+  type TorrentId,
+} from '../base/index.ts';
+import type { Info } from '../metainfo/index.ts';
+import type { SwarmPorts, TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
+import { SimDisk, type DiskOptions } from './disk/disk.ts';
+import type { Driven } from './gate.ts';
+import { SimHost } from './host.ts';
+import type { NetHost } from './net/net.ts';
+import type { SimTorrent } from './torrents.ts';
+import type { SimTrackers } from './tracker.ts';
+import type { SimWorld } from './world.ts';
+
+/** What the simulator needs of a session beyond its inputs; `session/Session` has it. */
+export interface ClientSession extends Driven {
+  /** 0 while not listening. */
+  setListenPort(port: number): void;
+  add(now: Millis, source: TorrentSource & { readonly uploadLimit?: number; readonly downloadLimit?: number }): TorrentId;
+  /** Says goodbye, saves, closes; each torrent emits `stopped`. */
+  close(now: Millis): void;
+  snapshot(now: Millis, torrent: TorrentId): TorrentSnapshot;
+}
+
+export interface MakeSessionOptions {
+  readonly ports: SwarmPorts;
+  readonly crypto: CryptoPort;
+  readonly rng: Rng;
+  readonly peerId: PeerId;
+  readonly now: Millis;
+  readonly onEvent: (event: TorrentEvent) => void;
+  readonly uploadLimit?: number;
+  readonly downloadLimit?: number;
+  readonly connsMax?: number;
+  readonly pieceBytesMax?: number;
+}
+
+export type MakeSession = (options: MakeSessionOptions) => ClientSession;
+
+/** What scenarios choose about one client. */
+export interface ClientOptions {
+  readonly uploadLimit?: number;
+  readonly downloadLimit?: number;
+  readonly connsMax?: number;
+  readonly pieceBytesMax?: number;
+  /** Knows the info-hash and the trackers only. */
+  readonly isMagnet?: boolean;
+  /** By file. */
+  readonly select?: (info: Info) => readonly boolean[];
+  /** Peers it is told of. */
+  readonly peers?: readonly PeerAddress[];
+  /** Asks no tracker. */
+  readonly isTrackerless?: boolean;
+  /** Invariants are walked after every so many inputs; 0 = never. */
+  readonly checkEvery?: number;
+}
+
+export interface ClientPlace {
+  readonly world: SimWorld;
+  readonly net: NetHost;
+  readonly trackers: SimTrackers;
+  readonly torrent: SimTorrent;
+  readonly crypto: CryptoPort;
+  readonly makeSession: MakeSession;
+  readonly disk: Partial<DiskOptions>;
+}
+
+const PORT = 6881;
+
+/** One user's client with one torrent: a machine and a disk that stay, and a process that may be killed and started again. */
+export class SimClient {
+  readonly label: string;
+  readonly net: NetHost;
+  readonly disk: SimDisk;
+  readonly torrent: SimTorrent;
+  /** All events of all runs of the process. */
+  readonly events: { readonly at: Millis; readonly event: TorrentEvent }[] = [];
+  /** Every wanted piece was verified and stored, first time. */
+  doneAt: Millis | undefined;
+  startedAt: Millis | undefined;
+  /** Hosts it has banned. */
+  readonly banned: Set<string> = new Set();
+  readonly #place: ClientPlace;
+  readonly #options: ClientOptions;
+  #host: SimHost | undefined;
+  #session: ClientSession | undefined;
+  #id: TorrentId | undefined;
+  #runCount = 0;
+
+  constructor(label: string, place: ClientPlace, options: ClientOptions) {
+    this.label = label;
+    this.net = place.net;
+    this.torrent = place.torrent;
+    this.#place = place;
+    this.#options = options;
+    const torrents = new Map([[place.torrent.key, place.torrent]]);
+    this.disk = new SimDisk(place.world, label, { crypto: place.crypto, torrents, ...place.disk });
+  }
+
+  get address(): PeerAddress {
+    return { host: this.net.name, port: PORT };
+  }
+  get isRunning(): boolean {
+    return this.#session !== undefined;
+  }
+  /** True where every wanted piece is verified, in this run of the process or, before it restarted, in an earlier one. */
+  get isDone(): boolean {
+    return this.doneAt !== undefined;
+  }
+  get host(): SimHost {
+    assert(this.#host !== undefined, `${this.label} has run`);
+    return this.#host;
+  }
+  get session(): ClientSession {
+    assert(this.#session !== undefined, `${this.label} is running`);
+    return this.#session;
+  }
+
+  /** Starts the process. */
+  start(): void {
+    assert(this.#session === undefined, `${this.label} is not running`);
+    const { world, crypto, makeSession, trackers, torrent } = this.#place;
+    const { uploadLimit, downloadLimit, connsMax, pieceBytesMax, checkEvery = 1 } = this.#options;
+    const rng = world.rng.fork(`client ${this.label} ${this.#runCount++}`);
+    if (!this.net.isUp) this.net.restart();
+    const host = new SimHost({ world, net: this.net, disk: this.disk, trackers, listenPorts: [PORT] });
+    host.gate.checkEvery = checkEvery;
+    const session = makeSession({
+      ports: host,
+      // Draws of the client's own: two clients must not be the same peer.
+      crypto: { ...crypto, random: (length) => rng.bytes(length) },
+      rng: rng.fork('session'),
+      peerId: rng.bytes(20) as PeerId,
+      now: world.now,
+      onEvent: (event) => this.#onEvent(event),
+      ...defined({ uploadLimit, downloadLimit, connsMax, pieceBytesMax }),
+    });
+    this.#host = host;
+    this.#session = session;
+    this.startedAt ??= world.now;
+    host.start(session);
+    host.gate.enter((_, now) => {
+      session.setListenPort(PORT);
+      this.#id = session.add(now, this.#source(torrent));
+    });
+  }
+
+  /** A clean stop; takes virtual time until the torrent has emitted `stopped`. */
+  stop(): void {
+    const { host, session } = this;
+    host.stopListening();
+    host.gate.enter((_, now) => session.close(now));
+  }
+
+  /** kill -9, or the power cord. */
+  kill(how: 'process' | 'power' = 'process'): void {
+    this.host.kill(how);
+    this.#session = undefined;
+    this.#id = undefined;
+  }
+
+  snapshot(): TorrentSnapshot {
+    return this.session.snapshot(this.#place.world.now, this.#id as TorrentId);
+  }
+
+  /** Gives the session something to do, as a user would. */
+  ask(action: (session: ClientSession, torrent: TorrentId, now: Millis) => void): void {
+    this.host.gate.enter((_, now) => action(this.session, this.#id as TorrentId, now));
+  }
+
+  /** By piece: it holds bytes of a wanted file. */
+  wantsPiece(piece: number): boolean {
+    const { info } = this.torrent.torrent;
+    const wanted = this.#options.select?.(info);
+    if (wanted === undefined) return true;
+    return info.files.some((file) => {
+      if (wanted[file.index] !== true) return false;
+      const { first, end } = this.torrent.geometry.filePieces(file.index);
+      return piece >= first && piece < end;
+    });
+  }
+
+  #source(torrent: SimTorrent): TorrentSource {
+    const { isMagnet, isTrackerless, select, peers } = this.#options;
+    const { info, pieceLayers } = torrent.torrent;
+    return {
+      ...(isMagnet === true ? defined({ hashV1: info.hashV1, hashV2: info.hashV2 }) : { info, layers: pieceLayers }),
+      trackers: isTrackerless === true ? [] : this.#place.trackers.all.map((tracker) => [tracker.url]),
+      ...defined({ select, peers }),
+    };
+  }
+
+  #onEvent(event: TorrentEvent): void {
+    const { world } = this.#place;
+    this.events.push({ at: world.now, event });
+    world.log?.(`${(world.now / 1000).toFixed(3)} ${this.label} ${event.type}`);
+    if (event.type === 'done') this.doneAt ??= world.now;
+    else if (event.type === 'banned') this.banned.add(event.host);
+    else if (event.type === 'stopped') this.#session = undefined;
+  }
+}
+
+/** The members that are there: an optional property must not be set to undefined. */
+function defined<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

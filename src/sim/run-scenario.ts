@@ -1,0 +1,39 @@
+import type { CryptoPort } from '../base/index.ts';
+import type { MakeSession } from './client.ts';
+import type { TransferBuffer } from './disk/buffers.ts';
+import type { Scenario } from './scenarios.ts';
+import { type ClientReport, SimSwarm } from './swarm.ts';
+
+export interface RunScenarioOptions {
+  readonly seed: number;
+  readonly crypto: CryptoPort;
+  readonly makeSession: MakeSession;
+  readonly transfer?: TransferBuffer | undefined;
+  readonly checkEvery?: number;
+  readonly log?: (line: string) => void;
+}
+
+export interface ScenarioReport {
+  readonly scenario: string;
+  readonly seed: number;
+  readonly virtualSec: number;
+  readonly eventCount: number;
+  readonly digest: number;
+  readonly clients: readonly ClientReport[];
+}
+
+/** Runs one scenario to its end. @throws SimFailure that names the seed */
+export function runScenario(scenario: Scenario, options: RunScenarioOptions): ScenarioReport {
+  const { torrent } = scenario;
+  const w = new SimSwarm({ ...options, ...(torrent === undefined ? {} : { torrent }) });
+  scenario.run(w);
+  const clients = w.finish();
+  return {
+    scenario: scenario.name,
+    seed: options.seed,
+    virtualSec: w.world.now / 1000,
+    eventCount: w.world.eventCount,
+    digest: w.world.digest,
+    clients,
+  };
+}

@@ -4,4 +4,15 @@
  * May know: all pure rooms but sim.
  * Must never know: BitTorrent policy: an `if` about choking here is a bug.
  */
-export {};
+export * from './crypto.ts';
+export { type Disk, deliverReply } from './disk/disk.ts';
+export type { FolderOf } from './disk/disk-client.ts';
+export { DiskPool, type DiskPoolOptions } from './disk/disk-pool.ts';
+export { InlineDisk } from './disk/inline-disk.ts';
+export { type DiskLimits, diskLimits } from './disk/limits.ts';
+export type { PieceStore, StoreStates } from './disk/piece-store.ts';
+export type { DiskReply, DiskRequest } from './disk/protocol.ts';
+export * from './files.ts';
+export * from './loop.ts';
+export * from './tcp.ts';
+export * from './transport.ts';

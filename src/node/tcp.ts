@@ -102,9 +102,12 @@ export class TcpTransport implements Transport {
     for (const stream of [...this.#streams]) stream.close();
     if (this.#streams.size === 0) return;
     // Whoever does not take our last bytes in half a second will not get them.
-    const timer = setTimeout(() => {
-      for (const stream of [...this.#streams]) stream.destroy();
-    }, Math.min(500, this.#limits.lingerMs));
+    const timer = setTimeout(
+      () => {
+        for (const stream of [...this.#streams]) stream.destroy();
+      },
+      Math.min(500, this.#limits.lingerMs),
+    );
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });

@@ -1,0 +1,277 @@
+// Hot path: disk
+import { resolve } from 'node:path';
+import { assert, BtError, type TorrentId } from '../../base/index.ts';
+import { BLOCK_LENGTH, type Geometry, type Info } from '../../metainfo/index.ts';
+import type { CommitPiece } from '../../swarm/ports.ts';
+import { blockHeaderBytes, writeBlockHeader } from '../../wire/index.ts';
+import { isSystemError, toDiskError } from './disk-error.ts';
+import { FsStore } from './fs-store.ts';
+import { type DiskLimits, diskLimits } from './limits.ts';
+import { OpenFiles } from './open-files.ts';
+import { hashBlocks, hashLeaves, judgePiece, type PieceParts, partsOnDisk } from './piece-hasher.ts';
+import type { PieceStore } from './piece-store.ts';
+import { type DiskReply, type DiskRequest, type PackedError, packError } from './protocol.ts';
+import { RecheckJob } from './recheck-job.ts';
+import { ResumeFolder } from './resume-file.ts';
+import { type SystemCalls, systemCalls } from './system-calls.ts';
+
+/** A store and what the host has to know of its torrent. */
+interface OpenTorrent {
+  readonly info: Info;
+  readonly geometry: Geometry;
+  readonly folder: string;
+  readonly store: PieceStore;
+}
+
+/** What makes the stores; the only part that another kind of storage replaces. */
+export type StoreMaker = (open: {
+  readonly info: Info;
+  readonly wanted: readonly boolean[];
+  readonly folder: string;
+}) => PieceStore & { readonly geometry: Geometry };
+
+export interface DiskHostOptions {
+  readonly limits?: Partial<DiskLimits> | undefined;
+  /** Where resume records are kept; undefined = nowhere: saving succeeds and does nothing. */
+  readonly stateDir?: string | undefined;
+  readonly calls?: SystemCalls | undefined;
+  readonly makeStore?: StoreMaker | undefined;
+  readonly reply: (reply: DiskReply) => void;
+  /** Runs a step of background work after other requests that wait. */
+  readonly later: (step: () => void) => void;
+}
+
+/**
+ * Does the disk's work, synchronously, wherever it is put: in a worker's message loop (disk-worker.ts) or on the main thread
+ * (inline-disk.ts). Every request is answered exactly once, rechecks in parts.
+ */
+export class DiskHost {
+  readonly #limits: DiskLimits;
+  readonly #reply: (reply: DiskReply) => void;
+  readonly #later: (step: () => void) => void;
+  readonly #makeStore: StoreMaker;
+  readonly #resume: ResumeFolder | undefined;
+  readonly #torrents = new Map<TorrentId, OpenTorrent>();
+  readonly #rechecks: RecheckJob[] = [];
+  readonly #recheckBuffer: Uint8Array;
+  #isStepDue = false;
+  /** Where the segments that are on disk already are read back to; made when first needed. */
+  #segmentBuffer = new Uint8Array(0);
+
+  constructor(options: DiskHostOptions) {
+    this.#limits = { ...diskLimits, ...options.limits };
+    this.#reply = options.reply;
+    this.#later = options.later;
+    const calls = options.calls ?? systemCalls;
+    const open = new OpenFiles({ max: this.#limits.openFilesMax, calls });
+    const { writeStepBytes } = this.#limits;
+    this.#makeStore = options.makeStore ?? ((o) => new FsStore({ ...o, open, calls, writeStepBytes }));
+    this.#resume = options.stateDir === undefined ? undefined : new ResumeFolder(options.stateDir, calls);
+    this.#recheckBuffer = new Uint8Array(this.#limits.recheckBufferBytes);
+  }
+
+  handle(request: DiskRequest): void {
+    switch (request.verb) {
+      case 'open':
+        return this.#openStore(request);
+      case 'commit':
+        return this.#commit(request.job);
+      case 'segment':
+        return this.#storeSegment(request);
+      case 'run':
+        return this.#readRun(request);
+      case 'recheck':
+        return this.#startRecheck(request);
+      case 'leaves':
+        return this.#hashLeaves(request);
+      case 'save':
+        return this.#save(request);
+      case 'close':
+        return this.#closeStore(request.torrent);
+    }
+  }
+
+  /** Ends rechecks without an answer and closes every file. */
+  close(): void {
+    this.#rechecks.length = 0;
+    for (const { store } of this.#torrents.values()) store.close();
+    this.#torrents.clear();
+  }
+
+  // --- stores ----------------------------------------------------------------------------------------------------------------------
+
+  #openStore({ torrent, info, wanted, folder }: DiskRequest & { verb: 'open' }): void {
+    assert(!this.#torrents.has(torrent), 'a store is opened once');
+    const root = resolve(folder);
+    try {
+      const store = this.#makeStore({ info, wanted, folder: root });
+      this.#torrents.set(torrent, { info, geometry: store.geometry, folder: root, store });
+      const resume = this.#resume?.load(keyOf(info), root);
+      const { files, partFile } = store.states();
+      this.#reply({ verb: 'open', torrent, result: { kind: 'ok', files, partFile, resume, wallMs: Date.now() } });
+    } catch (error) {
+      this.#reply({ verb: 'open', torrent, result: { kind: 'failed', error: pack(error, root) } });
+    }
+  }
+
+  #closeStore(torrent: TorrentId): void {
+    const stopped = this.#rechecks.filter((job) => job.torrent === torrent);
+    for (const job of stopped) {
+      this.#rechecks.splice(this.#rechecks.indexOf(job), 1);
+      this.#reply(job.cancel());
+    }
+    this.#torrents.get(torrent)?.store.close();
+    this.#torrents.delete(torrent);
+    this.#reply({ verb: 'close', torrent });
+  }
+
+  #save({ torrent, bytes, final }: DiskRequest & { verb: 'save' }): void {
+    let error: PackedError | undefined;
+    try {
+      const { info, folder, store } = this.#torrent(torrent);
+      if (final) store.sync();
+      const { files, partFile } = store.states();
+      this.#resume?.save(keyOf(info), { bytes, files, partFile, final, savedMs: Date.now(), folder });
+    } catch (cause) {
+      error = pack(cause, 'resume data');
+    }
+    this.#reply({ verb: 'save', torrent, error });
+  }
+
+  // --- pieces ----------------------------------------------------------------------------------------------------------------------
+
+  #commit(job: CommitPiece): void {
+    const { torrent, piece, segments } = job;
+    let outcome: (DiskReply & { verb: 'commit' })['outcome'];
+    let blockHashes: Uint8Array | undefined;
+    try {
+      const { geometry, store } = this.#torrent(torrent);
+      const parts = this.#partsOf(job, geometry, store);
+      const verdict = judgePiece(parts, geometry.dataBytes(piece), job.expect);
+      if (job.blockHashes || verdict === 'bad') blockHashes = hashBlocks(parts, geometry.pieceBytes(piece));
+      if (verdict === 'ok') {
+        segments.forEach((segment, i) => {
+          if (segment !== undefined) store.write(piece, i * job.segmentBytes, segment);
+        });
+      }
+      outcome = { kind: verdict };
+    } catch (error) {
+      outcome = { kind: 'failed', error: pack(error, `piece ${piece}`) };
+    }
+    this.#reply({ verb: 'commit', torrent, piece, outcome, segments, blockHashes });
+  }
+
+  /** The parts of a piece: those at hand, and those that were stored before, read back one at a time into one buffer. */
+  #partsOf(job: CommitPiece, geometry: Geometry, store: PieceStore): PieceParts {
+    const { piece, segments, segmentBytes } = job;
+    const pieceBytes = geometry.pieceBytes(piece);
+    assert(segments.length === 1 || segmentBytes % BLOCK_LENGTH === 0, 'segments are of whole blocks');
+    return (visit) => {
+      for (let i = 0; i < segments.length; i++) {
+        const begin = i * segmentBytes;
+        const length = i === segments.length - 1 ? pieceBytes - begin : segmentBytes;
+        let part = segments[i];
+        if (part === undefined) {
+          if (this.#segmentBuffer.length < length) this.#segmentBuffer = new Uint8Array(length);
+          part = this.#segmentBuffer.subarray(0, length);
+          store.read(piece, begin, [part]);
+        }
+        assert(part.length === length, 'segments make up the piece');
+        visit(part, begin);
+      }
+    };
+  }
+
+  #storeSegment({ torrent, piece, offset, bytes }: DiskRequest & { verb: 'segment' }): void {
+    let error: PackedError | undefined;
+    try {
+      this.#torrent(torrent).store.write(piece, offset, bytes);
+    } catch (cause) {
+      error = pack(cause, `piece ${piece}`);
+    }
+    this.#reply({ verb: 'segment', torrent, piece, offset, bytes, error });
+  }
+
+  #readRun({ torrent, run, piece, begin, length, into }: DiskRequest & { verb: 'run' }): void {
+    let error: PackedError | undefined;
+    try {
+      const { store } = this.#torrent(torrent);
+      const blocks = Math.ceil(length / BLOCK_LENGTH);
+      const views = new Array<Uint8Array>(blocks);
+      let at = 0;
+      for (let i = 0; i < blocks; i++) {
+        const size = Math.min(BLOCK_LENGTH, length - i * BLOCK_LENGTH);
+        at = writeBlockHeader(into, at, piece, begin + i * BLOCK_LENGTH, size);
+        views[i] = into.subarray(at, at + size);
+        at += size;
+      }
+      assert(at === length + blocks * blockHeaderBytes && at <= into.length, 'a run fits its buffer');
+      store.read(piece, begin, views);
+    } catch (cause) {
+      error = pack(cause, `piece ${piece}`);
+    }
+    this.#reply({ verb: 'run', torrent, run, into, error });
+  }
+
+  #hashLeaves({ torrent, piece }: DiskRequest & { verb: 'leaves' }): void {
+    let leaves: Uint8Array | undefined;
+    let error: PackedError | undefined;
+    try {
+      const { geometry, store } = this.#torrent(torrent);
+      const dataBytes = geometry.dataBytes(piece);
+      leaves = hashLeaves(partsOnDisk(store, piece, dataBytes, this.#recheckBuffer), dataBytes);
+    } catch (cause) {
+      error = pack(cause, `piece ${piece}`);
+    }
+    this.#reply({ verb: 'leaves', torrent, piece, leaves, error });
+  }
+
+  // --- rechecks, in the background -------------------------------------------------------------------------------------------------
+
+  #startRecheck({ torrent, first, expect }: DiskRequest & { verb: 'recheck' }): void {
+    const open = this.#torrents.get(torrent);
+    if (open === undefined) {
+      const error = packError(closed());
+      this.#reply({ verb: 'recheck', torrent, first, good: new Uint8Array(expect.count), error });
+      return;
+    }
+    const { store, geometry } = open;
+    const buffer = this.#recheckBuffer;
+    this.#rechecks.push(new RecheckJob({ torrent, first, expect, store, geometry, buffer, limits: this.#limits }));
+    this.#stepLater();
+  }
+
+  #stepLater(): void {
+    if (this.#isStepDue || this.#rechecks.length === 0) return;
+    this.#isStepDue = true;
+    this.#later(() => {
+      this.#isStepDue = false;
+      // Torrents take turns.
+      const job = this.#rechecks.shift();
+      if (job === undefined) return;
+      this.#reply(job.step());
+      if (!job.isDone) this.#rechecks.push(job);
+      this.#stepLater();
+    });
+  }
+
+  #torrent(torrent: TorrentId): OpenTorrent {
+    const open = this.#torrents.get(torrent);
+    if (open === undefined) throw closed();
+    return open;
+  }
+}
+
+function closed(): BtError {
+  return new BtError('client/closed', { what: "the torrent's store" });
+}
+
+function keyOf(info: Info): NonNullable<Info['hashV1']> {
+  return (info.hashV1 ?? info.hashV2) as NonNullable<Info['hashV1']>;
+}
+
+/** Failures of the world become answers; our own bugs end the worker and with it the program. */
+function pack(error: unknown, path: string): PackedError {
+  if (!BtError.is(error) && !isSystemError(error)) throw error;
+  return packError(toDiskError(error, path));
+}

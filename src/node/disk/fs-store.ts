@@ -1,0 +1,362 @@
+import type { Stats } from 'node:fs';
+import { posix } from 'node:path';
+import { BtError } from '../../base/index.ts';
+import { type FileEntry, FileMap, type FileSpan, Geometry, type Info } from '../../metainfo/index.ts';
+import type { FileState } from '../../swarm/ports.ts';
+import { toDiskError } from './disk-error.ts';
+import { type OpenFiles, StoreFile } from './open-files.ts';
+import { PartFile } from './part-file.ts';
+import type { PieceStore, StoreStates } from './piece-store.ts';
+import { SafeFolder } from './safe-folder.ts';
+import type { SystemCalls } from './system-calls.ts';
+import { ViewCursor } from './view-cursor.ts';
+
+export interface FsStoreOptions {
+  readonly info: Info;
+  readonly wanted: readonly boolean[];
+  /** Absolute path of the download folder. */
+  readonly folder: string;
+  readonly open: OpenFiles;
+  readonly calls: SystemCalls;
+  readonly writeStepBytes: number;
+}
+
+interface FileInStore {
+  readonly entry: FileEntry;
+  readonly file: StoreFile;
+  readonly isWanted: boolean;
+  state: FileState | undefined;
+  /** Written since `state` was taken. */
+  isStale: boolean;
+  /** Written since the last sync. */
+  isDirty: boolean;
+  /** Its name may be newer than its folder on the medium. */
+  isNew: boolean;
+  /** Has its full size and is known to be this file and no other. */
+  isPrepared: boolean;
+}
+
+/**
+ * A torrent as ordinary files below a download folder. Files come into being, sparse and in full length, when their first byte is
+ * written. Files that are not wanted are never created: what has to be kept of them goes to the part file; one that is there already
+ * is read, and not written.
+ */
+export class FsStore implements PieceStore {
+  readonly #folder: SafeFolder;
+  readonly #geometry: Geometry;
+  readonly #map: FileMap;
+  readonly #files: readonly FileInStore[];
+  readonly #part: PartFile;
+  readonly #open: OpenFiles;
+  readonly #calls: SystemCalls;
+  readonly #stepBytes: number;
+  readonly #cursor = new ViewCursor();
+  /** Device and inode of every file written, to notice names that the file system takes for one. */
+  readonly #identities = new Map<string, FileInStore>();
+  #partState: FileState | undefined;
+  #isSkeletonMade = false;
+
+  /** @throws BtError `disk/unsafe-path` where something that is no regular file has a wanted file's name, and others of the system */
+  constructor(options: FsStoreOptions) {
+    const { info, wanted } = options;
+    this.#folder = new SafeFolder(options.folder, options.calls);
+    this.#geometry = new Geometry(info);
+    this.#map = new FileMap(info);
+    this.#open = options.open;
+    this.#calls = options.calls;
+    this.#stepBytes = options.writeStepBytes;
+    this.#files = info.files.map((entry, i) => ({
+      entry,
+      file: new StoreFile(this.#folder, entry.path, entry.executable),
+      isWanted: wanted[i] !== false,
+      state: undefined,
+      isStale: false,
+      isDirty: false,
+      isNew: false,
+      isPrepared: false,
+    }));
+    for (const file of this.#files) file.state = this.#look(file);
+    this.#part = new PartFile({
+      folder: this.#folder,
+      name: `.${info.hashV1 ?? info.hashV2}.parts`,
+      fileCount: info.files.length,
+      open: options.open,
+      calls: options.calls,
+    });
+    this.#moveWantedShares();
+    this.#refreshPart();
+    if (this.#isDataThere()) this.#makeSkeleton();
+  }
+
+  get geometry(): Geometry {
+    return this.#geometry;
+  }
+
+  states(): StoreStates {
+    for (const file of this.#files) {
+      if (!file.isStale) continue;
+      file.state = this.#look(file);
+      file.isStale = false;
+    }
+    if (this.#part.isDirty) this.#refreshPart();
+    return { files: this.#files.map((f) => f.state), partFile: this.#partState };
+  }
+
+  mayHave(piece: number, begin: number, length: number): boolean {
+    for (const span of this.#spans(piece, begin, length)) {
+      if (span.file < 0) continue;
+      const file = this.#files[span.file] as FileInStore;
+      if (!file.isWanted && this.#part.has(piece, span.file)) continue;
+      if ((file.state?.length ?? 0) < span.fileOffset + span.length && !file.isStale) return false;
+    }
+    return true;
+  }
+
+  read(piece: number, begin: number, into: readonly Uint8Array[]): void {
+    const cursor = this.#cursor.start(into);
+    for (const span of this.#spans(piece, begin, cursor.length)) {
+      const views = cursor.take(span.length);
+      if (span.file < 0) for (const view of views) view.fill(0);
+      else this.#readSpan(piece, span, views);
+    }
+  }
+
+  write(piece: number, begin: number, bytes: Uint8Array): void {
+    if (!this.#isSkeletonMade) this.#makeSkeleton();
+    let at = 0;
+    for (const span of this.#spans(piece, begin, bytes.length)) {
+      const end = at + span.length;
+      if (span.file >= 0)
+        this.#writeSpan(piece, span, at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
+      at = end;
+    }
+  }
+
+  sync(): void {
+    for (const file of this.#files) {
+      if (file.isDirty) this.#syncFile(file.file);
+      file.isDirty = false;
+    }
+    if (this.#part.isDirty && this.#part.isThere) this.#syncFile(this.#part.file);
+    this.#part.isDirty = false;
+    const folders = new Map<string, readonly string[]>();
+    for (const file of this.#files) {
+      if (!file.isNew) continue;
+      file.isNew = false;
+      for (let n = file.entry.path.length; n > 0; n--) {
+        const parts = file.entry.path.slice(0, n);
+        folders.set(parts.slice(0, -1).join('/'), parts);
+      }
+    }
+    for (const parts of folders.values()) this.#folder.syncFolder(parts);
+  }
+
+  close(): void {
+    for (const file of this.#files) this.#open.close(file.file);
+    this.#open.close(this.#part.file);
+  }
+
+  #spans(piece: number, begin: number, length: number): FileSpan[] {
+    return this.#map.spans(this.#geometry.pieceStart(piece) + begin, length);
+  }
+
+  // --- one span --------------------------------------------------------------------------------------------------------------------
+
+  #readSpan(piece: number, span: FileSpan, views: readonly Uint8Array[]): void {
+    const file = this.#files[span.file] as FileInStore;
+    if (!file.isWanted && this.#part.has(piece, span.file)) {
+      let begin = span.fileOffset - this.#share(piece, file).start;
+      for (const view of views) {
+        this.#part.read(piece, span.file, begin, view);
+        begin += view.length;
+      }
+      return;
+    }
+    try {
+      this.#readFile(file, span, views);
+    } catch (error) {
+      throw toDiskError(error, file.file.path);
+    }
+  }
+
+  #readFile(file: FileInStore, span: FileSpan, views: readonly Uint8Array[]): void {
+    const fd = this.#open.use(file.file, 'read');
+    let got =
+      views.length === 1
+        ? this.#calls.readSync(fd, views[0] as Uint8Array, 0, span.length, span.fileOffset)
+        : this.#calls.readvSync(fd, views, span.fileOffset);
+    // Short reads are rare (signals, more views than the system takes at once, end of file): no need to be fast.
+    while (got < span.length) {
+      const more = this.#calls.readvSync(fd, dropBytes(views, got), span.fileOffset + got);
+      if (more === 0) {
+        const what = `is shorter than it has to be: it ends at byte ${span.fileOffset + got}`;
+        throw new BtError('disk/changed', { path: file.file.path, what });
+      }
+      got += more;
+    }
+  }
+
+  #writeSpan(piece: number, span: FileSpan, bytes: Uint8Array): void {
+    const file = this.#files[span.file] as FileInStore;
+    try {
+      if (file.isWanted) this.#writeFile(file, span.fileOffset, bytes);
+      else {
+        const share = this.#share(piece, file);
+        this.#part.write(piece, span.file, share.length, span.fileOffset - share.start, bytes);
+      }
+    } catch (error) {
+      throw toDiskError(error, file.isWanted ? file.file.path : this.#part.file.path);
+    }
+  }
+
+  #writeFile(file: FileInStore, position: number, bytes: Uint8Array): void {
+    const fd = this.#open.use(file.file, file.isPrepared ? 'write' : 'create');
+    if (!file.isPrepared) this.#prepare(file, fd);
+    file.isStale = true;
+    file.isDirty = true;
+    const step = this.#stepBytes;
+    for (let at = 0; at < bytes.length; ) {
+      at += this.#calls.writeSync(fd, bytes, at, Math.min(step, bytes.length - at), position + at);
+    }
+  }
+
+  /** Gives a file its full length, in holes: the sizes that other programs see are right from the first moment. */
+  #prepare(file: FileInStore, fd: number): void {
+    const stats = this.#calls.fstatSync(fd, { bigint: true });
+    const identity = `${stats.dev}:${stats.ino}`;
+    const other = this.#identities.get(identity);
+    if (other !== undefined && other !== file && this.#isSameFile(other, stats)) {
+      this.#open.close(file.file);
+      const what = `the file system takes it for the same file as ${other.file.path}`;
+      throw new BtError('disk/unsafe-path', { path: file.file.path, what });
+    }
+    this.#identities.set(identity, file);
+    if (file.state === undefined) file.isNew = true;
+    if (stats.size !== BigInt(file.entry.length)) this.#calls.ftruncateSync(fd, file.entry.length);
+    file.isStale = true;
+    file.isPrepared = true;
+  }
+
+  #isSameFile(other: FileInStore, stats: { dev: bigint; ino: bigint }): boolean {
+    try {
+      const now = this.#calls.lstatSync(other.file.path, { bigint: true });
+      return now.dev === stats.dev && now.ino === stats.ino;
+    } catch {
+      return false;
+    }
+  }
+
+  #syncFile(file: StoreFile): void {
+    try {
+      this.#calls.fsyncSync(this.#open.use(file, 'write'));
+    } catch (error) {
+      throw toDiskError(error, file.path);
+    }
+  }
+
+  // --- states --------------------------------------------------------------------------------------------------------------------------
+
+  #look(file: FileInStore): FileState | undefined {
+    const stats = file.isWanted ? file.file.folder.stat(file.entry.path) : this.#lookAtUnwanted(file);
+    if (stats === undefined) return undefined;
+    if (file.entry.symlink !== undefined) return toState(stats);
+    if (stats.isFile()) return toState(stats);
+    if (!file.isWanted) return undefined;
+    const what = stats.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file';
+    throw new BtError('disk/unsafe-path', { path: file.file.path, what });
+  }
+
+  /** What is in the way of a file that nobody wants is nobody's problem. */
+  #lookAtUnwanted(file: FileInStore): Stats | undefined {
+    try {
+      return file.file.folder.stat(file.entry.path);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #refreshPart(): void {
+    this.#partState = undefined;
+    if (!this.#part.isThere) return;
+    const stats = this.#folder.stat(this.#part.file.parts);
+    if (stats !== undefined) this.#partState = toState(stats);
+  }
+
+  // --- unwanted files and empty ones -----------------------------------------------------------------------------------------------------
+
+  /** The part of a file that lies in a piece, in bytes of the file. */
+  #share(piece: number, file: FileInStore): { start: number; length: number } {
+    const pieceStart = this.#geometry.pieceStart(piece) - file.entry.offset;
+    const start = Math.max(0, pieceStart);
+    return { start, length: Math.min(file.entry.length, pieceStart + this.#geometry.pieceLength) - start };
+  }
+
+  /** Files that have become wanted since: their shares go where they belong. */
+  #moveWantedShares(): void {
+    const moved: [number, number][] = [];
+    for (const [piece, index, length] of this.#part.entries()) {
+      const file = this.#files[index] as FileInStore;
+      if (!file.isWanted || file.entry.length === 0) continue;
+      const share = this.#share(piece, file);
+      if (share.length !== length) continue;
+      const bytes = new Uint8Array(length);
+      this.#part.read(piece, index, 0, bytes);
+      try {
+        this.#writeFile(file, share.start, bytes);
+      } catch (error) {
+        throw toDiskError(error, file.file.path);
+      }
+      moved.push([piece, index]);
+    }
+    if (moved.length > 0) this.#part.drop(moved);
+  }
+
+  /** True where the folder clearly is the torrent's: its first wanted file with bytes is there, or it has none with bytes at all. */
+  #isDataThere(): boolean {
+    const first = this.#files.find((f) => f.isWanted && f.entry.length > 0);
+    return first === undefined || first.state?.length === first.entry.length;
+  }
+
+  /**
+   * Makes the wanted files that no piece brings into being: empty ones and links. Not before there is other data, so that seeding from
+   * a wrong folder leaves it as it was; and a failure is not worth stopping for (a read-only folder that is seeded from).
+   */
+  #makeSkeleton(): void {
+    this.#isSkeletonMade = true;
+    for (const file of this.#files) {
+      if (!file.isWanted || file.entry.length > 0 || file.state !== undefined) continue;
+      try {
+        if (file.entry.symlink !== undefined) this.#folder.makeLink(file.entry.path, linkTarget(file.entry));
+        else this.#open.use(file.file, 'create');
+        file.isStale = true;
+        file.isNew = true;
+      } catch {
+        // `states` shows that it is missing.
+      } finally {
+        this.#open.close(file.file);
+      }
+    }
+  }
+}
+
+function toState(stats: Stats): FileState {
+  return { length: stats.isSymbolicLink() ? 0 : stats.size, modifiedMs: Math.floor(stats.mtimeMs) };
+}
+
+/** Relative, so that the folder can be moved. */
+function linkTarget(entry: FileEntry): string {
+  return posix.relative(entry.path.slice(0, -1).join('/'), (entry.symlink as readonly string[]).join('/'));
+}
+
+function dropBytes(views: readonly Uint8Array[], count: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let left = count;
+  for (const view of views) {
+    if (left >= view.length) left -= view.length;
+    else {
+      rest.push(view.subarray(left));
+      left = 0;
+    }
+  }
+  return rest;
+}

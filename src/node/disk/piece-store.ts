@@ -1,0 +1,30 @@
+import type { FileState } from '../../swarm/ports.ts';
+
+/**
+ * Where the bytes of one torrent are kept: what somebody writes who wants to keep them elsewhere (test/contract/piece-store.ts is the
+ * proof). All calls are synchronous, on the thread that does the disk's work, and never cross a piece. Pads are no business of a
+ * store's caller: they read as zeros and are not written.
+ */
+export interface PieceStore {
+  /** How files stand. Cheap to call often: only what this store has written is looked at again. */
+  states(): StoreStates;
+  /** False where reading these bytes cannot succeed, as far as sizes tell; costs no reading. */
+  mayHave(piece: number, begin: number, length: number): boolean;
+  /**
+   * Reads consecutive bytes from `begin` of a piece into views, one after the other.
+   *
+   * @throws BtError `disk/not-found`, `disk/changed` (shorter than it has to be), `disk/io`, ...
+   */
+  read(piece: number, begin: number, into: readonly Uint8Array[]): void;
+  /** @throws BtError `disk/no-space`, ...; the bytes may have been written in part */
+  write(piece: number, begin: number, bytes: Uint8Array): void;
+  /** Forces everything written to the medium. */
+  sync(): void;
+  close(): void;
+}
+
+export interface StoreStates {
+  /** By file index; undefined where there is no such file. */
+  readonly files: readonly (FileState | undefined)[];
+  readonly partFile: FileState | undefined;
+}

@@ -1,0 +1,133 @@
+import { dirname } from 'node:path';
+import { BtError } from '../base/index.ts';
+import { toDiskError } from './disk/disk-error.ts';
+import { type SystemCalls, systemCalls } from './disk/system-calls.ts';
+import { systemCode } from './net-error.ts';
+
+export interface WriteAtomicOptions {
+  /** Forces contents and name to the medium: survives a power cut. Without, it survives a killed process. */
+  readonly sync?: boolean;
+  /** Keeps what was there as `<path>.bak`. */
+  readonly keepPrevious?: boolean;
+  readonly calls?: SystemCalls;
+}
+
+/**
+ * Replaces a file so that a reader sees the old bytes or the new ones, never a mixture: written beside it, then renamed. Missing
+ * folders are made.
+ *
+ * Between the two renames of `keepPrevious` only the .bak exists; `readIntact` finds it.
+ *
+ * @throws BtError `disk/no-space`, `disk/access`, `disk/io`, ...; the old file is whole then
+ */
+export function writeAtomic(path: string, bytes: Uint8Array, options: WriteAtomicOptions = {}): void {
+  const calls = options.calls ?? systemCalls;
+  const temporary = `${path}.tmp`;
+  try {
+    calls.mkdirSync(dirname(path), { recursive: true });
+    writeWhole(calls, temporary, bytes, options.sync === true);
+    if (options.keepPrevious === true) moveIfThere(calls, path, `${path}.bak`);
+    calls.renameSync(temporary, path);
+    if (options.sync === true) syncFolderOf(calls, path);
+  } catch (error) {
+    removeIfThere(calls, temporary);
+    throw toDiskError(error, path);
+  }
+}
+
+/**
+ * Reads what `writeAtomic` wrote, or its previous generation where the file is damaged or missing.
+ *
+ * @param parse throws for bytes that it cannot use
+ * @returns undefined where there is neither
+ * @throws what `parse` threw for the newest generation where none can be used; BtError for other trouble with the disk
+ */
+export function readIntact<T>(
+  path: string,
+  parse: (bytes: Uint8Array) => T,
+  calls: SystemCalls = systemCalls,
+): T | undefined {
+  let firstError: unknown;
+  let isAnyThere = false;
+  for (const candidate of [path, `${path}.bak`]) {
+    const bytes = readIfThere(calls, candidate);
+    if (bytes === undefined) continue;
+    try {
+      return parse(bytes);
+    } catch (error) {
+      if (!isAnyThere) firstError = error;
+      isAnyThere = true;
+    }
+  }
+  if (isAnyThere) throw firstError;
+  return undefined;
+}
+
+/** Removes both generations. */
+export function removeAtomic(path: string, calls: SystemCalls = systemCalls): void {
+  removeIfThere(calls, path);
+  removeIfThere(calls, `${path}.bak`);
+}
+
+function writeWhole(calls: SystemCalls, path: string, bytes: Uint8Array, isSynced: boolean): void {
+  const fd = calls.openSync(path, 'w', 0o666);
+  try {
+    for (let at = 0; at < bytes.length; ) at += calls.writeSync(fd, bytes, at, bytes.length - at, at);
+    if (isSynced) calls.fsyncSync(fd);
+  } finally {
+    calls.closeSync(fd);
+  }
+}
+
+function readIfThere(calls: SystemCalls, path: string): Uint8Array | undefined {
+  let fd: number;
+  try {
+    fd = calls.openSync(path, 'r');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw toDiskError(error, path);
+  }
+  try {
+    const bytes = new Uint8Array(calls.fstatSync(fd).size);
+    let at = 0;
+    while (at < bytes.length) {
+      const got = calls.readSync(fd, bytes, at, bytes.length - at, at);
+      if (got === 0) throw new BtError('disk/changed', { path, what: 'became shorter while it was read' });
+      at += got;
+    }
+    return bytes;
+  } catch (error) {
+    throw toDiskError(error, path);
+  } finally {
+    calls.closeSync(fd);
+  }
+}
+
+function moveIfThere(calls: SystemCalls, from: string, to: string): void {
+  try {
+    calls.renameSync(from, to);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+function removeIfThere(calls: SystemCalls, path: string): void {
+  try {
+    calls.unlinkSync(path);
+  } catch {
+    // Not there, or not ours to remove: nothing depends on it.
+  }
+}
+
+function syncFolderOf(calls: SystemCalls, path: string): void {
+  try {
+    const fd = calls.openSync(dirname(path), 'r');
+    try {
+      calls.fsyncSync(fd);
+    } finally {
+      calls.closeSync(fd);
+    }
+  } catch {
+    // Not every file system can sync a folder; the file itself is on the medium.
+  }
+}

@@ -1,7 +1,7 @@
 import { assert, type Rng, readU16, readU32, writeU16 } from '../base/index.ts';
 
 /** Above this many peers a run gets an index; below, looking through it is faster than hashing. */
-const INDEX_FROM = 32;
+const INDEX_FROM = 128;
 const CAPACITY_MIN = 2;
 
 /**
@@ -129,8 +129,10 @@ export class PeerRun {
     let at = options.at;
     for (let i = 0; i < count; i++) {
       const from = Math.floor((i * available) / count);
-      const to = Math.floor(((i + 1) * available) / count);
-      let place = (start + from + (to - from > 1 ? rng.below(to - from) : 0)) % available;
+      const size = Math.floor(((i + 1) * available) / count) - from;
+      // One draw of 32 bits: `below` takes two, and parts are small.
+      let place = start + from + Math.floor((rng.u32() * size) / 0x1_0000_0000);
+      if (place >= available) place -= available;
       if (asker >= 0 && place >= asker) place++;
       const begin = place * this.#stride;
       for (let j = 0; j < itemBytes; j++) into[at++] = this.#bytes[begin + j] as number;
@@ -140,7 +142,8 @@ export class PeerRun {
 
   #isAt(place: number, address: Uint8Array, port: number): boolean {
     const at = place * this.#stride;
-    for (let i = 0; i < this.#addressBytes; i++) if (this.#bytes[at + i] !== address[i]) return false;
+    // Last bytes first: they differ most.
+    for (let i = this.#addressBytes - 1; i >= 0; i--) if (this.#bytes[at + i] !== address[i]) return false;
     return readU16(this.#bytes, at + this.#addressBytes) === port;
   }
 

@@ -1,7 +1,8 @@
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { open, stat, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { BtError } from '../base/index.ts';
 import { toDiskError } from '../create/index.ts';
+import { writeAtomic } from '../node/index.ts';
 import { CliError, exitCodes } from './exit.ts';
 
 /**
@@ -50,19 +51,10 @@ async function looksLikeTorrent(path: string): Promise<boolean> {
  */
 export async function writeOutput(path: string, bytes: Uint8Array): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  const isDirect = found !== undefined && !found.isFile();
-  const target = isDirect ? path : join(dirname(path), `.eider-${process.pid}-${Date.now().toString(36)}.tmp`);
   try {
-    const file = await open(target, isDirect ? 'w' : 'wx');
-    try {
-      await file.writeFile(bytes);
-      if (!isDirect) await file.sync();
-    } finally {
-      await file.close();
-    }
-    if (!isDirect) await rename(target, path);
+    if (found === undefined || found.isFile()) writeAtomic(path, bytes, { sync: true });
+    else await writeFile(path, bytes);
   } catch (error) {
-    if (!isDirect) await rm(target, { force: true });
     const failure = toDiskError(error, path);
     throw BtError.is(failure, 'disk/no-space') ? noSpace(path, failure) : failure;
   }

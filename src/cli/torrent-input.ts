@@ -17,7 +17,8 @@ export interface LoadedTorrent {
  */
 export async function loadTorrent(path: string): Promise<LoadedTorrent> {
   try {
-    const bytes = await readBounded(path);
+    const { buffer, byteOffset, byteLength } = await readBounded(path);
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
     return { torrent: parseTorrentFile(bytes, nodeCrypto), bytes };
   } catch (error) {
     throw withExitCode(exitCodes.notFound, explain(error, path));
@@ -25,7 +26,7 @@ export async function loadTorrent(path: string): Promise<LoadedTorrent> {
 }
 
 /** Not more than a torrent may have: somebody may name the film instead of its torrent. */
-async function readBounded(path: string): Promise<Uint8Array> {
+async function readBounded(path: string): Promise<Buffer> {
   try {
     const file = await open(path);
     try {

@@ -72,7 +72,7 @@ function tell(cli: Cli, event: TrackerEvent): void {
     // The announce URL is what people came for: it is the result, and goes to stdout.
     const isAnywhere = isAnyAddress(host);
     cli.print(`${protocol}://${isAnywhere ? `localhost:${port}` : formatAddress({ host, port })}/announce\n`);
-    if (isAnywhere) cli.note(`  ${protocol} listens on all addresses: elsewhere put this machine's name for localhost`);
+    if (isAnywhere) cli.note('  that is on all addresses: elsewhere, put the name of this machine for localhost');
   } else if (event.type === 'ready') cli.events?.emit('ready');
   else {
     const message = event.error instanceof Error ? event.error.message : String(event.error);

@@ -1,4 +1,4 @@
-import { BtError, type ErrorCode, type ErrorDetail } from '../base/index.ts';
+import type { ErrorCode, ErrorDetail } from '../base/index.ts';
 
 /** Bytes of one file that lie in torrent space. What no file covers (pads, alignment gaps) counts as zeros. */
 export interface PlannedFile {
@@ -91,16 +91,4 @@ export function* toJobs(plan: HashPlan, workerCount: number): Generator<HashJob>
     if (to > from && last !== undefined && last.offset + last.length > end) next = to - 1;
     yield { firstPiece, pieceCount, files: files.slice(from, to), dataBytes };
   }
-}
-
-/** Node's file system errors as ours. */
-export function toDiskError(error: unknown, path: string): BtError {
-  if (BtError.is(error)) return error;
-  const cause = { cause: error };
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return new BtError('disk/not-found', { path }, cause);
-  if (code === 'EACCES' || code === 'EPERM')
-    return new BtError('disk/access', { path, what: 'permission denied' }, cause);
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new BtError('disk/no-space', { path }, cause);
-  return new BtError('disk/io', { path, what: code ?? message }, cause);
 }

@@ -5,7 +5,7 @@
  * Must never know: sockets, a terminal.
  */
 export { type CreatedTorrent, type CreateOptions, createTorrent } from './create.ts';
-export { toDiskError } from './hash-plan.ts';
+export { toDiskError } from './disk-error.ts';
 export type { HashOptions, HashProgress } from './hash-pool.ts';
 export { nodeCrypto } from './node-crypto.ts';
 export {

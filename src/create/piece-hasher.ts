@@ -3,14 +3,8 @@ import { createHash, type Hash, hash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { assert, BtError } from '../base/index.ts';
 import { BLOCK_LENGTH, HASH_BYTES, nextPow2 } from '../metainfo/index.ts';
-import {
-  type HashedRange,
-  type HashJob,
-  type HashSettings,
-  type PlannedFile,
-  type ReadProblem,
-  toDiskError,
-} from './hash-plan.ts';
+import { toDiskError } from './disk-error.ts';
+import type { HashedRange, HashJob, HashSettings, PlannedFile, ReadProblem } from './hash-plan.ts';
 import { merkle } from './trees.ts';
 
 /** Bytes read by one system call; stays in the processor's cache between reading and hashing. */

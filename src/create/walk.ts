@@ -2,8 +2,8 @@ import { constants, type Dirent } from 'node:fs';
 import { access, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { BtError, compareBytes, encodeUtf8 } from '../base/index.ts';
+import { toDiskError } from './disk-error.ts';
 import { type Exclude, parseExclude } from './exclude.ts';
-import { toDiskError } from './hash-plan.ts';
 
 /** A regular file that goes into the torrent, as it stood when it was found. */
 export interface WalkedFile {

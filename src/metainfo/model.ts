@@ -50,9 +50,12 @@ export interface Info {
 /** A whole .torrent file. */
 export interface TorrentFile {
   readonly info: Info;
-  /** Tiers of announce URLs (BEP 12), blanks trimmed, duplicates and impossible URLs dropped; `announce` is the only tier where there is no list. */
+  /**
+   * Tiers of announce URLs (BEP 12), blanks around them trimmed, repeats dropped; `announce` is the only tier where the list names
+   * nobody. Any scheme, or none: what Eider does not speak is shown all the same, and whoever opens one looks at its scheme first.
+   */
   readonly trackers: readonly (readonly string[])[];
-  /** BEP 19 `url-list`, blanks escaped. */
+  /** BEP 19 `url-list` as it stands, repeats too, blanks escaped. Any scheme: whoever opens one looks at it first. */
   readonly webSeeds: readonly string[];
   readonly comment?: string;
   readonly createdBy?: string;

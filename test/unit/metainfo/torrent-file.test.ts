@@ -179,6 +179,12 @@ test('trackers: tiers, blanks, repeats, junk', () => {
   assert.equal(many.trackers[0]!.length, metainfoLimits.trackerCountMax);
 });
 
+test('an announce URL of blanks takes no time', () => {
+  const before = process.cpuUsage();
+  assert.deepEqual(single({}, { announce: `x${' '.repeat(1_000_000)}x` }).trackers, []);
+  assert.ok(process.cpuUsage(before).user < 1_000_000);
+});
+
 test('what stands beside the content is taken where it makes sense', () => {
   const t = single(
     { source: 'S' },

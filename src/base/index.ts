@@ -8,6 +8,7 @@ export * from './bitfield.ts';
 export * from './bytes.ts';
 export * from './crypto.ts';
 export * from './error.ts';
+export * from './heap.ts';
 export * from './ids.ts';
 export * from './rate.ts';
 export * from './rng.ts';

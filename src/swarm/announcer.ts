@@ -89,6 +89,7 @@ export class Announcer {
   readonly #hashes: Uint8Array[] = [];
   readonly #lanes: Lane[] = [];
   #phase: 'idle' | 'running' | 'stopping' = 'idle';
+  #wasComplete = false;
   /** The download ended in this run. */
   #completed = false;
 
@@ -122,19 +123,24 @@ export class Announcer {
 
   // --- what happens to the torrent
 
-  /** Announcing begins, at once. */
-  start(now: Millis): void {
+  /**
+   * Announcing begins.
+   * @param at         when: now, or later to spread many torrents
+   * @param isComplete nothing is missing: `completed` is never sent
+   */
+  start(at: Millis, isComplete: boolean): void {
     this.#phase = 'running';
+    this.#wasComplete = isComplete;
     this.#completed = false;
     for (const lane of this.#lanes) {
       lane.wantsPeers = false;
-      lane.trackers = lane.trackers.map((t) => newTracker(t.url, now));
+      lane.trackers = lane.trackers.map((t) => newTracker(t.url, at));
     }
   }
 
-  /** The download has ended. Not to be called for what was complete before `start`. */
+  /** The download has ended. */
   complete(): void {
-    this.#completed = true;
+    this.#completed = !this.#wasComplete;
   }
 
   /** We know too few peers: trackers are asked as soon as they allow. */
@@ -147,8 +153,8 @@ export class Announcer {
     this.#phase = 'stopping';
   }
 
-  /** After `stop`: every farewell has been answered or has failed. */
-  get isStopped(): boolean {
+  /** Nothing is under way and no farewell is owed: after `stop`, all is said. */
+  get isQuiet(): boolean {
     if (this.#phase === 'running') return false;
     return this.#lanes.every((lane) => lane.trackers.every((t) => t.pending === undefined && !owesFarewell(t)));
   }

@@ -4,4 +4,19 @@
  * May know: base, bencode, trace, wire, metainfo.
  * Must never know: node:*, the clock, randomness of its own, promises, tracker, session.
  */
-export {};
+export * from './announcer.ts';
+export * from './ban-list.ts';
+export * from './blame.ts';
+export * from './choker.ts';
+export type { Content } from './content.ts';
+export type { SwarmHost, TorrentEvent } from './context.ts';
+export type { DownloadCounts } from './downloader.ts';
+export { limits } from './limits.ts';
+export * from './peer-book.ts';
+export { PieceLedger, PieceState } from './piece-ledger.ts';
+export { PiecePool } from './piece-pool.ts';
+export { type Pick, type PickCandidate, Picker, type PickerPeer } from './picker.ts';
+export type * from './ports.ts';
+export { framedLength, RunCache, runLength, unframe } from './run-cache.ts';
+export type { PeerSnapshot, TorrentPhase, TorrentSnapshot } from './snapshot.ts';
+export { type AddPeer, Torrent, type TorrentOptions, type TorrentSource } from './torrent.ts';

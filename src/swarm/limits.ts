@@ -34,6 +34,8 @@ export const limits = {
     pieceBytes: 67_108_864,
     /** Pieces longer than this are fetched in segments that go to disk before the piece is whole, so that memory stays bounded. */
     wholePieceBytesMax: 4_194_304,
+    /** ms until a full disk is tried again. */
+    diskRetryMs: 10_000,
     /** Bytes of such a segment. */
     segmentBytes: 1_048_576,
   },
@@ -68,6 +70,10 @@ export const limits = {
     unaskedBytesMax: 1_048_576,
     /** Bytes of HAVEs and bitfields kept per peer before the metadata is known. */
     earlyHavesMax: 65_536,
+    /** Fewer connections than this while downloading: trackers are asked again as soon as they allow. */
+    connsLow: 10,
+    /** Peers asked of a tracker at a time: its own default mostly. */
+    numWant: 50,
     /** Control bytes queued at one socket until reading from it stops being answered: a peer that does not read is dropped. */
     outBytesMax: 4_194_304,
     /** ms between looks at every connection of a torrent. */
@@ -88,12 +94,16 @@ export const limits = {
     metadataRequestsMax: 4,
     /** Metadata requests of one peer served a minute: several whole fetches of a large torrent. */
     metadataServedPerMinute: 4_096,
+    /** Bytes that trackers are told as missing while the size is not known. */
+    leftUnknownBytes: 16_384,
     /** Hash requests of one peer served a minute. */
     hashesServedPerMinute: 2_000,
   },
   resumeSave: {
     /** ms between a change and saving it, so that many changes are one write. */
     debounceMs: 5_000,
+    /** ms after the last record during which a program that died may have gone on writing: two records' distance. Later writes are not ours. */
+    crashGraceMs: 10_000,
   },
   choker: {
     /** ms between rounds. BEP 3: long enough for TCP to show what a connection can give, and for a pipeline to pay. */

@@ -185,13 +185,13 @@ export type ScrapeResult =
   | { readonly ok: false; readonly error: BtError };
 
 export interface TrackerPort {
-  /** -> onAnnounced with the same url */
+  /** -> onAnnounced with the same url and request */
   announce(torrent: TorrentId, url: string, request: AnnounceRequest): void;
   /** -> onScraped */
   scrape(torrent: TorrentId, url: string, infoHash: Uint8Array): void;
 }
 
 export interface TrackerInputs {
-  onAnnounced(now: Millis, torrent: TorrentId, url: string, result: AnnounceResult): void;
+  onAnnounced(now: Millis, torrent: TorrentId, url: string, request: AnnounceRequest, result: AnnounceResult): void;
   onScraped(now: Millis, torrent: TorrentId, url: string, result: ScrapeResult): void;
 }

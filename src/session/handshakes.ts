@@ -1,0 +1,169 @@
+import { BtError, type ConnId, type Millis, NEVER, type PeerAddress, type PeerId, addMs, equalBytes, toHex } from '../base/index.ts';
+import type { AddPeer, SwarmPorts, Torrent } from '../swarm/index.ts';
+import { type CloseReason, type Handshake, HandshakeDecoder, encodeHandshake } from '../wire/index.ts';
+import { limits } from './limits.ts';
+
+interface Pending {
+  readonly conn: ConnId;
+  readonly address: PeerAddress;
+  readonly incoming: boolean;
+  /** Known from the start for dials, after 48 bytes for others. */
+  torrent: Torrent | undefined;
+  readonly decoder: HandshakeDecoder;
+  /** Our handshake has been sent. */
+  greeted: boolean;
+  deadline: Millis;
+}
+
+export interface HandshakesOptions {
+  readonly ports: SwarmPorts;
+  readonly peerId: PeerId;
+  /** @param swarmKey the 20 bytes of a handshake as 40 hex digits */
+  readonly find: (swarmKey: string) => Torrent | undefined;
+  /** Both handshakes are complete and fit. `rest` follows in the same chunk. */
+  readonly onOpen: (torrent: Torrent, peer: AddPeer, rest: Uint8Array) => void;
+  /** It came to nothing; for dials the torrent learns it. */
+  readonly onFailed: (failed: { address: PeerAddress; torrent: Torrent | undefined; incoming: boolean; reason: CloseReason }) => void;
+}
+
+/**
+ * Connections before they belong to a torrent: dials on their way, and incoming ones of which the info-hash is not known yet. Bounded in
+ * number and time: whoever says nothing is let go.
+ */
+export class Handshakes {
+  readonly #o: HandshakesOptions;
+  readonly #pending = new Map<ConnId, Pending>();
+  #incoming = 0;
+  #nextDeadline: Millis = NEVER;
+
+  constructor(options: HandshakesOptions) {
+    this.#o = options;
+  }
+
+  get count(): number {
+    return this.#pending.size;
+  }
+  get dialing(): number {
+    return this.#pending.size - this.#incoming;
+  }
+  get hasRoomForIncoming(): boolean {
+    return this.#incoming < limits.incomingPendingMax;
+  }
+  has(conn: ConnId): boolean {
+    return this.#pending.has(conn);
+  }
+
+  accept(now: Millis, conn: ConnId, from: PeerAddress): void {
+    this.#incoming++;
+    this.#add(now, { conn, address: from, incoming: true, torrent: undefined });
+  }
+
+  dial(now: Millis, conn: ConnId, to: PeerAddress, torrent: Torrent): void {
+    this.#add(now, { conn, address: to, incoming: false, torrent });
+    this.#o.ports.dial(conn, to);
+  }
+
+  onConnected(now: Millis, conn: ConnId): void {
+    const p = this.#pending.get(conn);
+    if (p === undefined || p.torrent === undefined) return;
+    p.deadline = addMs(now, limits.handshakeMs);
+    this.#greet(p, p.torrent);
+  }
+
+  onBytes(conn: ConnId, bytes: Uint8Array): void {
+    const p = this.#pending.get(conn);
+    if (p === undefined) return;
+    try {
+      const done = p.decoder.push(bytes);
+      if (!this.#identify(p) || done === undefined) return;
+      this.#finish(p, done.handshake, done.rest);
+    } catch (error) {
+      if (!BtError.is(error)) throw error;
+      this.#fail(p, { code: 'peer/bad-handshake', detail: error.message });
+    }
+  }
+
+  onClosed(conn: ConnId, reason: CloseReason): void {
+    const p = this.#pending.get(conn);
+    if (p === undefined) return;
+    this.#remove(p);
+    this.#o.onFailed({ address: p.address, torrent: p.torrent, incoming: p.incoming, reason });
+  }
+
+  /** Ends what belongs to a torrent that stops. */
+  forget(torrent: Torrent): void {
+    for (const p of [...this.#pending.values()]) {
+      if (p.torrent === torrent) this.#fail(p, { code: 'session/stopped' });
+    }
+  }
+
+  closeAll(): void {
+    for (const p of [...this.#pending.values()]) this.#fail(p, { code: 'session/stopped' });
+  }
+
+  get nextAt(): Millis {
+    return this.#pending.size === 0 ? NEVER : this.#nextDeadline;
+  }
+
+  onTimer(now: Millis): void {
+    if (now < this.#nextDeadline) return;
+    let next: number = NEVER;
+    for (const p of [...this.#pending.values()]) {
+      if (p.deadline <= now) this.#fail(p, { code: 'peer/handshake-timeout' });
+      else next = Math.min(next, p.deadline);
+    }
+    this.#nextDeadline = next as Millis;
+  }
+
+  #add(now: Millis, p: Pick<Pending, 'conn' | 'address' | 'incoming' | 'torrent'>): void {
+    // A dial has the time to connect and the time to shake hands.
+    const deadline = addMs(now, p.incoming ? limits.handshakeMs : limits.handshakeMs * 2);
+    this.#pending.set(p.conn, { ...p, decoder: new HandshakeDecoder(), greeted: false, deadline });
+    if (deadline < this.#nextDeadline) this.#nextDeadline = deadline;
+  }
+
+  /** An incoming connection is answered as soon as it is known which torrent it wants. @returns false where it was closed */
+  #identify(p: Pending): boolean {
+    const hash = p.decoder.infoHash;
+    if (p.greeted || hash === undefined) return true;
+    const torrent = this.#o.find(toHex(hash));
+    if (torrent === undefined || !torrent.acceptsPeers) {
+      this.#fail(p, { code: 'peer/unknown-info-hash', detail: toHex(hash) });
+      return false;
+    }
+    p.torrent = torrent;
+    this.#greet(p, torrent, hash);
+    return true;
+  }
+
+  #greet(p: Pending, torrent: Torrent, asked?: Uint8Array): void {
+    p.greeted = true;
+    const { infoHash, flags } = torrent.handshake(asked);
+    this.#o.ports.write(p.conn, encodeHandshake({ infoHash, peerId: this.#o.peerId, flags }));
+  }
+
+  #finish(p: Pending, handshake: Handshake, rest: Uint8Array): void {
+    const torrent = p.torrent as Torrent;
+    if (!torrent.isOwnHash(toHex(handshake.infoHash))) {
+      this.#fail(p, { code: 'peer/wrong-info-hash', detail: toHex(handshake.infoHash) });
+      return;
+    }
+    if (equalBytes(handshake.peerId, this.#o.peerId)) {
+      if (!p.incoming) torrent.onOwnAddress(p.address);
+      this.#fail(p, { code: 'peer/self' });
+      return;
+    }
+    this.#remove(p);
+    this.#o.onOpen(torrent, { conn: p.conn, address: p.address, incoming: p.incoming, handshake }, rest);
+  }
+
+  #fail(p: Pending, reason: CloseReason): void {
+    this.#remove(p);
+    this.#o.ports.close(p.conn, reason);
+    this.#o.onFailed({ address: p.address, torrent: p.torrent, incoming: p.incoming, reason });
+  }
+
+  #remove(p: Pending): void {
+    if (this.#pending.delete(p.conn) && p.incoming) this.#incoming--;
+  }
+}

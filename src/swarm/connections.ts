@@ -1,0 +1,116 @@
+import { type BtError, concatBytes, type ConnId, type Millis, type Rng, type TorrentId } from '../base/index.ts';
+import type { Tracer } from '../trace/index.ts';
+import type { CloseReason } from '../wire/index.ts';
+import type { SwarmContext, SwarmHost } from './context.ts';
+import { limits } from './limits.ts';
+import type { PeerMessages } from './messages.ts';
+import type { Peer } from './peer.ts';
+
+/**
+ * The open connections of a torrent and what waits to be sent on them. A turn (one input) queues messages; they leave at its end, one
+ * write a connection. Also remembers which peers must be looked at before the turn ends.
+ */
+export class Connections implements SwarmContext {
+  readonly host: SwarmHost;
+  readonly torrent: TorrentId;
+  readonly rng: Rng;
+  readonly tracer: Tracer | undefined;
+  now: Millis;
+  readonly peers: Map<ConnId, Peer> = new Map<ConnId, Peer>();
+  readonly sinks: Map<ConnId, PeerMessages> = new Map<ConnId, PeerMessages>();
+  #hungry = new Set<Peer>();
+  #serve = new Set<Peer>();
+  #dirty = new Set<Peer>();
+  readonly #onDrop: (peer: Peer, reason: CloseReason, byUs: boolean) => void;
+  readonly #onFail: (error: BtError) => void;
+
+  constructor(options: {
+    host: SwarmHost;
+    torrent: TorrentId;
+    rng: Rng;
+    tracer: Tracer | undefined;
+    now: Millis;
+    onDrop: (peer: Peer, reason: CloseReason, byUs: boolean) => void;
+    onFail: (error: BtError) => void;
+  }) {
+    this.host = options.host;
+    this.torrent = options.torrent;
+    this.rng = options.rng;
+    this.tracer = options.tracer;
+    this.now = options.now;
+    this.#onDrop = options.onDrop;
+    this.#onFail = options.onFail;
+  }
+
+  add(peer: Peer, sink: PeerMessages): void {
+    this.peers.set(peer.conn, peer);
+    this.sinks.set(peer.conn, sink);
+  }
+
+  send(peer: Peer, bytes: Uint8Array): void {
+    if (peer.isClosed) return;
+    peer.out.push(bytes);
+    peer.outBytes += bytes.length;
+    this.#dirty.add(peer);
+    if (peer.outBytes > limits.peer.outBytesMax) this.flush(peer);
+  }
+
+  flush(peer: Peer): void {
+    const first = peer.out[0];
+    if (first === undefined || peer.isClosed) return;
+    const bytes = peer.out.length === 1 ? first : concatBytes(peer.out);
+    peer.out.length = 0;
+    peer.outBytes = 0;
+    peer.lastSentAt = this.now;
+    this.host.ports.write(peer.conn, bytes);
+  }
+
+  /** We end the connection. */
+  drop(peer: Peer, reason: CloseReason): void {
+    if (peer.isClosed) return;
+    this.flush(peer);
+    this.#remove(peer, reason, true);
+    this.host.closeConn(peer.conn, reason);
+  }
+
+  /** The connection has ended. */
+  closed(peer: Peer, reason: CloseReason): void {
+    if (!peer.isClosed) this.#remove(peer, reason, false);
+  }
+
+  hungry(peer: Peer): void {
+    this.#hungry.add(peer);
+  }
+  serve(peer: Peer): void {
+    this.#serve.add(peer);
+  }
+  fail(error: BtError): void {
+    this.#onFail(error);
+  }
+
+  /** Hands out what the turn left to do, until nothing is left, then writes. */
+  endTurn(work: { fill: (peer: Peer) => void; serve: (peer: Peer) => void }): void {
+    for (let round = 0; round < 4 && (this.#hungry.size > 0 || this.#serve.size > 0); round++) {
+      const hungry = this.#hungry;
+      const serve = this.#serve;
+      this.#hungry = new Set();
+      this.#serve = new Set();
+      for (const peer of hungry) if (!peer.isClosed) work.fill(peer);
+      for (const peer of serve) if (!peer.isClosed) work.serve(peer);
+    }
+    if (this.#dirty.size === 0) return;
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    for (const peer of dirty) this.flush(peer);
+  }
+
+  #remove(peer: Peer, reason: CloseReason, byUs: boolean): void {
+    peer.isClosed = true;
+    peer.decoder.stop();
+    peer.out.length = 0;
+    this.peers.delete(peer.conn);
+    this.sinks.delete(peer.conn);
+    this.tracer?.closed?.(this.now, peer.conn, reason.code, reason.detail);
+    this.#onDrop(peer, reason, byUs);
+  }
+}

@@ -1,0 +1,70 @@
+import type { BtError, ConnId, CryptoPort, Millis, PeerAddress, PeerId, Rng, TorrentId } from '../base/index.ts';
+import type { Tracer } from '../trace/index.ts';
+import type { CloseReason } from '../wire/index.ts';
+import type { Peer } from './peer.ts';
+import type { PiecePool } from './piece-pool.ts';
+import type { SwarmPorts } from './ports.ts';
+import type { RunCache } from './run-cache.ts';
+
+/** What a torrent may ask of the session it lives in: the things that all torrents of a client share. */
+export interface SwarmHost {
+  readonly ports: SwarmPorts;
+  readonly crypto: CryptoPort;
+  readonly peerId: PeerId;
+  /** Buffers of pieces on their way in. */
+  readonly pool: PiecePool;
+  /** Runs read from disk on their way out. */
+  readonly runs: RunCache;
+  /** Port that others reach us at, for trackers and BEP 10; 0 while not listening. */
+  readonly listenPort: () => number;
+  /** Opens a connection if the session's limits allow. @returns false: try again later */
+  dial(torrent: TorrentId, to: PeerAddress): boolean;
+  closeConn(conn: ConnId, reason: CloseReason): void;
+  /** Payload that may be sent now by this torrent: bytes, 0 while its limit or the session's is used up (then it is woken to upload). */
+  uploadAllowance(torrent: TorrentId): number;
+  tookUpload(torrent: TorrentId, bytes: number): void;
+  /** Payload that came in, for the download limits. */
+  tookDownload(torrent: TorrentId, bytes: number): void;
+  isDownloadLimited(torrent: TorrentId): boolean;
+  /** The session's upload capacity that this torrent may count on, bytes per second; undefined = not limited. */
+  uploadLimit(torrent: TorrentId): number | undefined;
+  emit(event: TorrentEvent): void;
+}
+
+/** Few, and of low rate. */
+export type TorrentEvent =
+  | { readonly type: 'metadata'; readonly torrent: TorrentId }
+  | { readonly type: 'checking'; readonly torrent: TorrentId; readonly pieces: number }
+  /** Checked: what is on disk is known; downloading or seeding begins. */
+  | { readonly type: 'ready'; readonly torrent: TorrentId }
+  | { readonly type: 'piece'; readonly torrent: TorrentId; readonly piece: number }
+  /** All wanted pieces are verified and stored. */
+  | { readonly type: 'done'; readonly torrent: TorrentId }
+  | { readonly type: 'bad-piece'; readonly torrent: TorrentId; readonly piece: number; readonly peers: number }
+  | { readonly type: 'banned'; readonly torrent: TorrentId; readonly host: string; readonly reason: string }
+  | { readonly type: 'tracker'; readonly torrent: TorrentId; readonly url: string; readonly error: BtError | undefined }
+  /** Something is in the way (a full disk); it goes on by itself when that is gone. */
+  | { readonly type: 'waiting'; readonly torrent: TorrentId; readonly error: BtError }
+  | { readonly type: 'error'; readonly torrent: TorrentId; readonly error: BtError }
+  /** Stopped: resume data is saved and files are closed. */
+  | { readonly type: 'stopped'; readonly torrent: TorrentId };
+
+/** What the parts of one torrent share. `now` is the time of the input that is being handled. */
+export interface SwarmContext {
+  readonly host: SwarmHost;
+  readonly torrent: TorrentId;
+  readonly rng: Rng;
+  readonly tracer: Tracer | undefined;
+  readonly peers: ReadonlyMap<ConnId, Peer>;
+  now: Millis;
+  /** Queues a control message; all of one turn leave in one write. */
+  send(peer: Peer, bytes: Uint8Array): void;
+  /** Writes what is queued for the peer, so that payload can follow in order. */
+  flush(peer: Peer): void;
+  drop(peer: Peer, reason: CloseReason): void;
+  /** A peer must be looked at before the turn ends: it may be asked for blocks (down) or served (up). */
+  hungry(peer: Peer): void;
+  serve(peer: Peer): void;
+  /** Disk trouble and the like: the torrent stops with this reason. */
+  fail(error: BtError): void;
+}

@@ -1,0 +1,573 @@
+// Hot path: self
+import { assert, type Rng } from '../base/index.ts';
+import type { FileMap, Geometry } from '../metainfo/index.ts';
+import { pickReasons, pieceStates } from '../trace/index.ts';
+import { encodeMessage, encodeRequests } from '../wire/index.ts';
+import type { BlameVerdict } from './blame.ts';
+import { Blame } from './blame.ts';
+import type { SwarmContext } from './context.ts';
+import type { HashBook } from './hash-book.ts';
+import { limits } from './limits.ts';
+import type { Peer } from './peer.ts';
+import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
+import { type Pick, Picker } from './picker.ts';
+import type { CommitOutcome } from './ports.ts';
+
+const blockLength = 16_384;
+
+export interface DownloadCounts {
+  /** Payload that became part of a buffer. */
+  payloadBytes: number;
+  /** Payload nobody needed: duplicates, late blocks, bad pieces. */
+  wastedBytes: number;
+  /** Of these: second copies asked for in end-game. */
+  duplicateBytes: number;
+  badPieces: number;
+}
+
+export interface DownloaderOptions {
+  readonly geometry: Geometry;
+  readonly fileMap: FileMap;
+  readonly ledger: PieceLedger;
+  readonly hashes: HashBook;
+  readonly rng: Rng;
+  readonly onPiece: (piece: number) => void;
+  readonly onBad: (piece: number, verdict: readonly BlameVerdict[]) => void;
+}
+
+/**
+ * Fetches: decides what to ask whom (with the picker), takes blocks in, gives whole pieces to the disk, and learns from the result.
+ * Owner of the ledger's moves from `wanted` to `have`.
+ */
+export class Downloader {
+  readonly counts: DownloadCounts = { payloadBytes: 0, wastedBytes: 0, duplicateBytes: 0, badPieces: 0 };
+  readonly picker: Picker;
+  readonly blame: Blame;
+  readonly #ctx: SwarmContext;
+  readonly #o: DownloaderOptions;
+  readonly #ledger: PieceLedger;
+  readonly #geometry: Geometry;
+  readonly #segmentBytes: number;
+  readonly #blocksPerPiece: number;
+  readonly #pick: Pick = { active: undefined, block: 0, reason: 'rarest', rarity: 0, candidates: 0 };
+  readonly #triples = new Uint32Array(limits.requests.max * 3);
+  /** Raised whenever something that could be asked for appears: peers that had nothing to be asked for are looked at again. */
+  #epoch = 0;
+  /** Segments at the disk, by piece: a piece is committed when none is on its way. */
+  readonly #storing = new Map<number, number>();
+  #halted = true;
+
+  constructor(ctx: SwarmContext, options: DownloaderOptions) {
+    this.#ctx = ctx;
+    this.#o = options;
+    this.#ledger = options.ledger;
+    this.#geometry = options.geometry;
+    const whole = options.geometry.pieceLength <= limits.pool.wholePieceBytesMax;
+    this.#segmentBytes = whole ? options.geometry.pieceLength : limits.pool.segmentBytes;
+    this.#blocksPerPiece = Math.ceil(options.geometry.pieceLength / blockLength);
+    this.blame = new Blame();
+    this.picker = new Picker({
+      ledger: options.ledger,
+      rng: options.rng,
+      isVerifiable: (piece) => options.hashes.isComplete || options.hashes.expectation(piece) !== undefined,
+      mayStart: () => this.#mayStart(),
+      start: (piece) => this.#start(piece),
+      onParole: (piece) => this.blame.isOnParole(piece),
+      randomFirstPieces: limits.requests.randomFirstPieces,
+      endGameAskersMax: limits.requests.endGameAskersMax,
+    });
+  }
+
+  /** Requests may flow. */
+  resume(): void {
+    this.#halted = false;
+    this.wakeAll();
+  }
+
+  /** Buffers at the disk right now: wait for them before the torrent is closed. */
+  get atDisk(): number {
+    let n = 0;
+    for (const active of this.#ledger.actives) if (this.#ledger.state(active.piece) === PieceState.committing) n++;
+    for (const count of this.#storing.values()) n += count;
+    return n;
+  }
+
+  /** Something that can be asked for may have appeared. */
+  wakeAll(): void {
+    this.#epoch++;
+    for (const peer of this.#ctx.peers.values()) this.#ctx.hungry(peer);
+  }
+
+  // --- asking ---
+
+  /** Tops up the peer's requests. Called at the end of a turn for peers that may need it. */
+  fill(peer: Peer): void {
+    if (this.#halted || peer.isClosed || peer.dryAt === this.#epoch) return;
+    if (peer.usefulPieces === 0 || (peer.peerChoking && peer.allowedFast === undefined)) return;
+    const room = peer.pipeline.depth - peer.outstanding.size;
+    if (room < peer.pipeline.batch) return;
+    let count = 0;
+    while (count < room) {
+      if (!this.picker.pick(peer, this.#pick)) {
+        count += this.#fillEndGame(peer, count);
+        break;
+      }
+      if (!this.#ask(peer, count)) break;
+      count++;
+    }
+    // Nothing came of it: not asked again until something changes, so that a peer with nothing costs nothing.
+    if (count === 0 && peer.outstanding.size === 0) peer.dryAt = this.#epoch;
+    if (count > 0) this.#ctx.send(peer, encodeRequests(this.#triples.subarray(0, count * 3)));
+  }
+
+  #fillEndGame(peer: Peer, already: number): number {
+    if (!this.#ledger.isAllAsked || peer.outstanding.size > limits.requests.endGameIdleMax) return 0;
+    let count = 0;
+    const most = peer.snubbed ? 1 : limits.requests.endGameBatch;
+    while (count < most && already + count < limits.requests.max && this.picker.pickEndGame(peer, this.#pick)) {
+      if (!this.#ask(peer, already + count)) break;
+      count++;
+    }
+    return count;
+  }
+
+  /** Asks `peer` for what was picked. @returns false where there is no buffer for it */
+  #ask(peer: Peer, index: number): boolean {
+    const { block, reason, rarity, candidates } = this.#pick;
+    const active = this.#pick.active as ActivePiece;
+    if (!this.#hasBuffer(active, block)) return false;
+    const now = this.#ctx.now;
+    if (this.#ctx.tracer !== undefined) {
+      if (peer.current !== active || reason === 'end-game') {
+        this.#ctx.tracer.pick?.(now, peer.conn, active.piece, pickReasons[reason], rarity, candidates);
+      }
+      const length = this.#geometry.blockBytes(active.piece, block);
+      this.#ctx.tracer.request?.(now, peer.conn, active.piece, block * blockLength, length);
+    }
+    this.#ledger.ask(active, block);
+    if (peer.outstanding.size === 0) peer.waitingSince = now;
+    const key = this.#key(active.piece, block);
+    peer.outstanding.set(key, now);
+    peer.cancelled.delete(key);
+    peer.current = active;
+    this.#triples[index * 3] = active.piece;
+    this.#triples[index * 3 + 1] = block * blockLength;
+    this.#triples[index * 3 + 2] = this.#geometry.blockBytes(active.piece, block);
+    return true;
+  }
+
+  #mayStart(): boolean {
+    return this.#ctx.host.pool.hasRoom(this.#segmentBytes) || this.#evictStale();
+  }
+
+  #start(piece: number): ActivePiece {
+    const active = this.#ledger.start(piece, this.#segmentBytes);
+    active.touchedAt = this.#ctx.now;
+    this.picker.pieceMoved(piece);
+    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.wanted, pieceStates.active);
+    return active;
+  }
+
+  /** Makes sure that the block has a place to arrive at. */
+  #hasBuffer(active: ActivePiece, block: number): boolean {
+    const s = Math.floor((block * blockLength) / active.segmentBytes);
+    if (active.segments[s] !== undefined) return true;
+    if (!this.#mayStart()) return false;
+    const buffer = this.#ctx.host.pool.take(this.#segmentBytes);
+    if (buffer === undefined) return false;
+    this.#zeroPads(active, s, buffer);
+    active.segments[s] = buffer;
+    return true;
+  }
+
+  /** Buffers are used again and again, and pad bytes never come over the wire (BEP 47): they are made here. */
+  #zeroPads(active: ActivePiece, segment: number, buffer: Uint8Array): void {
+    const from = segment * active.segmentBytes;
+    const length = Math.min(active.segmentBytes, this.#geometry.pieceBytes(active.piece) - from);
+    if (this.#geometry.dataBytes(active.piece) === this.#geometry.pieceBytes(active.piece)) return;
+    let at = 0;
+    for (const span of this.#o.fileMap.spans(this.#geometry.pieceStart(active.piece) + from, length)) {
+      if (span.file < 0) buffer.fill(0, at, at + span.length);
+      at += span.length;
+    }
+  }
+
+  /** The pool is empty: a piece in work that nobody is asked for gives its buffers back. Loses blocks, never verified data. */
+  #evictStale(): boolean {
+    let best: ActivePiece | undefined;
+    for (const active of this.#ledger.open) {
+      if (active.segments.every((s) => s === undefined) || this.#storing.has(active.piece)) continue;
+      if (active.freeCount + active.hereCount !== active.blocks.length) continue;
+      if (this.#ctx.now - active.touchedAt < limits.requests.stalePieceMs) continue;
+      if (best === undefined || active.hereCount < best.hereCount) best = active;
+    }
+    if (best === undefined) return false;
+    this.#abandon(best);
+    return this.#ctx.host.pool.hasRoom(this.#segmentBytes);
+  }
+
+  // --- blocks coming in (borrowed views; the copy into the segment is the only one) ---
+
+  onBlockStart(peer: Peer, piece: number, begin: number, length: number): void {
+    peer.arrival.active = undefined;
+    const block = begin / blockLength;
+    const isBlock =
+      piece < this.#geometry.pieceCount &&
+      Number.isInteger(block) &&
+      block < this.#geometry.blockCount(piece) &&
+      length === this.#geometry.blockBytes(piece, block) &&
+      length > 0;
+    if (!isBlock) {
+      this.#unasked(peer, length);
+      return;
+    }
+    const key = this.#key(piece, block);
+    const wasAsked = peer.outstanding.delete(key);
+    if (!wasAsked && !peer.cancelled.delete(key)) {
+      this.#unasked(peer, length);
+      return;
+    }
+    const active = this.#ledger.active(piece);
+    if (active === undefined || this.#ledger.state(piece) !== PieceState.active) {
+      this.#waste(peer, length, wasAsked);
+      return;
+    }
+    const lacks = active.blocks[block] === BlockState.free || active.blocks[block] === BlockState.asked;
+    const takes = lacks && this.#hasBuffer(active, block) && this.#ledger.arrive(active, block, peer.key);
+    if (wasAsked) this.#ledger.unask(active, block);
+    if (!takes) {
+      this.#waste(peer, length, wasAsked);
+      return;
+    }
+    active.touchedAt = this.#ctx.now;
+    const s = Math.floor(begin / active.segmentBytes);
+    peer.arrival.active = active;
+    peer.arrival.block = block;
+    peer.arrival.segment = active.segments[s];
+    peer.arrival.at = begin - s * active.segmentBytes;
+  }
+
+  onBlockBytes(peer: Peer, bytes: Uint8Array): void {
+    const now = this.#ctx.now;
+    peer.down.add(now, bytes.length);
+    peer.lastPayloadAt = now;
+    this.#ctx.host.tookDownload(this.#ctx.torrent, bytes.length);
+    const arrival = peer.arrival;
+    if (arrival.active === undefined) return;
+    (arrival.segment as Uint8Array).set(bytes, arrival.at);
+    arrival.at += bytes.length;
+    this.counts.payloadBytes += bytes.length;
+  }
+
+  onBlockEnd(peer: Peer): void {
+    const now = this.#ctx.now;
+    peer.pipeline.onBlock(now, peer.down.bytesPerSec(now));
+    if (peer.snubbed) this.#unsnub(peer);
+    peer.waitingSince = now;
+    this.#ctx.hungry(peer);
+    const { active, block } = peer.arrival;
+    if (active === undefined) return;
+    peer.arrival.active = undefined;
+    peer.arrival.segment = undefined;
+    const segment = this.#ledger.arrived(active, block);
+    if ((active.askers[block] as number) > 0) this.#cancelElsewhere(active, block);
+    if (active.isComplete) this.#commitIfStored(active);
+    else if (segment >= 0 && active.segments.length > 1) this.#storeSegment(active, segment);
+  }
+
+  #unasked(peer: Peer, length: number): void {
+    peer.unaskedBytes += length;
+    this.#waste(peer, length, false);
+    if (peer.unaskedBytes > limits.peer.unaskedBytesMax) {
+      this.#ctx.drop(peer, { code: 'peer/unasked-data', detail: `${peer.unaskedBytes} bytes that nobody asked for` });
+    }
+  }
+
+  #waste(peer: Peer, length: number, duplicate: boolean): void {
+    peer.wastedBytes += length;
+    this.counts.wastedBytes += length;
+    if (duplicate) this.counts.duplicateBytes += length;
+  }
+
+  /** End-game: the block is here, the other requests for it are void. */
+  #cancelElsewhere(active: ActivePiece, block: number): void {
+    const key = this.#key(active.piece, block);
+    for (const other of this.#ctx.peers.values()) {
+      if (!other.outstanding.delete(key)) continue;
+      this.#ledger.unask(active, block);
+      this.#cancelAt(other, active.piece, block);
+      this.#ctx.hungry(other);
+    }
+  }
+
+  #cancelAt(peer: Peer, piece: number, block: number): void {
+    const length = this.#geometry.blockBytes(piece, block);
+    const begin = block * blockLength;
+    this.#ctx.send(peer, encodeMessage({ kind: 'cancel', piece, begin, length }));
+    this.#ctx.tracer?.cancel?.(this.#ctx.now, peer.conn, piece, begin, length);
+    this.#remember(peer, this.#key(piece, block));
+  }
+
+  /** The block may come although it was taken back: then it is not an unasked one. */
+  #remember(peer: Peer, key: number): void {
+    if (peer.cancelled.size >= limits.requests.cancelledMax) {
+      for (const oldest of peer.cancelled) {
+        peer.cancelled.delete(oldest);
+        break;
+      }
+    }
+    peer.cancelled.add(key);
+  }
+
+  // --- requests that end without a block ---
+
+  /** BEP 3: a choke voids what was asked. BEP 6: with the fast extension rejects follow, and nothing is void before. */
+  onChoked(peer: Peer): void {
+    if (!peer.flags.fast) this.#giveBack(peer, { cancel: false });
+  }
+
+  /** BEP 6. */
+  onReject(peer: Peer, ref: { piece: number; begin: number; length: number }): void {
+    const key = this.#key(ref.piece, ref.begin / blockLength);
+    peer.cancelled.delete(key);
+    if (!peer.outstanding.delete(key)) return;
+    const active = this.#ledger.active(ref.piece);
+    assert(active !== undefined, 'an open request has a piece in work');
+    this.#ledger.unask(active, ref.begin / blockLength);
+    // A rejected allowed-fast piece is not asked for again, or the two of us would go round in circles.
+    peer.allowedFast?.delete(ref.piece);
+    this.#epoch++;
+    this.wakeAll();
+  }
+
+  /** The connection is over: its blocks are free for others. */
+  peerGone(peer: Peer): void {
+    this.#abortArrival(peer);
+    this.#giveBack(peer, { cancel: false });
+  }
+
+  #giveBack(peer: Peer, options: { cancel: boolean }): void {
+    if (peer.outstanding.size === 0) return;
+    for (const key of peer.outstanding.keys()) {
+      const piece = Math.floor(key / this.#blocksPerPiece);
+      const block = key - piece * this.#blocksPerPiece;
+      const active = this.#ledger.active(piece);
+      assert(active !== undefined, 'an open request has a piece in work');
+      this.#ledger.unask(active, block);
+      if (options.cancel) this.#cancelAt(peer, piece, block);
+      else this.#remember(peer, key);
+    }
+    peer.outstanding.clear();
+    this.wakeAll();
+  }
+
+  #abortArrival(peer: Peer): void {
+    const { active, block } = peer.arrival;
+    if (active === undefined) return;
+    peer.arrival.active = undefined;
+    peer.arrival.segment = undefined;
+    this.#ledger.arriveFailed(active, block);
+    this.wakeAll();
+  }
+
+  // --- time-outs ---
+
+  /** @param patience factor on the time-out: our own download limit makes peers look slow */
+  tick(peer: Peer, patience: number): void {
+    if (peer.outstanding.size === 0 && peer.arrival.active === undefined) return;
+    const now = this.#ctx.now;
+    const silentMs = now - Math.max(peer.lastPayloadAt, peer.waitingSince);
+    if (silentMs < limits.requests.snubMs * patience) return;
+    this.#snub(peer, silentMs);
+  }
+
+  #snub(peer: Peer, silentMs: number): void {
+    const tracer = this.#ctx.tracer;
+    if (tracer?.timeout !== undefined) {
+      for (const [key, at] of peer.outstanding) {
+        const piece = Math.floor(key / this.#blocksPerPiece);
+        const begin = (key - piece * this.#blocksPerPiece) * blockLength;
+        tracer.timeout(this.#ctx.now, peer.conn, piece, begin, this.#ctx.now - at);
+      }
+    }
+    peer.snubbed = true;
+    peer.snubCount++;
+    peer.pipeline.onSnubbed();
+    peer.waitingSince = this.#ctx.now;
+    this.#abortArrival(peer);
+    this.#giveBack(peer, { cancel: true });
+    if (peer.snubCount >= limits.requests.snubsMax) {
+      this.#ctx.drop(peer, { code: 'peer/stalled', detail: `no data for ${Math.round(silentMs / 1000)} s, again and again` });
+    }
+  }
+
+  #unsnub(peer: Peer): void {
+    peer.snubbed = false;
+    peer.snubCount = 0;
+    peer.pipeline.restart();
+  }
+
+  // --- pieces ---
+
+  #storeSegment(active: ActivePiece, segment: number): void {
+    const buffer = active.segments[segment] as Uint8Array;
+    const offset = segment * active.segmentBytes;
+    const length = Math.min(active.segmentBytes, this.#geometry.pieceBytes(active.piece) - offset);
+    active.segments[segment] = undefined;
+    active.segmentStored[segment] = 1;
+    this.#storing.set(active.piece, (this.#storing.get(active.piece) ?? 0) + 1);
+    this.#ctx.host.ports.storeSegment(this.#ctx.torrent, active.piece, offset, buffer.subarray(0, length));
+  }
+
+  onSegmentStored(piece: number, offset: number, bytes: Uint8Array, failed: boolean): void {
+    this.#ctx.host.pool.give(new Uint8Array(bytes.buffer));
+    const left = (this.#storing.get(piece) as number) - 1;
+    if (left === 0) this.#storing.delete(piece);
+    else this.#storing.set(piece, left);
+    const active = this.#ledger.active(piece);
+    if (active === undefined) return;
+    active.segmentStored[Math.floor(offset / active.segmentBytes)] = failed ? 0 : 2;
+    if (failed) active.isBroken = true;
+    // A lost segment cannot be told from a bad one later: the piece begins anew, and nobody is blamed.
+    if (left === 0 && (active.isBroken || (this.#halted && !active.isComplete))) this.#abandonAsked(active);
+    else if (active.isComplete) this.#commitIfStored(active);
+    this.wakeAll();
+  }
+
+  /** Gives a piece up while peers may still be asked for parts of it. */
+  #abandonAsked(active: ActivePiece): void {
+    for (const peer of this.#ctx.peers.values()) {
+      if (peer.arrival.active === active) this.#abortArrival(peer);
+      for (let b = 0; b < active.blocks.length; b++) {
+        if (!peer.outstanding.delete(this.#key(active.piece, b))) continue;
+        this.#ledger.unask(active, b);
+        this.#cancelAt(peer, active.piece, b);
+      }
+    }
+    this.#abandon(active);
+  }
+
+  #commitIfStored(active: ActivePiece): void {
+    if (this.#storing.has(active.piece)) return;
+    const piece = active.piece;
+    const expect = this.#o.hashes.expectation(piece);
+    if (expect === undefined) {
+      // Its layer turned out to be damaged resume data: it is fetched again, and the piece after it.
+      this.#abandon(active);
+      return;
+    }
+    this.#ledger.commit(active);
+    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.active, pieceStates.committing);
+    const pieceBytes = this.#geometry.pieceBytes(piece);
+    const segments = active.segments.map((buffer, s) => {
+      const length = Math.min(active.segmentBytes, pieceBytes - s * active.segmentBytes);
+      return buffer?.subarray(0, length);
+    });
+    active.segments.fill(undefined);
+    this.#ctx.host.ports.commit({
+      torrent: this.#ctx.torrent,
+      piece,
+      segments,
+      segmentBytes: active.segmentBytes,
+      expect,
+      blockHashes: this.blame.isSuspect(piece),
+    });
+  }
+
+  onCommitted(
+    piece: number,
+    outcome: CommitOutcome,
+    segments: readonly (Uint8Array | undefined)[],
+    blockHashes: Uint8Array | undefined,
+  ): void {
+    for (const s of segments) if (s !== undefined) this.#ctx.host.pool.give(new Uint8Array(s.buffer));
+    const active = this.#ledger.active(piece);
+    assert(active !== undefined, 'a committing piece is in work');
+    if (outcome.kind === 'ok') this.#committed(active, blockHashes);
+    else {
+      this.#ledger.abandon(piece);
+      this.#forgetCurrent(active);
+      this.picker.pieceMoved(piece);
+      this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.committing, pieceStates.wanted);
+      if (outcome.kind === 'bad') this.#bad(active, blockHashes);
+    }
+    this.wakeAll();
+  }
+
+  #committed(active: ActivePiece, blockHashes: Uint8Array | undefined): void {
+    const piece = active.piece;
+    this.#ledger.committed(piece);
+    this.#forgetCurrent(active);
+    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.committing, pieceStates.have);
+    const guilty = this.blame.onGood(this.#ctx.now, piece, blockHashes);
+    if (guilty.length > 0) this.#o.onBad(piece, guilty);
+    this.#o.onPiece(piece);
+  }
+
+  #bad(active: ActivePiece, blockHashes: Uint8Array | undefined): void {
+    this.counts.badPieces++;
+    this.counts.wastedBytes += this.#geometry.dataBytes(active.piece);
+    assert(blockHashes !== undefined, 'a bad piece comes with the hashes of its blocks');
+    this.#o.onBad(active.piece, this.blame.onBad(this.#ctx.now, active.piece, active.senders, blockHashes));
+  }
+
+  #abandon(active: ActivePiece): void {
+    for (let s = 0; s < active.segments.length; s++) {
+      const buffer = active.segments[s];
+      if (buffer !== undefined) this.#ctx.host.pool.give(buffer);
+      active.segments[s] = undefined;
+    }
+    this.#ledger.abandon(active.piece);
+    this.#forgetCurrent(active);
+    this.picker.pieceMoved(active.piece);
+    this.#ctx.tracer?.piece?.(this.#ctx.now, active.piece, pieceStates.active, pieceStates.wanted);
+  }
+
+  #forgetCurrent(active: ActivePiece): void {
+    for (const peer of this.#ctx.peers.values()) if (peer.current === active) peer.current = undefined;
+  }
+
+  /** No more requests; what is in memory is let go. Pieces at the disk come back by onCommitted as usual. */
+  halt(): void {
+    this.#halted = true;
+    for (const peer of this.#ctx.peers.values()) {
+      this.#abortArrival(peer);
+      this.#giveBack(peer, { cancel: true });
+    }
+    for (const active of [...this.#ledger.actives]) {
+      if (this.#ledger.state(active.piece) === PieceState.active && !this.#storing.has(active.piece)) this.#abandon(active);
+    }
+  }
+
+  /** Slots pinned = slots referenced; called in simulation after every event. */
+  assertInvariants(): void {
+    this.#ledger.assertInvariants();
+    this.picker.assertInvariants();
+    const asked = new Map<number, number>();
+    for (const peer of this.#ctx.peers.values()) {
+      assert(peer.outstanding.size <= limits.requests.max, 'requests stay within the limit');
+      for (const key of peer.outstanding.keys()) asked.set(key, (asked.get(key) ?? 0) + 1);
+      const { active, block } = peer.arrival;
+      if (active !== undefined) assert(active.blocks[block] === BlockState.arriving, 'what arrives is marked so');
+    }
+    for (const active of this.#ledger.actives) {
+      for (let b = 0; b < active.blocks.length; b++) {
+        const key = this.#key(active.piece, b);
+        assert((asked.get(key) ?? 0) === active.askers[b], 'peers and ledger agree on who is asked');
+        asked.delete(key);
+      }
+    }
+    assert(asked.size === 0, 'no request is open for a piece that is not in work');
+  }
+
+  /** Bytes of segment buffers this torrent holds in memory (not at the disk). */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const active of this.#ledger.actives) for (const s of active.segments) bytes += s?.length ?? 0;
+    return bytes;
+  }
+
+  #key(piece: number, block: number): number {
+    return piece * this.#blocksPerPiece + block;
+  }
+}

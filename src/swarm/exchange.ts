@@ -1,0 +1,295 @@
+import { assert, Bitfield, type ConnId, type Rng } from '../base/index.ts';
+import { type PeerMessage, allowedFastSet, encodeMessage } from '../wire/index.ts';
+import { ChokeChanges, Choker, type ChokerPeer, type ChokeVerdict, slotsForRate } from './choker.ts';
+import type { SwarmContext } from './context.ts';
+import type { Downloader } from './downloader.ts';
+import { limits } from './limits.ts';
+import type { Peer } from './peer.ts';
+import type { PieceLedger } from './piece-ledger.ts';
+import type { Uploader } from './uploader.ts';
+
+export interface ExchangeOptions {
+  readonly ledger: PieceLedger;
+  readonly downloader: Downloader;
+  readonly uploader: Uploader;
+  readonly rng: Rng;
+  /** Info-hash as handshakes carry it: for allowed-fast sets. */
+  readonly swarmKey: Uint8Array;
+  /** Whom we learnt to be a seed is not dialled again while we seed. */
+  readonly onSeed: (peer: Peer, seed: boolean) => void;
+}
+
+/**
+ * Keeps the relation to each peer: who has what, who is interested in whom, who is choked. Tells the downloader when a peer became
+ * useful, and the uploader when one lost its slot.
+ */
+export class Exchange {
+  readonly #ctx: SwarmContext;
+  readonly #o: ExchangeOptions;
+  readonly #choker: Choker;
+  readonly #changes = new ChokeChanges();
+  /** Somebody waits for a slot, or one fell free: looked at before the turn ends. */
+  #slotsMoved = false;
+  #active = false;
+  #bestUpload = 0;
+
+  constructor(ctx: SwarmContext, options: ExchangeOptions) {
+    this.#ctx = ctx;
+    this.#o = options;
+    this.#choker = new Choker({ slots: slotsForRate({ limitBytesPerSec: undefined, measuredBytesPerSec: 0 }), rng: options.rng });
+  }
+
+  /** Begins to act: what is on disk is known. */
+  start(): void {
+    this.#active = true;
+    for (const peer of this.#ctx.peers.values()) this.#updateInterest(peer);
+    this.#slotsMoved = true;
+  }
+
+  // --- what peers have ---
+
+  /** First words after the handshake: what we have, and what the peer may fetch while choked. */
+  greet(peer: Peer): void {
+    const have = this.#o.ledger.have;
+    if (peer.flags.fast && have.isFull) this.#ctx.send(peer, encodeMessage({ kind: 'have-all' }));
+    else if (peer.flags.fast && have.isEmpty) this.#ctx.send(peer, encodeMessage({ kind: 'have-none' }));
+    else if (!have.isEmpty) this.#ctx.send(peer, encodeMessage({ kind: 'bitfield', bits: have.toBytes() }));
+    if (peer.flags.fast) this.#grantFast(peer);
+  }
+
+  /** A peer that was here before the metadata: its words about pieces can be read now. */
+  adopt(peer: Peer, pieceCount: number): void {
+    peer.have = new Bitfield(pieceCount);
+    const early = peer.early;
+    peer.early = undefined;
+    if (early === undefined) return;
+    let have: Bitfield | undefined = new Bitfield(pieceCount);
+    if (early.all) have = Bitfield.full(pieceCount);
+    else if (early.bits !== undefined) have = Bitfield.fromBytes(pieceCount, early.bits);
+    const bad = have === undefined || [...early.pieces].some((p) => p >= pieceCount);
+    if (have === undefined || bad) {
+      this.#ctx.drop(peer, { code: 'peer/bad-bitfield', detail: `what it has does not fit ${pieceCount} pieces` });
+      return;
+    }
+    for (const p of early.pieces) have.set(p);
+    this.onHaves(peer, have);
+  }
+
+  onHaves(peer: Peer, have: Bitfield): void {
+    const picker = this.#o.downloader.picker;
+    // Under BEP 6 allowed-fast may come before: nothing was counted yet either way.
+    assert(peer.have.isEmpty, 'the first word about pieces comes first');
+    peer.have = have;
+    peer.wasSeed = have.isFull;
+    if (have.isFull) {
+      peer.countedAsSeed = true;
+      picker.seeds++;
+      peer.usefulPieces = this.#o.ledger.wantedMissing;
+    } else {
+      for (const piece of have) {
+        picker.order.increment(piece);
+        if (this.#o.ledger.isMissing(piece)) peer.usefulPieces++;
+      }
+    }
+    this.#learnt(peer);
+  }
+
+  onHave(peer: Peer, piece: number): void {
+    if (!peer.have.set(piece)) return;
+    this.#o.downloader.picker.order.increment(piece);
+    if (this.#o.ledger.isMissing(piece)) peer.usefulPieces++;
+    this.#learnt(peer);
+  }
+
+  /** BEP 54. */
+  onDontHave(peer: Peer, piece: number): void {
+    if (piece >= peer.have.size || !peer.have.clear(piece)) return;
+    const picker = this.#o.downloader.picker;
+    if (peer.countedAsSeed) {
+      peer.countedAsSeed = false;
+      picker.seeds--;
+      for (const p of peer.have) picker.order.increment(p);
+    } else picker.order.decrement(piece);
+    if (this.#o.ledger.isMissing(piece)) peer.usefulPieces--;
+    this.#updateInterest(peer);
+  }
+
+  onUploadOnly(peer: Peer, isUploadOnly: boolean): void {
+    peer.uploadOnly = isUploadOnly;
+    this.#o.onSeed(peer, isUploadOnly || peer.isSeed);
+    this.#slotsMoved = true;
+  }
+
+  gone(peer: Peer): void {
+    const picker = this.#o.downloader.picker;
+    if (peer.countedAsSeed) picker.seeds--;
+    else for (const piece of peer.have) picker.order.decrement(piece);
+    this.#choker.remove(peer.conn);
+    this.#slotsMoved = true;
+  }
+
+  /** A piece is verified and stored: everybody is told, and is worth less to us by it. */
+  havePiece(piece: number): void {
+    const message = encodeMessage({ kind: 'have', piece });
+    for (const peer of this.#ctx.peers.values()) {
+      // A seed has no use for the news. Others are told even if they have the piece: they count how rare it is.
+      if (!peer.isSeed) this.#ctx.send(peer, message.slice());
+      if (peer.have.has(piece)) {
+        peer.usefulPieces--;
+        if (peer.usefulPieces === 0) this.#updateInterest(peer);
+      }
+    }
+  }
+
+  /** The selection or what is on disk has changed: all counts anew. */
+  recount(): void {
+    for (const peer of this.#ctx.peers.values()) {
+      let useful = 0;
+      for (const piece of peer.have) if (this.#o.ledger.isMissing(piece)) useful++;
+      peer.usefulPieces = useful;
+      peer.dryAt = -1;
+      this.#updateInterest(peer);
+    }
+  }
+
+  // --- interest and choking ---
+
+  onInterest(peer: Peer, interested: boolean): void {
+    if (peer.peerInterested === interested) return;
+    peer.peerInterested = interested;
+    this.#slotsMoved = true;
+  }
+
+  onChoke(peer: Peer, choking: boolean): void {
+    if (peer.peerChoking === choking) return;
+    peer.peerChoking = choking;
+    if (choking) {
+      this.#o.downloader.onChoked(peer);
+      return;
+    }
+    peer.pipeline.restart();
+    peer.dryAt = -1;
+    this.#ctx.hungry(peer);
+  }
+
+  onAllowedFast(peer: Peer, piece: number): void {
+    if (piece >= this.#o.ledger.geometry.pieceCount) return;
+    peer.allowedFast ??= new Set();
+    if (peer.allowedFast.size >= limits.upload.allowedFastPieces * 10) return;
+    peer.allowedFast.add(piece);
+    peer.dryAt = -1;
+    this.#ctx.hungry(peer);
+  }
+
+  /** Every 10 s of torrent time. */
+  chokeRound(): void {
+    if (!this.#active) return;
+    let rate = 0;
+    for (const peer of this.#ctx.peers.values()) rate += peer.up.bytesPerSec(this.#ctx.now);
+    this.#bestUpload = Math.max(rate, this.#bestUpload * 0.95);
+    this.#choker.slots = slotsForRate({
+      limitBytesPerSec: this.#ctx.host.uploadLimit(this.#ctx.torrent),
+      measuredBytesPerSec: this.#bestUpload,
+    });
+    this.#choker.round(this.#ctx.now, this.#chokerPeers(), this.#o.ledger.isComplete, this.#changes);
+    this.#apply();
+  }
+
+  /** Hands out slots that fell free; called at the end of a turn. */
+  fillSlots(): void {
+    if (!this.#slotsMoved || !this.#active) return;
+    this.#slotsMoved = false;
+    this.#choker.fill(this.#ctx.now, this.#chokerPeers(), this.#o.ledger.isComplete, this.#changes);
+    this.#apply();
+  }
+
+  explainChoke(): ChokeVerdict[] {
+    return this.#choker.explain(this.#ctx.now, this.#chokerPeers(), this.#o.ledger.isComplete);
+  }
+
+  /** We want nothing more: nobody is interesting. */
+  completed(): void {
+    for (const peer of this.#ctx.peers.values()) this.#updateInterest(peer);
+    this.#slotsMoved = true;
+  }
+
+  assertInvariants(): void {
+    let seeds = 0;
+    for (const peer of this.#ctx.peers.values()) {
+      if (peer.countedAsSeed) seeds++;
+      let useful = 0;
+      for (const piece of peer.have) if (this.#o.ledger.isMissing(piece)) useful++;
+      assert(useful === peer.usefulPieces, 'useful pieces are counted right');
+      assert(!peer.amChoking || peer.requests.every((r) => peer.grantedFast?.has(r.piece)), 'a choked peer has no queue');
+    }
+    assert(seeds === this.#o.downloader.picker.seeds, 'seeds are counted right');
+  }
+
+  #chokerPeers(): ChokerPeer[] {
+    const now = this.#ctx.now;
+    const out: ChokerPeer[] = [];
+    for (const peer of this.#ctx.peers.values()) {
+      out.push({
+        conn: peer.conn,
+        interested: peer.peerInterested,
+        uploadOnly: peer.uploadOnly || peer.isSeed,
+        downBytesPerSec: peer.down.bytesPerSec(now),
+        upBytesPerSec: peer.up.bytesPerSec(now),
+        snubbed: peer.snubbed,
+        openedAt: peer.connectedAt,
+      });
+    }
+    return out;
+  }
+
+  #apply(): void {
+    for (const c of this.#changes.choke) this.#setChoking(c.conn, true);
+    for (const c of this.#changes.unchoke) this.#setChoking(c.conn, false);
+    const tracer = this.#ctx.tracer;
+    if (tracer?.choke === undefined) return;
+    for (const list of [this.#changes.choke, this.#changes.unchoke, this.#changes.moved]) {
+      for (const c of list) tracer.choke(this.#ctx.now, c.conn, c.from, c.to, c.reason, c.rank);
+    }
+  }
+
+  #setChoking(conn: ConnId, choking: boolean): void {
+    const peer = this.#ctx.peers.get(conn);
+    if (peer === undefined || peer.amChoking === choking) return;
+    peer.amChoking = choking;
+    const message: PeerMessage = { kind: choking ? 'choke' : 'unchoke' };
+    this.#ctx.send(peer, encodeMessage(message));
+    if (choking) this.#o.uploader.onChoking(peer);
+  }
+
+  #learnt(peer: Peer): void {
+    if (peer.isSeed) this.#o.onSeed(peer, true);
+    peer.dryAt = -1;
+    this.#updateInterest(peer);
+    if (peer.amInterested && !peer.peerChoking) this.#ctx.hungry(peer);
+  }
+
+  #updateInterest(peer: Peer): void {
+    const interested = this.#active && peer.usefulPieces > 0;
+    if (interested === peer.amInterested) return;
+    peer.amInterested = interested;
+    this.#ctx.send(peer, encodeMessage({ kind: interested ? 'interested' : 'not-interested' }));
+  }
+
+  /** BEP 6: a newcomer may fetch a few pieces at once, so that it soon has something to trade. */
+  #grantFast(peer: Peer): void {
+    const geometry = this.#o.ledger.geometry;
+    // In a torrent of a few pieces the set would be everything, and choking would mean nothing.
+    if (geometry.pieceCount <= limits.upload.allowedFastPieces) return;
+    const set = allowedFastSet({
+      ip: peer.address.host,
+      infoHash: this.#o.swarmKey,
+      pieceCount: geometry.pieceCount,
+      count: limits.upload.allowedFastPieces,
+      sha1: (data) => this.#ctx.host.crypto.sha1(data),
+    });
+    const granted = [...set].filter((piece) => this.#o.ledger.have.has(piece));
+    if (granted.length === 0) return;
+    peer.grantedFast = new Set(granted);
+    for (const piece of granted) this.#ctx.send(peer, encodeMessage({ kind: 'allowed-fast', piece }));
+  }
+}

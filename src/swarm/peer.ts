@@ -1,0 +1,146 @@
+import { Bitfield, type ConnId, type Millis, type PeerAddress, RateMeter } from '../base/index.ts';
+import type { BlockRef, HandshakeFlags } from '../wire/index.ts';
+import { PeerDecoder } from '../wire/index.ts';
+import type { ActivePiece } from './piece-ledger.ts';
+import type { PickerPeer } from './picker.ts';
+import { RequestPipeline } from './requests.ts';
+
+export interface PeerOptions {
+  readonly conn: ConnId;
+  /** The other end of the socket. */
+  readonly address: PeerAddress;
+  readonly incoming: boolean;
+  readonly id: Uint8Array;
+  readonly client: string;
+  readonly flags: HandshakeFlags;
+  /** Stands for the person behind the connection in blame and bans. */
+  readonly key: string;
+  readonly now: Millis;
+  /** Pieces of the torrent, 0 while that is not known. */
+  readonly pieceCount: number;
+}
+
+/** The block whose bytes are coming in. */
+export interface Arrival {
+  active: ActivePiece | undefined;
+  block: number;
+  /** Where the next byte goes. */
+  segment: Uint8Array | undefined;
+  at: number;
+}
+
+/** What the peer said it has before we knew how many pieces there are (magnet links). Bounded by the decoder's bitfield limit. */
+export interface EarlyHaves {
+  bits: Uint8Array | undefined;
+  all: boolean;
+  readonly pieces: Set<number>;
+}
+
+/** All that is known of one connection. Only state: what it means is decided in `messages`, `downloader` and `uploader`. */
+export class Peer implements PickerPeer {
+  readonly conn: ConnId;
+  readonly address: PeerAddress;
+  readonly incoming: boolean;
+  readonly id: Uint8Array;
+  readonly key: string;
+  readonly flags: HandshakeFlags;
+  readonly decoder: PeerDecoder = new PeerDecoder();
+  readonly connectedAt: Millis;
+  client: string;
+  /** Where others can dial it: the socket's address for peers we dialled, host and announced port for others (BEP 10 `p`). */
+  listenAddress: PeerAddress | undefined;
+  isClosed = false;
+
+  amChoking = true;
+  amInterested = false;
+  peerChoking = true;
+  peerInterested = false;
+  interestedAt: Millis | undefined;
+  unchokedAt: Millis | undefined;
+  have: Bitfield;
+  early: EarlyHaves | undefined;
+  /** The first message about pieces has come; a bitfield is only allowed before. */
+  hasSpokenOfPieces = false;
+  /** Counted in the picker's `seeds` (true) or piece by piece (false). */
+  countedAsSeed = false;
+  /** Had everything when we met. */
+  wasSeed = false;
+  /** BEP 21: wants nothing any more. */
+  uploadOnly = false;
+  /** Pieces it has that we still want. */
+  usefulPieces = 0;
+
+  /** BEP 10 names the peer gave to extensions; undefined before its handshake. */
+  extensionIds: ReadonlyMap<string, number> | undefined;
+  metadataSize: number | undefined;
+
+  // Download
+  readonly pipeline: RequestPipeline = new RequestPipeline();
+  /** Block key -> when it was asked for. */
+  readonly outstanding: Map<number, Millis> = new Map<number, Millis>();
+  /** Requests taken back whose blocks may be on their way all the same. */
+  readonly cancelled: Set<number> = new Set<number>();
+  current: ActivePiece | undefined;
+  readonly arrival: Arrival = { active: undefined, block: 0, segment: undefined, at: 0 };
+  /** Bytes of a block that nobody wants are being skipped. */
+  allowedFast: Set<number> | undefined;
+  readonly down: RateMeter = new RateMeter();
+  lastPayloadAt: Millis;
+  /** When the pipe last went from empty to not empty. */
+  waitingSince: Millis;
+  snubbed = false;
+  snubCount = 0;
+  wastedBytes = 0;
+  unaskedBytes = 0;
+  /** Nothing to ask it for, since this state of the ledger; asked again when the state has changed. */
+  dryAt = -1;
+
+  // Upload
+  readonly requests: BlockRef[] = [];
+  readonly up: RateMeter = new RateMeter();
+  readonly lent: Set<number> = new Set<number>();
+  lentBytes = 0;
+  refusedCount = 0;
+  /** Its queue waits for a read buffer. */
+  waitsForRoom = false;
+  /** Pieces we serve while choking it (BEP 6). */
+  grantedFast: Set<number> | undefined;
+
+  // Housekeeping
+  lastReceivedAt: Millis;
+  lastSentAt: Millis;
+  /** Control messages of this turn. */
+  readonly out: Uint8Array[] = [];
+  outBytes = 0;
+  /** Messages in the current accounting second: floods are cut. */
+  controlCount = 0;
+  controlSince: Millis;
+  readonly blocksPerPiece: { value: number } = { value: 1 };
+
+  constructor(options: PeerOptions) {
+    this.conn = options.conn;
+    this.address = options.address;
+    this.incoming = options.incoming;
+    this.id = options.id;
+    this.client = options.client;
+    this.flags = options.flags;
+    this.key = options.key;
+    this.have = new Bitfield(options.pieceCount);
+    this.connectedAt = options.now;
+    this.lastPayloadAt = options.now;
+    this.waitingSince = options.now;
+    this.lastReceivedAt = options.now;
+    this.lastSentAt = options.now;
+    this.controlSince = options.now;
+    this.listenAddress = options.incoming ? undefined : options.address;
+  }
+
+  /** Has everything, or wants nothing more: never given an upload slot. */
+  get isSeed(): boolean {
+    return this.have.size > 0 && this.have.isFull;
+  }
+
+  hasAsked(piece: number, block: number): boolean {
+    return this.outstanding.has(piece * this.blocksPerPiece.value + block);
+  }
+}

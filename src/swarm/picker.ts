@@ -1,0 +1,242 @@
+import { type Bitfield, type ConnId, type Rng, assert } from '../base/index.ts';
+import type { PickReason } from '../trace/index.ts';
+import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
+import { PickerOrder } from './picker-order.ts';
+
+/** What the picker may know of a peer. */
+export interface PickerPeer {
+  readonly conn: ConnId;
+  /** Key for blame; compared with ActivePiece.exclusiveTo. */
+  readonly key: string;
+  readonly have: Bitfield;
+  readonly peerChoking: boolean;
+  /** Pieces the peer answers for while choking us; undefined where there are none. */
+  readonly allowedFast: ReadonlySet<number> | undefined;
+  /** The piece its last block was from. */
+  current: ActivePiece | undefined;
+  hasAsked(piece: number, block: number): boolean;
+}
+
+/** Where the picker puts its answer: one object, used again and again. */
+export interface Pick {
+  active: ActivePiece | undefined;
+  block: number;
+  reason: PickReason;
+  rarity: number;
+  /** Equally good choices. */
+  candidates: number;
+}
+
+/** One line of `explain`. */
+export interface PickCandidate {
+  readonly piece: number;
+  readonly reason: PickReason;
+  readonly rarity: number;
+  readonly freeBlocks: number;
+}
+
+export interface PickerOptions {
+  readonly ledger: PieceLedger;
+  readonly rng: Rng;
+  /** False while it is not known what the piece must hash to (BEP 52 layers still to come). */
+  readonly isVerifiable: (piece: number) => boolean;
+  /** Buffer room for one more piece; false = finish what was begun before starting more. */
+  readonly mayStart: (piece: number) => boolean;
+  readonly start: (piece: number) => ActivePiece;
+  /** Pieces that shall have one author (blame); undefined: none. */
+  readonly onParole: (piece: number) => boolean;
+  readonly randomFirstPieces: number;
+  readonly endGameAskersMax: number;
+}
+
+/**
+ * Chooses the next block to ask a peer for. In order: go on with the piece this peer works on; finish pieces that were begun; begin a new
+ * piece, the rarest first, random while we have almost nothing; and when every block is asked of somebody, ask a second peer (end-game).
+ *
+ * What it looks at: does the peer have the piece · may we ask it (choke, allowed-fast) · is the piece wanted and missing · is there a
+ * free block · is there a buffer · is the piece reserved for another peer (parole) · did we ask this peer for the block already.
+ */
+export class Picker {
+  readonly order: PickerOrder;
+  readonly #o: PickerOptions;
+  /** Peers that have every piece: they change no order, so they are counted apart. */
+  seeds = 0;
+  /** Pieces a reader waits for, in its order: begun before any other. */
+  urgent: readonly number[] = [];
+
+  constructor(options: PickerOptions) {
+    this.#o = options;
+    this.order = new PickerOrder(options.ledger.geometry.pieceCount, options.rng);
+    // Random base order: what was added later lands at random places of its bucket.
+    const pieces = Array.from({ length: options.ledger.geometry.pieceCount }, (_, i) => i);
+    for (const piece of options.rng.shuffle(pieces)) {
+      if (options.ledger.state(piece) === PieceState.wanted) this.order.add(piece);
+    }
+  }
+
+  /** Peers that have the piece, seeds included. */
+  availability(piece: number): number {
+    return this.order.rarity(piece) + this.seeds;
+  }
+
+  /** Keeps the order in step after the ledger moved a piece. */
+  pieceMoved(piece: number): void {
+    const startable = this.#o.ledger.state(piece) === PieceState.wanted;
+    if (startable && !this.order.has(piece)) this.order.add(piece);
+    else if (!startable && this.order.has(piece)) this.order.remove(piece);
+  }
+
+  /**
+   * Fills `out` with the next block to ask `peer` for. The caller asks for it in the ledger before it picks again.
+   * @returns false where there is nothing to ask this peer for now
+   */
+  pick(peer: PickerPeer, out: Pick): boolean {
+    if (peer.peerChoking) return this.#pickAllowedFast(peer, out);
+    return this.#pickCurrent(peer, out) || this.#pickOpen(peer, out) || this.#pickNew(peer, out);
+  }
+
+  /** A block somebody else was asked for already. Only meaningful where the ledger says that all is asked for. */
+  pickEndGame(peer: PickerPeer, out: Pick): boolean {
+    if (peer.peerChoking) return false;
+    let best: ActivePiece | undefined;
+    let bestBlock = -1;
+    let seen = 0;
+    for (const active of this.#o.ledger.actives) {
+      if (this.#o.ledger.state(active.piece) !== PieceState.active || !this.#mayAsk(peer, active)) continue;
+      if (active.exclusiveTo !== undefined) continue;
+      for (let b = 0; b < active.blocks.length; b++) {
+        const s = active.blocks[b] as number;
+        if (s !== BlockState.asked && s !== BlockState.arriving) continue;
+        if ((active.askers[b] as number) >= this.#o.endGameAskersMax || peer.hasAsked(active.piece, b)) continue;
+        // Reservoir sampling: every candidate is equally likely, so peers spread over the last blocks.
+        if (this.#o.rng.below(++seen) === 0) {
+          best = active;
+          bestBlock = b;
+        }
+      }
+    }
+    if (best === undefined) return false;
+    return this.#answer(out, { active: best, block: bestBlock, reason: 'end-game', candidates: seen });
+  }
+
+  /** The full ranking for a peer, best first: slow, pure, for people. The first line is what `pick` would choose from. */
+  explain(peer: PickerPeer, limit: number): PickCandidate[] {
+    const out: PickCandidate[] = [];
+    const line = (piece: number, reason: PickReason, freeBlocks: number) =>
+      out.push({ piece, reason, rarity: this.availability(piece), freeBlocks });
+    const current = peer.current;
+    if (!peer.peerChoking && current !== undefined && this.#isOpenTo(peer, current)) {
+      line(current.piece, 'same-piece', current.freeCount);
+    }
+    const open = [...this.#o.ledger.open].filter((a) => a !== current && this.#isOpenTo(peer, a));
+    open.sort((a, b) => this.#compareOpen(a, b));
+    for (const a of open) line(a.piece, peer.peerChoking ? 'allowed-fast' : 'resume-partial', a.freeCount);
+    for (const piece of peer.peerChoking ? [] : this.urgent) {
+      if (!this.order.has(piece) || !peer.have.has(piece) || !this.#o.isVerifiable(piece)) continue;
+      line(piece, 'deadline', this.#o.ledger.geometry.blockCount(piece));
+    }
+    const random = this.#o.ledger.have.count < this.#o.randomFirstPieces;
+    for (let rank = 0; rank < this.order.size && out.length < limit; rank++) {
+      const piece = this.order.pieceAt(rank);
+      if (!peer.have.has(piece) || !this.#o.isVerifiable(piece) || (peer.peerChoking && peer.allowedFast?.has(piece) !== true)) continue;
+      const reason: PickReason = peer.peerChoking ? 'allowed-fast' : random ? 'random-first' : 'rarest';
+      line(piece, reason, this.#o.ledger.geometry.blockCount(piece));
+    }
+    return out.slice(0, limit);
+  }
+
+  assertInvariants(): void {
+    this.order.assertInvariants();
+    for (let p = 0; p < this.#o.ledger.geometry.pieceCount; p++) {
+      assert(this.order.has(p) === (this.#o.ledger.state(p) === PieceState.wanted), 'the order holds what can be started');
+    }
+  }
+
+  #pickCurrent(peer: PickerPeer, out: Pick): boolean {
+    const active = peer.current;
+    if (active === undefined || active.freeCount === 0 || !this.#isOpenTo(peer, active)) return false;
+    return this.#answer(out, { active, block: active.nextFree(), reason: 'same-piece', candidates: 1 });
+  }
+
+  #pickOpen(peer: PickerPeer, out: Pick): boolean {
+    let best: ActivePiece | undefined;
+    let candidates = 0;
+    for (const active of this.#o.ledger.open) {
+      if (!this.#isOpenTo(peer, active)) continue;
+      candidates++;
+      if (best === undefined || this.#compareOpen(active, best) < 0) best = active;
+    }
+    if (best === undefined) return false;
+    return this.#answer(out, { active: best, block: best.nextFree(), reason: 'resume-partial', candidates });
+  }
+
+  #pickNew(peer: PickerPeer, out: Pick): boolean {
+    const size = this.order.size;
+    if (size === 0) return false;
+    if (this.urgent.length > 0 && this.#pickUrgent(peer, out)) return true;
+    const random = this.#o.ledger.have.count < this.#o.randomFirstPieces;
+    const from = random ? this.#o.rng.below(size) : 0;
+    for (let i = 0; i < size; i++) {
+      const rank = from + i < size ? from + i : from + i - size;
+      const piece = this.order.pieceAt(rank);
+      if (!peer.have.has(piece) || !this.#o.isVerifiable(piece)) continue;
+      if (!this.#o.mayStart(piece)) return false;
+      const candidates = random ? size : this.order.bucketSizeAt(rank);
+      const active = this.#o.start(piece);
+      const parole = this.#o.onParole(piece);
+      if (parole) active.exclusiveTo = peer.key;
+      const reason: PickReason = parole ? 'parole' : random ? 'random-first' : 'rarest';
+      return this.#answer(out, { active, block: active.nextFree(), reason, candidates });
+    }
+    return false;
+  }
+
+  #pickUrgent(peer: PickerPeer, out: Pick): boolean {
+    for (const piece of this.urgent) {
+      if (!this.order.has(piece) || !peer.have.has(piece) || !this.#o.isVerifiable(piece)) continue;
+      if (!this.#o.mayStart(piece)) return false;
+      const active = this.#o.start(piece);
+      return this.#answer(out, { active, block: active.nextFree(), reason: 'deadline', candidates: this.urgent.length });
+    }
+    return false;
+  }
+
+  #pickAllowedFast(peer: PickerPeer, out: Pick): boolean {
+    if (peer.allowedFast === undefined) return false;
+    for (const piece of peer.allowedFast) {
+      if (!peer.have.has(piece)) continue;
+      const active = this.#o.ledger.active(piece);
+      if (active !== undefined && active.freeCount > 0 && this.#isOpenTo(peer, active)) {
+        return this.#answer(out, { active, block: active.nextFree(), reason: 'allowed-fast', candidates: peer.allowedFast.size });
+      }
+      if (this.order.has(piece) && this.#o.isVerifiable(piece) && this.#o.mayStart(piece)) {
+        const started = this.#o.start(piece);
+        return this.#answer(out, { active: started, block: started.nextFree(), reason: 'allowed-fast', candidates: 1 });
+      }
+    }
+    return false;
+  }
+
+  #mayAsk(peer: PickerPeer, active: ActivePiece): boolean {
+    return peer.have.has(active.piece) && (!peer.peerChoking || peer.allowedFast?.has(active.piece) === true);
+  }
+
+  #isOpenTo(peer: PickerPeer, active: ActivePiece): boolean {
+    if (this.#o.ledger.state(active.piece) !== PieceState.active || active.freeCount === 0) return false;
+    return this.#mayAsk(peer, active) && (active.exclusiveTo === undefined || active.exclusiveTo === peer.key);
+  }
+
+  /** Nearest to complete first, then rarest, then lowest index: a total order, shared with `explain`. */
+  #compareOpen(a: ActivePiece, b: ActivePiece): number {
+    return a.freeCount - b.freeCount || this.order.rarity(a.piece) - this.order.rarity(b.piece) || a.piece - b.piece;
+  }
+
+  #answer(out: Pick, x: { active: ActivePiece; block: number; reason: PickReason; candidates: number }): boolean {
+    out.active = x.active;
+    out.block = x.block;
+    out.reason = x.reason;
+    out.rarity = this.availability(x.active.piece);
+    out.candidates = x.candidates;
+    return true;
+  }
+}

@@ -1,0 +1,77 @@
+import { assert } from '../base/index.ts';
+
+/**
+ * Lends the buffers that hold payload: segments of pieces on their way in, framed runs on their way out. One pool serves a session, so
+ * its budget bounds the payload memory of all torrents together. No buffer left in the budget means: ask peers for less.
+ *
+ * Buffers are plain `ArrayBuffer`s with one owner at a time (pool -> brain -> disk -> brain -> pool). The runtime detaches a buffer that
+ * moves to the disk worker, so using it after giving it away fails at once and not silently.
+ */
+export class PiecePool {
+  readonly #budgetBytes: number;
+  readonly #free = new Map<number, Uint8Array[]>();
+  #lentBytes = 0;
+  #lentCount = 0;
+  #freeBytes = 0;
+
+  /** @param budgetBytes bytes lent and kept for reuse together */
+  constructor(budgetBytes: number) {
+    this.#budgetBytes = budgetBytes;
+  }
+
+  get lentBytes(): number {
+    return this.#lentBytes;
+  }
+  get lentCount(): number {
+    return this.#lentCount;
+  }
+  get budgetBytes(): number {
+    return this.#budgetBytes;
+  }
+
+  /** True where `take(size)` would succeed. */
+  hasRoom(size: number): boolean {
+    // One buffer is always lent, whatever its size: a budget smaller than one piece would otherwise never download anything.
+    return this.#lentBytes + size <= this.#budgetBytes || this.#lentCount === 0;
+  }
+
+  /** @returns a buffer of exactly `size` bytes with arbitrary content, or undefined where the budget is used up */
+  take(size: number): Uint8Array | undefined {
+    if (!this.hasRoom(size)) return undefined;
+    const buffer = this.#takeFree(size) ?? new Uint8Array(size);
+    this.#lentBytes += size;
+    this.#lentCount++;
+    return buffer;
+  }
+
+  /** Takes back a buffer (whole, not a part of it). */
+  give(buffer: Uint8Array): void {
+    const size = buffer.length;
+    assert(this.#lentCount > 0 && this.#lentBytes >= size, 'a buffer comes back only once');
+    this.#lentBytes -= size;
+    this.#lentCount--;
+    if (this.#lentBytes + this.#freeBytes + size > this.#budgetBytes) return;
+    let list = this.#free.get(size);
+    if (list === undefined) {
+      list = [];
+      this.#free.set(size, list);
+    }
+    list.push(buffer);
+    this.#freeBytes += size;
+  }
+
+  #takeFree(size: number): Uint8Array | undefined {
+    const buffer = this.#free.get(size)?.pop();
+    if (buffer !== undefined) {
+      this.#freeBytes -= size;
+      return buffer;
+    }
+    // Kept buffers of other sizes make way.
+    for (const [other, list] of this.#free) {
+      if (this.#lentBytes + this.#freeBytes + size <= this.#budgetBytes) break;
+      this.#freeBytes -= other * list.length;
+      this.#free.delete(other);
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,62 @@
+import type { Millis } from '../base/index.ts';
+import { limits } from './limits.ts';
+
+const blockLength = 16_384;
+
+/**
+ * How many requests may be open at one peer. A pipe shorter than bandwidth x delay leaves the line idle; a longer one only delays what is
+ * asked next and holds buffers. So depth follows the measured rate: as many blocks as come in `queueMs`. It begins small and grows
+ * by one a block (doubling each round trip) while the rate still grows, so a fast peer is filled within a few round trips.
+ */
+export class RequestPipeline {
+  /** Requests that may be open now. */
+  depth: number = limits.requests.start;
+  /** What the peer said it queues (BEP 10 reqq); more would be dropped. */
+  peerMax: number = limits.requests.max;
+  #slowStart = true;
+  #lastRate = 0;
+  #checkAt = 0;
+
+  /** @param rate payload bytes per second from this peer now */
+  onBlock(now: Millis, rate: number): void {
+    if (!this.#slowStart) {
+      this.#follow(rate);
+      return;
+    }
+    this.depth = this.#clamp(this.depth + 1);
+    if (now < this.#checkAt) return;
+    // Once a second: the rate no longer grows by a tenth, so the pipe is full.
+    if (this.#checkAt > 0 && rate < this.#lastRate * 1.1) this.#slowStart = false;
+    this.#lastRate = rate;
+    this.#checkAt = now + 1000;
+  }
+
+  /** The peer owes us blocks and sends none: one request at a time until it does. */
+  onSnubbed(): void {
+    this.depth = 1;
+    this.#slowStart = false;
+  }
+
+  /** Blocks come again after a silence, or the first ones after an unchoke. */
+  restart(): void {
+    this.#slowStart = true;
+    this.#lastRate = 0;
+    this.#checkAt = 0;
+    this.depth = this.#clamp(limits.requests.start);
+  }
+
+  /** Refill only when this many are missing: requests leave in batches, not one packet each. */
+  get batch(): number {
+    return Math.max(1, Math.min(limits.requests.batch, this.depth >> 2));
+  }
+
+  #follow(rate: number): void {
+    const target = 2 + Math.ceil((rate * limits.requests.queueMs) / 1000 / blockLength);
+    // Down slowly, up at once: one quiet second must not empty a long pipe.
+    this.depth = this.#clamp(target >= this.depth ? target : this.depth - 1);
+  }
+
+  #clamp(depth: number): number {
+    return Math.max(1, Math.min(depth, limits.requests.max, this.peerMax));
+  }
+}

@@ -1,0 +1,148 @@
+import { Bitfield } from '../base/index.ts';
+import { type FileEntry, FileMap, type Info } from '../metainfo/index.ts';
+import { limits } from './limits.ts';
+import type { FileState, SavedResume } from './ports.ts';
+import type { ResumeData } from './resume.ts';
+
+/** Why a file is believed, or not. */
+export type FileReason =
+  /** As it was when a clean stop saved the record. */
+  | 'unchanged'
+  /** The program died; what is newer in the file is what it was still writing. */
+  | 'written-until-the-end'
+  | 'missing'
+  | 'shorter-than-saved'
+  | 'longer-than-it-should-be'
+  | 'modified'
+  /** It is there now and was not when the record was saved. */
+  | 'appeared'
+  /** It was selected then and is not now, or the other way: its bytes may lie elsewhere. */
+  | 'selection-changed'
+  /** The record is about another torrent, or of another size. */
+  | 'not-this-torrent';
+
+export interface FileVerdict {
+  /** Index of the file; -1: the part file, which holds the shares of files that are not selected. */
+  readonly file: number;
+  readonly verdict: 'trusted' | 'recheck' | 'gone';
+  readonly reason: FileReason;
+}
+
+export interface ResumeVerdict {
+  /** Pieces that are believed to be on disk. */
+  readonly trusted: Bitfield;
+  /** Pieces to be hashed, first to before end, in order, none of them trusted. */
+  readonly recheck: readonly { readonly first: number; readonly end: number }[];
+  /** One for every file with bytes that is not simply trusted, and for the part file where it holds something. */
+  readonly notes: readonly FileVerdict[];
+}
+
+export interface JudgeInput {
+  readonly saved: SavedResume;
+  /** `saved.bytes`, decoded. */
+  readonly data: ResumeData;
+  readonly info: Info;
+  /** By file index, as they are now. */
+  readonly files: readonly (FileState | undefined)[];
+  readonly partFile: FileState | undefined;
+  /** By file index: selected now. */
+  readonly wanted: readonly boolean[];
+  /** Wall clock now, milliseconds since 1970. */
+  readonly wallMs: number;
+}
+
+/**
+ * Decides which pieces of a resume record may be believed without hashing them.
+ *
+ * - A piece is believed only if every file it has bytes in is. Where one of them is gone or too short, the piece is not here.
+ * - After a clean stop a file must have exactly the length and time of the record; otherwise it is hashed again.
+ * - After a crash files may be newer than the record, since it is written behind the data, but only by as much as we go on without
+ *   writing it: a later change was somebody else's. Nor may a file be shorter or older than it was.
+ * - A file that somebody changed is hashed wholly, not only where the record had pieces: he may have put the right one there.
+ */
+export function judgeResume(input: JudgeInput): ResumeVerdict {
+  const { info, data, files, wanted } = input;
+  const map = new FileMap(info);
+  const isOurs =
+    data.have?.size === info.pieceCount && data.infoHashes.some((h) => h === info.hashV1 || h === info.hashV2);
+  const byFile = info.files.map((file) => (isOurs ? judgeFile(input, file) : judgeStranger(input, file)));
+  const part = byFile.some((v) => v.file < 0) ? judgePart(input, isOurs) : undefined;
+  const trusted = new Bitfield(info.pieceCount);
+  const recheck: { first: number; end: number }[] = [];
+  for (let piece = 0; piece < info.pieceCount; piece++) {
+    const start = piece * info.pieceLength;
+    const length = Math.min(info.pieceLength, info.spaceLength - start);
+    let verdict: FileVerdict['verdict'] = 'trusted';
+    for (const span of map.spans(start, length)) {
+      if (span.file < 0) continue;
+      const isInPart = wanted[span.file] === false;
+      const found = isInPart ? (part as FileVerdict) : (byFile[span.file] as FileVerdict);
+      const own = (byFile[span.file] as FileVerdict).verdict;
+      const isThere = isInPart || span.fileOffset + span.length <= (files[span.file]?.length ?? 0);
+      if (!isThere || found.verdict === 'gone') verdict = 'gone';
+      else if (verdict === 'trusted') verdict = own === 'recheck' ? 'recheck' : found.verdict;
+    }
+    if (verdict === 'trusted' && data.have?.has(piece) === true) trusted.set(piece);
+    else if (verdict === 'recheck') append(recheck, piece);
+  }
+  const notes = byFile.filter((v) => v.file >= 0 && v.reason !== 'unchanged' && (info.files[v.file]?.length ?? 0) > 0);
+  return { trusted, recheck, notes: part === undefined ? notes : [...notes, part] };
+}
+
+/** A selected file by its own state; `file: -1` for one whose bytes are in the part file. */
+function judgeFile(input: JudgeInput, file: FileEntry): FileVerdict {
+  const { index } = file;
+  const isWanted = input.wanted[index] !== false;
+  const wasWanted = input.data.wanted?.[index] !== false;
+  const now = input.files[index];
+  if (file.length === 0) return { file: index, verdict: 'trusted', reason: 'unchanged' };
+  if (isWanted !== wasWanted) return { file: isWanted ? index : -1, verdict: 'recheck', reason: 'selection-changed' };
+  if (!isWanted) return { file: -1, verdict: 'trusted', reason: 'unchanged' };
+  if (now !== undefined && now.length > file.length) {
+    return { file: index, verdict: 'recheck', reason: 'longer-than-it-should-be' };
+  }
+  return { file: index, ...judgeState(input, input.saved.files[index], now) };
+}
+
+function judgePart(input: JudgeInput, isOurs: boolean): FileVerdict {
+  if (!isOurs) {
+    return { file: -1, verdict: input.partFile === undefined ? 'gone' : 'recheck', reason: 'not-this-torrent' };
+  }
+  return { file: -1, ...judgeState(input, input.saved.partFile, input.partFile) };
+}
+
+/** The record says nothing about this torrent: whatever is there may be right. */
+function judgeStranger(input: JudgeInput, file: FileEntry): FileVerdict {
+  const isInPart = input.wanted[file.index] === false;
+  const isGone = file.length > 0 && !isInPart && input.files[file.index] === undefined;
+  return { file: isInPart ? -1 : file.index, verdict: isGone ? 'gone' : 'recheck', reason: 'not-this-torrent' };
+}
+
+function judgeState(
+  { saved, wallMs }: JudgeInput,
+  then: FileState | undefined,
+  now: FileState | undefined,
+): Omit<FileVerdict, 'file'> {
+  if (now === undefined) return { verdict: 'gone', reason: 'missing' };
+  const nowMs = Math.floor(now.modifiedMs);
+  // Where the clock has gone back, nothing can be said about what came after what.
+  const isExact = saved.final || wallMs < saved.savedMs;
+  const isLate = nowMs > saved.savedMs + limits.resumeSave.crashGraceMs;
+  if (then === undefined) {
+    // Not there when the record was saved, so it claims nothing of it; after a crash we may have created it since.
+    return !isExact && !isLate
+      ? { verdict: 'trusted', reason: 'written-until-the-end' }
+      : { verdict: 'recheck', reason: 'appeared' };
+  }
+  if (now.length < then.length) return { verdict: 'recheck', reason: 'shorter-than-saved' };
+  const thenMs = Math.floor(then.modifiedMs);
+  if (now.length === then.length && nowMs === thenMs) return { verdict: 'trusted', reason: 'unchanged' };
+  if (isExact || isLate || nowMs < thenMs) return { verdict: 'recheck', reason: 'modified' };
+  return { verdict: 'trusted', reason: 'written-until-the-end' };
+}
+
+function append(ranges: { first: number; end: number }[], piece: number): void {
+  const last = ranges.at(-1);
+  if (last?.end === piece) last.end++;
+  else ranges.push({ first: piece, end: piece + 1 });
+}

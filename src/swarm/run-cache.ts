@@ -1,0 +1,216 @@
+import { assert, type BtError, type ConnId, type TorrentId } from '../base/index.ts';
+import { limits } from './limits.ts';
+import { PiecePool } from './piece-pool.ts';
+import type { SwarmPorts } from './ports.ts';
+
+const blockLength = 16_384;
+const blockHeaderBytes = 13;
+const runBlocks = 16;
+
+/** Payload bytes of a full run. */
+export const runLength: number = runBlocks * blockLength;
+
+/** Bytes that `length` payload bytes take as piece messages: a 13-byte header before every 16 KiB (BEP 3). */
+export function framedLength(length: number): number {
+  return length + Math.ceil(length / blockLength) * blockHeaderBytes;
+}
+
+/** A stretch of one piece in memory, already framed as piece messages: the same bytes serve every peer that asks for them. */
+export interface Run {
+  readonly id: number;
+  readonly torrent: TorrentId;
+  readonly piece: number;
+  /** Offset in the piece, multiple of `runLength`. */
+  readonly begin: number;
+  /** Payload bytes. */
+  readonly length: number;
+  /** Undefined while it is being read. */
+  bytes: Uint8Array | undefined;
+  /** Views of it that are lent to sockets. */
+  pins: number;
+  /** Told once when it is read or failed. */
+  readonly waiting: ((error: BtError | undefined) => void)[];
+}
+
+interface Lent {
+  readonly run: Run | undefined;
+  readonly conn: ConnId;
+  readonly bytes: number;
+}
+
+/**
+ * What is read for upload: one read brings 16 blocks, since the neighbours of a request are asked for next. Runs stay until others need
+ * their room (least recently used goes first); a run with a view at a socket is never given away.
+ *
+ * Owned by the session: one budget for all torrents.
+ */
+export class RunCache {
+  readonly #ports: SwarmPorts;
+  readonly #pool: PiecePool;
+  /** Insertion order is age: touching re-inserts. */
+  readonly #runs = new Map<string, Run>();
+  readonly #byId = new Map<number, Run>();
+  readonly #lent = new Map<number, Lent>();
+  #nextId = 1;
+  #nextTicket = 1;
+  #reading = 0;
+  /** Told when a buffer may be free again. */
+  readonly #roomWaiters = new Set<() => void>();
+
+  constructor(ports: SwarmPorts, budgetBytes: number = limits.upload.runCacheBytes) {
+    this.#ports = ports;
+    this.#pool = new PiecePool(budgetBytes);
+  }
+
+  get lentBytes(): number {
+    return this.#pool.lentBytes;
+  }
+  get lentViews(): number {
+    return this.#lent.size;
+  }
+
+  /** The run that holds `begin`, if it is here or on its way. */
+  find(torrent: TorrentId, piece: number, begin: number): Run | undefined {
+    const key = toKey(torrent, piece, begin - (begin % runLength));
+    const run = this.#runs.get(key);
+    if (run !== undefined) {
+      this.#runs.delete(key);
+      this.#runs.set(key, run);
+    }
+    return run;
+  }
+
+  /**
+   * Starts reading the run that holds `begin`. @returns undefined where no buffer is free: everything is at sockets, try when something
+   * has been written
+   */
+  read(torrent: TorrentId, where: { piece: number; begin: number; pieceBytes: number }): Run | undefined {
+    if (this.#reading >= limits.upload.runReadsMax) return undefined;
+    const begin = where.begin - (where.begin % runLength);
+    const size = framedLength(runLength);
+    while (!this.#pool.hasRoom(size)) if (!this.#evictOne()) return undefined;
+    const into = this.#pool.take(size);
+    if (into === undefined) return undefined;
+    const length = Math.min(runLength, where.pieceBytes - begin);
+    const run: Run = { id: this.#nextId++, torrent, piece: where.piece, begin, length, bytes: undefined, pins: 0, waiting: [] };
+    this.#runs.set(toKey(torrent, where.piece, begin), run);
+    this.#byId.set(run.id, run);
+    this.#reading++;
+    this.#ports.readRun(torrent, run.id, where.piece, begin, length, into);
+    return run;
+  }
+
+  /** Calls back once, in a later input, when `read` may succeed again. */
+  whenRoom(tell: () => void): void {
+    this.#roomWaiters.add(tell);
+  }
+
+  /** The disk has read a run, or could not. */
+  onRun(id: number, bytes: Uint8Array, error: BtError | undefined): void {
+    const run = this.#byId.get(id);
+    assert(run !== undefined, 'a run is answered once');
+    this.#byId.delete(id);
+    this.#reading--;
+    const whole = new Uint8Array(bytes.buffer);
+    const key = toKey(run.torrent, run.piece, run.begin);
+    if (error !== undefined || this.#runs.get(key) !== run) {
+      this.#pool.give(whole);
+      if (this.#runs.get(key) === run) this.#runs.delete(key);
+    } else run.bytes = whole;
+    for (const tell of run.waiting.splice(0)) tell(error);
+    this.#tellRoom();
+  }
+
+  /** Sends `count` blocks of the run beginning at `begin` (multiple of 16 KiB). @returns the ticket onWritten will bring */
+  send(conn: ConnId, run: Run, begin: number, lastBlockEnd: number): { ticket: number; framed: number } {
+    assert(run.bytes !== undefined, 'only a run that is here is sent');
+    const first = ((begin - run.begin) / blockLength) * (blockLength + blockHeaderBytes);
+    const end = framedLength(lastBlockEnd - run.begin);
+    run.pins++;
+    const view = run.bytes.subarray(first, end);
+    return { ticket: this.#lend(conn, run, view), framed: view.length };
+  }
+
+  /** Sends bytes that belong to no run (requests of odd shape). */
+  sendCopy(conn: ConnId, bytes: Uint8Array): { ticket: number; framed: number } {
+    return { ticket: this.#lend(conn, undefined, bytes), framed: bytes.length };
+  }
+
+  /** A lent view is back. @returns its framed bytes */
+  release(ticket: number): number {
+    const lent = this.#lent.get(ticket);
+    assert(lent !== undefined, 'a view comes back once');
+    this.#lent.delete(ticket);
+    if (lent.run !== undefined) this.#unpin(lent.run);
+    this.#tellRoom();
+    return lent.bytes;
+  }
+
+  /** Forgets what is kept of a torrent; views at sockets come back later as usual. */
+  forget(torrent: TorrentId): void {
+    for (const [key, run] of this.#runs) {
+      if (run.torrent !== torrent) continue;
+      this.#runs.delete(key);
+      if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes);
+    }
+  }
+
+  /** Forgets one piece: its data on disk turned out to be bad. */
+  forgetPiece(torrent: TorrentId, piece: number): void {
+    for (const [key, run] of this.#runs) {
+      if (run.torrent !== torrent || run.piece !== piece) continue;
+      this.#runs.delete(key);
+      if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes);
+    }
+  }
+
+  #lend(conn: ConnId, run: Run | undefined, view: Uint8Array): number {
+    const ticket = this.#nextTicket++;
+    this.#lent.set(ticket, { run, conn, bytes: view.length });
+    this.#ports.writePayload(conn, view, ticket);
+    return ticket;
+  }
+
+  #unpin(run: Run): void {
+    run.pins--;
+    const kept = this.#runs.get(toKey(run.torrent, run.piece, run.begin)) === run;
+    if (run.pins === 0 && !kept && run.bytes !== undefined) {
+      this.#pool.give(run.bytes);
+      run.bytes = undefined;
+    }
+  }
+
+  #tellRoom(): void {
+    if (this.#roomWaiters.size === 0) return;
+    const waiters = [...this.#roomWaiters];
+    this.#roomWaiters.clear();
+    for (const tell of waiters) tell();
+  }
+
+  #evictOne(): boolean {
+    for (const [key, run] of this.#runs) {
+      if (run.bytes === undefined || run.pins > 0) continue;
+      this.#runs.delete(key);
+      this.#pool.give(run.bytes);
+      run.bytes = undefined;
+      return true;
+    }
+    return false;
+  }
+}
+
+/** The payload of a run without the headers, as bytes of its own. */
+export function unframe(run: Run): Uint8Array {
+  const framed = run.bytes as Uint8Array;
+  const out = new Uint8Array(run.length);
+  for (let at = 0; at < run.length; at += blockLength) {
+    const from = framedLength(at) + blockHeaderBytes;
+    const n = Math.min(blockLength, run.length - at);
+    out.set(framed.subarray(from, from + n), at);
+  }
+  return out;
+}
+
+function toKey(torrent: TorrentId, piece: number, begin: number): string {
+  return `${torrent}/${piece}/${begin}`;
+}

@@ -1,0 +1,106 @@
+import type { BtError, InfoHash, Millis, PeerAddress } from '../base/index.ts';
+import type { Peer } from './peer.ts';
+
+/**
+ * - `fetching-metadata` a magnet link's info dictionary is still to come
+ * - `opening`, `checking` what is on disk is being looked at
+ * - `downloading`, `seeding` at work; seeding = every wanted piece is here
+ * - `stopping`, `stopped` closed by the user
+ * - `error` cannot go on; `error` in the snapshot says why
+ */
+export type TorrentPhase =
+  | 'fetching-metadata'
+  | 'opening'
+  | 'checking'
+  | 'downloading'
+  | 'seeding'
+  | 'stopping'
+  | 'stopped'
+  | 'error';
+
+/** One connection, as plain data. Rates in bytes per second, totals in payload bytes of this connection. */
+export interface PeerSnapshot {
+  readonly conn: number;
+  readonly address: PeerAddress;
+  readonly client: string;
+  readonly incoming: boolean;
+  /** Pieces it has / pieces there are; 0 while unknown. */
+  readonly progress: number;
+  readonly isSeed: boolean;
+  /** It had everything when we met. */
+  readonly wasSeed: boolean;
+  readonly amChoking: boolean;
+  readonly amInterested: boolean;
+  readonly peerChoking: boolean;
+  readonly peerInterested: boolean;
+  readonly snubbed: boolean;
+  readonly downRate: number;
+  readonly upRate: number;
+  readonly downloaded: number;
+  readonly uploaded: number;
+  /** Requests open at it, and how many may be. */
+  readonly requests: number;
+  readonly requestDepth: number;
+  /** Requests of it that wait at us. */
+  readonly queued: number;
+}
+
+/** A torrent as it is now: immutable, computed when asked for. Bytes, bytes per second, counts. */
+export interface TorrentSnapshot {
+  readonly phase: TorrentPhase;
+  /** Something is in the way and goes on by itself when it is gone (for example a full disk). */
+  readonly waitingFor: BtError | undefined;
+  readonly error: BtError | undefined;
+  readonly name: string;
+  readonly infoHashV1: InfoHash | undefined;
+  readonly infoHashV2: InfoHash | undefined;
+  /** Undefined while the metadata is unknown. */
+  readonly totalBytes: number | undefined;
+  readonly pieceCount: number | undefined;
+  readonly piecesHave: number;
+  /** Of the selected files. */
+  readonly wantedBytes: number;
+  readonly doneBytes: number;
+  /** 0 to 1: done of wanted; while checking, checked of all. */
+  readonly progress: number;
+  readonly isComplete: boolean;
+  readonly downRate: number;
+  readonly upRate: number;
+  /** Payload of this run. */
+  readonly downloaded: number;
+  readonly uploaded: number;
+  readonly wasted: number;
+  /** Payload that came from peers that had everything when we met, and from the others. */
+  readonly downloadedFromSeeds: number;
+  readonly downloadedFromPeers: number;
+  /** Seconds until done at the present rate; undefined while nothing comes. */
+  readonly etaSec: number | undefined;
+  readonly peersConnected: number;
+  readonly seedsConnected: number;
+  readonly peersKnown: number;
+  readonly badPieces: number;
+}
+
+export function snapshotPeer(peer: Peer, now: Millis): PeerSnapshot {
+  return {
+    conn: peer.conn,
+    address: peer.listenAddress ?? peer.address,
+    client: peer.client,
+    incoming: peer.incoming,
+    progress: peer.have.size === 0 ? 0 : peer.have.count / peer.have.size,
+    isSeed: peer.isSeed,
+    wasSeed: peer.wasSeed,
+    amChoking: peer.amChoking,
+    amInterested: peer.amInterested,
+    peerChoking: peer.peerChoking,
+    peerInterested: peer.peerInterested,
+    snubbed: peer.snubbed,
+    downRate: peer.down.bytesPerSec(now),
+    upRate: peer.up.bytesPerSec(now),
+    downloaded: peer.down.total,
+    uploaded: peer.up.total,
+    requests: peer.outstanding.size,
+    requestDepth: peer.pipeline.depth,
+    queued: peer.requests.length,
+  };
+}

@@ -1,0 +1,223 @@
+import { addMs, type BtError, type Millis, NEVER } from '../base/index.ts';
+import type { Content } from './content.ts';
+import type { SwarmContext } from './context.ts';
+import { limits } from './limits.ts';
+import type { PieceExpectation, StoreOpened } from './ports.ts';
+import { decodeResume, type ResumeData } from './resume.ts';
+import { judgeResume } from './resume-judge.ts';
+
+export interface StorageOptions {
+  readonly content: Content;
+  /** The data was hashed a moment ago: files of the right length are believed. */
+  readonly verified: boolean;
+  /** What is to be remembered, as bytes. */
+  readonly encode: () => Uint8Array;
+  readonly onResume: (data: ResumeData) => void;
+  readonly onChecking: (pieces: number) => void;
+  /** What is on disk is known: the ledger has it. */
+  readonly onReady: () => void;
+  readonly onFailed: (error: BtError) => void;
+}
+
+/**
+ * The torrent's relation to its folder: open, find out what is there, keep the resume record behind the data, close. The record is always
+ * written after the data it speaks of, so whatever it claims is on disk, whenever the process dies.
+ */
+export class Storage {
+  readonly #ctx: SwarmContext;
+  readonly #o: StorageOptions;
+  #state: 'new' | 'opening' | 'checking' | 'open' | 'closing' | 'closed' = 'new';
+  #toCheck = 0;
+  #checked = 0;
+  #saving = false;
+  #dirty = false;
+  #saveAt: Millis = NEVER;
+
+  constructor(ctx: SwarmContext, options: StorageOptions) {
+    this.#ctx = ctx;
+    this.#o = options;
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'new' || this.#state === 'closed';
+  }
+  get isBusy(): boolean {
+    return this.#saving || this.#state === 'opening' || this.#state === 'checking' || this.#state === 'closing';
+  }
+  /** Share of the check that is done, 0 to 1. */
+  get checkProgress(): number {
+    return this.#toCheck === 0 ? 0 : this.#checked / this.#toCheck;
+  }
+  /** When `save` is due. */
+  get saveAt(): Millis {
+    return this.#saveAt;
+  }
+
+  open(): void {
+    this.#state = 'opening';
+    this.#ctx.host.ports.openStore(this.#ctx.torrent, { info: this.#o.content.info, wanted: this.#o.content.wanted });
+  }
+
+  onStoreOpened(result: StoreOpened): void {
+    if (result.kind === 'failed') {
+      // Nothing is open. Where the torrent is stopping, that is all there is to close.
+      const wasClosing = this.#state === 'closing';
+      this.#state = 'closed';
+      if (!wasClosing) this.#o.onFailed(result.error);
+      return;
+    }
+    if (this.#state === 'closing') {
+      this.#ctx.host.ports.closeStore(this.#ctx.torrent);
+      return;
+    }
+    this.#check(this.#judge(result));
+  }
+
+  /** Hashes everything again. */
+  recheck(): void {
+    this.#check(this.#checkable(0, this.#o.content.geometry.pieceCount));
+  }
+
+  #check(ranges: readonly { first: number; end: number }[]): void {
+    this.#toCheck = 0;
+    this.#checked = 0;
+    for (const r of ranges) this.#toCheck += r.end - r.first;
+    if (this.#toCheck === 0) {
+      this.#ready();
+      return;
+    }
+    this.#state = 'checking';
+    this.#o.onChecking(this.#toCheck);
+    for (const r of ranges) {
+      const expect: PieceExpectation[] = [];
+      for (let p = r.first; p < r.end; p++) expect.push(this.#o.content.hashes.expectation(p) as PieceExpectation);
+      this.#ctx.host.ports.recheck(this.#ctx.torrent, r.first, expect);
+    }
+  }
+
+  onRechecked(first: number, good: Uint8Array, error: BtError | undefined): void {
+    if (this.#state !== 'checking') return;
+    if (error !== undefined) {
+      this.#o.onFailed(error);
+      return;
+    }
+    const { ledger } = this.#o.content;
+    // A piece that was at the disk when the check began may have come home meanwhile.
+    for (let i = 0; i < good.length; i++) if (good[i] === 1 && ledger.isIdle(first + i)) ledger.found(first + i);
+    this.#checked += good.length;
+    if (this.#checked >= this.#toCheck) this.#ready();
+  }
+
+  /** Something worth remembering has changed. */
+  changed(): void {
+    this.#dirty = true;
+    if (this.#saveAt === NEVER && this.#state === 'open') this.#saveAt = addMs(this.#ctx.now, limits.resumeSave.debounceMs);
+  }
+
+  /** Writes the record; `final`: with all data forced to the medium. */
+  save(final: boolean): void {
+    this.#saveAt = NEVER;
+    if (this.#saving) {
+      // One at a time: the newer one follows.
+      this.#dirty = true;
+      return;
+    }
+    this.#dirty = false;
+    this.#saving = true;
+    this.#ctx.host.ports.saveResume(this.#ctx.torrent, this.#o.encode(), final);
+  }
+
+  onResumeSaved(error: BtError | undefined): void {
+    this.#saving = false;
+    if (error !== undefined) this.#ctx.tracer?.note?.(this.#ctx.now, 'resume-not-saved', { message: error.message });
+    if (this.#state === 'closing') this.#ctx.host.ports.closeStore(this.#ctx.torrent);
+    else if (this.#dirty && this.#saveAt === NEVER) this.#saveAt = addMs(this.#ctx.now, limits.resumeSave.debounceMs);
+  }
+
+  /** Begins to close; nothing of the torrent may be at the disk any more. @returns false: come back when something was answered */
+  close(): boolean {
+    if (this.#state === 'closing') return false;
+    if (this.isClosed) return true;
+    if (this.#saving) return false;
+    const wasOpening = this.#state === 'opening';
+    const knows = this.#state === 'open';
+    this.#state = 'closing';
+    // A check that was broken off knows less than the last record: that one stays.
+    if (knows) this.save(true);
+    else if (!wasOpening) this.#ctx.host.ports.closeStore(this.#ctx.torrent);
+    return false;
+  }
+
+  onStoreClosed(): void {
+    this.#state = 'closed';
+  }
+
+  #ready(): void {
+    this.#state = 'open';
+    this.#o.onReady();
+    // From now on files may be newer than the record: it has to say so before the first write.
+    this.save(false);
+  }
+
+  /** Believes what may be believed. @returns pieces that must be hashed, as [first, end) */
+  #judge(opened: StoreOpened & { kind: 'ok' }): { first: number; end: number }[] {
+    const content = this.#o.content;
+    const { geometry, ledger, hashes, info } = content;
+    const present = new Uint8Array(geometry.pieceCount).fill(1);
+    let resume: ResumeData | undefined;
+    if (opened.resume !== undefined && !this.#o.verified) {
+      try {
+        resume = decodeResume(opened.resume.bytes);
+      } catch (error) {
+        this.#ctx.tracer?.note?.(this.#ctx.now, 'resume-unreadable', { message: (error as Error).message });
+      }
+    }
+    if (resume !== undefined && opened.resume !== undefined) {
+      const verdict = judgeResume({
+        saved: opened.resume,
+        data: resume,
+        info,
+        files: opened.files,
+        partFile: opened.partFile,
+        wanted: content.wanted,
+        wallMs: opened.wallMs,
+      });
+      this.#o.onResume(resume);
+      for (const piece of verdict.trusted) ledger.found(piece);
+      for (const note of verdict.notes) this.#ctx.tracer?.note?.(this.#ctx.now, 'resume', note);
+      return verdict.recheck.flatMap((r) => this.#checkable(r.first, r.end));
+    }
+    // No record: whatever bytes are there may be right.
+    for (const file of info.files) {
+      if (file.length === 0 || (opened.files[file.index]?.length ?? 0) > 0) continue;
+      // Without one of its files a piece cannot be whole, unless the file is not selected and its share lies in the part file.
+      if (opened.partFile !== undefined && content.wanted[file.index] !== true) continue;
+      const { first, end } = geometry.filePieces(file.index);
+      present.fill(0, first, end);
+    }
+    if (this.#o.verified && info.files.every((f) => f.length === 0 || opened.files[f.index]?.length === f.length)) {
+      for (let p = 0; p < geometry.pieceCount; p++) if (hashes.expectation(p) !== undefined) ledger.found(p);
+      return [];
+    }
+    const ranges: { first: number; end: number }[] = [];
+    for (let p = 0; p < geometry.pieceCount; p++) {
+      if (present[p] === 0) continue;
+      const last = ranges[ranges.length - 1];
+      if (last !== undefined && last.end === p) last.end = p + 1;
+      else ranges.push({ first: p, end: p + 1 });
+    }
+    return ranges.flatMap((r) => this.#checkable(r.first, r.end));
+  }
+
+  /** Leaves out pieces of which it is not known what they must hash to. */
+  #checkable(first: number, end: number): { first: number; end: number }[] {
+    const out: { first: number; end: number }[] = [];
+    for (let p = first; p < end; p++) {
+      if (this.#o.content.hashes.expectation(p) === undefined) continue;
+      const last = out[out.length - 1];
+      if (last !== undefined && last.end === p) last.end = p + 1;
+      else out.push({ first: p, end: p + 1 });
+    }
+    return out;
+  }
+}

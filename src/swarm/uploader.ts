@@ -1,0 +1,232 @@
+import type { Bitfield } from '../base/index.ts';
+import type { Geometry } from '../metainfo/index.ts';
+import { type BlockRef, encodeMessage, writeBlockHeader } from '../wire/index.ts';
+import type { SwarmContext } from './context.ts';
+import { limits } from './limits.ts';
+import type { Peer } from './peer.ts';
+import { type Run, framedLength, runLength } from './run-cache.ts';
+
+const blockLength = 16_384;
+
+export interface UploadCounts {
+  payloadBytes: number;
+  rejected: number;
+}
+
+/**
+ * Serves what peers ask for. A request waits in its peer's queue until the peer's window, the bandwidth limits and the disk let it go;
+ * then it leaves together with the requests that follow it in the same run, as one view of the run's bytes: no copy, one write.
+ *
+ * Only verified pieces are served: a request for any other piece is refused, whatever is on disk.
+ */
+export class Uploader {
+  readonly counts: UploadCounts = { payloadBytes: 0, rejected: 0 };
+  readonly #ctx: SwarmContext;
+  readonly #geometry: Geometry;
+  readonly #have: Bitfield;
+
+  constructor(ctx: SwarmContext, options: { geometry: Geometry; have: Bitfield }) {
+    this.#ctx = ctx;
+    this.#geometry = options.geometry;
+    this.#have = options.have;
+  }
+
+  /** BEP 3 `request`. */
+  onRequest(peer: Peer, request: BlockRef): void {
+    const { piece, begin, length } = request;
+    if (!this.#geometry.isValidRequest(piece, begin, length) || length > limits.upload.requestBytesMax) {
+      this.#ctx.drop(peer, { code: 'peer/bad-request', detail: `piece ${piece} begin ${begin} length ${length}` });
+      return;
+    }
+    const allowed = !peer.amChoking || peer.grantedFast?.has(piece) === true;
+    if (!allowed || !this.#have.has(piece) || peer.requests.length >= limits.upload.queueMax) {
+      this.#refuse(peer, request);
+      return;
+    }
+    peer.requests.push(request);
+    this.#ctx.serve(peer);
+  }
+
+  /** BEP 3 `cancel`. Blocks that are at the socket already cannot be taken back. */
+  onCancel(peer: Peer, cancel: BlockRef): void {
+    const at = peer.requests.findIndex((r) => isSame(r, cancel));
+    if (at < 0) return;
+    const [request] = peer.requests.splice(at, 1);
+    // BEP 6: every request gets an answer, a cancelled one a reject.
+    if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...(request as BlockRef) }));
+  }
+
+  /** We have choked the peer: its queue is void (BEP 3); with the fast extension each request is rejected, but granted pieces stay (BEP 6). */
+  onChoking(peer: Peer): void {
+    const dropped = peer.requests.splice(0);
+    for (const request of dropped) {
+      if (peer.grantedFast?.has(request.piece) === true) peer.requests.push(request);
+      else if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...request }));
+    }
+  }
+
+  /** Sends as much of the peer's queue as may go now. */
+  serve(peer: Peer): void {
+    while (peer.requests.length > 0 && peer.lentBytes < limits.upload.windowBytes && !peer.isClosed) {
+      const allowance = this.#ctx.host.uploadAllowance(this.#ctx.torrent);
+      if (allowance <= 0) return;
+      const head = peer.requests[0] as BlockRef;
+      if (!this.#have.has(head.piece)) {
+        peer.requests.shift();
+        this.#refuse(peer, head);
+        continue;
+      }
+      const run = this.#runFor(peer, head);
+      if (run === undefined) return;
+      if (this.#isPlain(head)) this.#sendPlain(peer, run, allowance);
+      else if (!this.#sendOdd(peer, run, head)) return;
+    }
+  }
+
+  /** A view lent to the peer's socket is back. */
+  onWritten(peer: Peer, ticket: number): boolean {
+    if (!peer.lent.delete(ticket)) return false;
+    peer.lentBytes -= this.#ctx.host.runs.release(ticket);
+    this.#ctx.serve(peer);
+    return true;
+  }
+
+  /** @returns the run that holds the request's first byte if it is in memory; otherwise starts reading it and comes back later */
+  #runFor(peer: Peer, request: BlockRef): Run | undefined {
+    const runs = this.#ctx.host.runs;
+    let head: Run | undefined;
+    let ahead = 0;
+    let lastPiece = -1;
+    let lastRun = -1;
+    // The head's run first, then those of the requests behind it: the disk works while the socket drains.
+    for (let i = 0; i < peer.requests.length && ahead < limits.upload.readAheadRuns; i++) {
+      const r = peer.requests[i] as BlockRef;
+      const index = Math.floor(r.begin / runLength);
+      if (r.piece === lastPiece && index === lastRun) continue;
+      lastPiece = r.piece;
+      lastRun = index;
+      ahead++;
+      let run = runs.find(this.#ctx.torrent, r.piece, r.begin);
+      if (run === undefined && this.#have.has(r.piece)) {
+        run = runs.read(this.#ctx.torrent, {
+          piece: r.piece,
+          begin: r.begin,
+          pieceBytes: this.#geometry.pieceBytes(r.piece),
+        });
+      }
+      if (i > 0) {
+        if (run === undefined) break;
+        continue;
+      }
+      head = run;
+      if (run === undefined) {
+        this.#waitForRoom(peer);
+        return undefined;
+      }
+      if (run.bytes === undefined) this.#waitFor(peer, run);
+    }
+    return head?.bytes === undefined ? undefined : head;
+  }
+
+  #waitFor(peer: Peer, run: Run): void {
+    run.waiting.push((error) => {
+      if (peer.isClosed) return;
+      if (error !== undefined) this.#ctx.fail(error);
+      else this.#ctx.serve(peer);
+    });
+  }
+
+  /** No buffer is free: everything is at sockets or being read. */
+  #waitForRoom(peer: Peer): void {
+    if (peer.waitsForRoom) return;
+    peer.waitsForRoom = true;
+    this.#ctx.host.runs.whenRoom(() => {
+      peer.waitsForRoom = false;
+      if (!peer.isClosed) this.#ctx.serve(peer);
+    });
+  }
+
+  /** 16 KiB blocks at 16 KiB borders: exactly what a run has framed. */
+  #isPlain(r: BlockRef): boolean {
+    if (r.begin % blockLength !== 0) return false;
+    const left = this.#geometry.pieceBytes(r.piece) - r.begin;
+    return r.length === Math.min(blockLength, left);
+  }
+
+  #sendPlain(peer: Peer, run: Run, allowance: number): void {
+    const first = peer.requests[0] as BlockRef;
+    let count = 1;
+    let payload = first.length;
+    while (count < peer.requests.length) {
+      const next = peer.requests[count] as BlockRef;
+      const follows = next.piece === first.piece && next.begin === first.begin + payload && next.begin < run.begin + run.length;
+      if (!follows || !this.#isPlain(next) || payload + next.length > allowance) break;
+      if (peer.lentBytes + payload >= limits.upload.windowBytes) break;
+      payload += next.length;
+      count++;
+    }
+    peer.requests.splice(0, count);
+    this.#ctx.flush(peer);
+    const sent = this.#ctx.host.runs.send(peer.conn, run, first.begin, first.begin + payload);
+    this.#account(peer, sent, payload);
+  }
+
+  /** A request that is not one framed block: copied together. @returns false where the second run is still to come */
+  #sendOdd(peer: Peer, run: Run, r: BlockRef): boolean {
+    const out = new Uint8Array(13 + r.length);
+    writeBlockHeader(out, 0, r.piece, r.begin, r.length);
+    // What lies beyond the piece's bytes (a v2 file's last block asked for whole) stays zero.
+    const length = Math.min(r.length, this.#geometry.pieceBytes(r.piece) - r.begin);
+    let done = 0;
+    let from: Run | undefined = run;
+    while (done < length) {
+      const at = r.begin + done;
+      if (from === undefined || at >= from.begin + from.length) {
+        from = this.#ctx.host.runs.find(this.#ctx.torrent, r.piece, at);
+        if (from === undefined) {
+          from = this.#ctx.host.runs.read(this.#ctx.torrent, {
+            piece: r.piece,
+            begin: at,
+            pieceBytes: this.#geometry.pieceBytes(r.piece),
+          });
+        }
+        if (from === undefined) this.#waitForRoom(peer);
+        else if (from.bytes === undefined) this.#waitFor(peer, from);
+        if (from?.bytes === undefined) return false;
+      }
+      const inRun = at - from.begin;
+      const inBlock = inRun % blockLength;
+      const n = Math.min(blockLength - inBlock, length - done, from.length - inRun);
+      const source = framedLength(inRun - inBlock) + 13 + inBlock;
+      out.set((from.bytes as Uint8Array).subarray(source, source + n), 13 + done);
+      done += n;
+    }
+    peer.requests.shift();
+    this.#ctx.flush(peer);
+    this.#account(peer, this.#ctx.host.runs.sendCopy(peer.conn, out), r.length);
+    return true;
+  }
+
+  #account(peer: Peer, sent: { ticket: number; framed: number }, payload: number): void {
+    peer.lent.add(sent.ticket);
+    peer.lentBytes += sent.framed;
+    peer.up.add(this.#ctx.now, payload);
+    peer.lastSentAt = this.#ctx.now;
+    this.counts.payloadBytes += payload;
+    this.#ctx.host.tookUpload(this.#ctx.torrent, payload);
+  }
+
+  #refuse(peer: Peer, request: BlockRef): void {
+    this.counts.rejected++;
+    peer.refusedCount++;
+    if (peer.refusedCount > limits.upload.floodMax) {
+      this.#ctx.drop(peer, { code: 'peer/request-flood', detail: `${peer.refusedCount} requests that cannot be served` });
+      return;
+    }
+    if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...request }));
+  }
+}
+
+function isSame(a: BlockRef, b: BlockRef): boolean {
+  return a.piece === b.piece && a.begin === b.begin && a.length === b.length;
+}

@@ -1,4 +1,4 @@
-import { Bitfield } from '../base/index.ts';
+import { Bitfield, type InfoHash } from '../base/index.ts';
 import { type FileEntry, FileMap, type Info } from '../metainfo/index.ts';
 import { limits } from './limits.ts';
 import type { FileState, SavedResume } from './ports.ts';
@@ -33,7 +33,7 @@ export interface ResumeVerdict {
   readonly trusted: Bitfield;
   /** Pieces to be hashed, first to before end, in order, none of them trusted. */
   readonly recheck: readonly { readonly first: number; readonly end: number }[];
-  /** One for every file with bytes that is not simply trusted, and for the part file where it holds something. */
+  /** One for every file that is not simply as it was; file -1 is the part file. */
   readonly notes: readonly FileVerdict[];
 }
 
@@ -61,32 +61,51 @@ export interface JudgeInput {
  * - A file that somebody changed is hashed wholly, not only where the record had pieces: he may have put the right one there.
  */
 export function judgeResume(input: JudgeInput): ResumeVerdict {
-  const { info, data, files, wanted } = input;
-  const map = new FileMap(info);
-  const isOurs =
-    data.have?.size === info.pieceCount && data.infoHashes.some((h) => h === info.hashV1 || h === info.hashV2);
+  const { info, data } = input;
+  const isHash = (h: InfoHash) => h === info.hashV1 || h === info.hashV2;
+  const isOurs = data.have?.size === info.pieceCount && data.infoHashes.some(isHash);
   const byFile = info.files.map((file) => (isOurs ? judgeFile(input, file) : judgeStranger(input, file)));
   const part = byFile.some((v) => v.file < 0) ? judgePart(input, isOurs) : undefined;
+  const notes = toNotes(input, byFile, part);
+  const isWhole = (v: FileVerdict, i: number) =>
+    v.file >= 0 && v.verdict === 'trusted' && (input.files[i]?.length ?? 0) >= (info.files[i] as FileEntry).length;
+  if (isOurs && byFile.every(isWhole)) return { trusted: (data.have as Bitfield).clone(), recheck: [], notes };
+  return { ...judgePieces(input, byFile, part), notes };
+}
+
+function judgePieces(
+  { info, data, files, wanted }: JudgeInput,
+  byFile: readonly FileVerdict[],
+  part: FileVerdict | undefined,
+): Pick<ResumeVerdict, 'trusted' | 'recheck'> {
+  const map = new FileMap(info);
   const trusted = new Bitfield(info.pieceCount);
   const recheck: { first: number; end: number }[] = [];
   for (let piece = 0; piece < info.pieceCount; piece++) {
     const start = piece * info.pieceLength;
-    const length = Math.min(info.pieceLength, info.spaceLength - start);
     let verdict: FileVerdict['verdict'] = 'trusted';
-    for (const span of map.spans(start, length)) {
+    for (const span of map.spans(start, Math.min(info.pieceLength, info.spaceLength - start))) {
       if (span.file < 0) continue;
       const isInPart = wanted[span.file] === false;
-      const found = isInPart ? (part as FileVerdict) : (byFile[span.file] as FileVerdict);
       const own = (byFile[span.file] as FileVerdict).verdict;
+      const place = isInPart ? (part as FileVerdict).verdict : own;
       const isThere = isInPart || span.fileOffset + span.length <= (files[span.file]?.length ?? 0);
-      if (!isThere || found.verdict === 'gone') verdict = 'gone';
-      else if (verdict === 'trusted') verdict = own === 'recheck' ? 'recheck' : found.verdict;
+      if (!isThere || place === 'gone') verdict = 'gone';
+      else if (verdict === 'trusted') verdict = own === 'recheck' ? 'recheck' : place;
     }
     if (verdict === 'trusted' && data.have?.has(piece) === true) trusted.set(piece);
     else if (verdict === 'recheck') append(recheck, piece);
   }
-  const notes = byFile.filter((v) => v.file >= 0 && v.reason !== 'unchanged' && (info.files[v.file]?.length ?? 0) > 0);
-  return { trusted, recheck, notes: part === undefined ? notes : [...notes, part] };
+  return { trusted, recheck };
+}
+
+/** What is as it should be, and what was never there, is not worth a word. */
+function toNotes(input: JudgeInput, byFile: readonly FileVerdict[], part: FileVerdict | undefined): FileVerdict[] {
+  const { files, partFile } = input.saved;
+  return [...byFile.filter((v) => v.file >= 0), ...(part === undefined ? [] : [part])].filter((v) => {
+    const then = v.file < 0 ? partFile : files[v.file];
+    return v.reason !== 'unchanged' && !(v.reason === 'missing' && then === undefined);
+  });
 }
 
 /** A selected file by its own state; `file: -1` for one whose bytes are in the part file. */
@@ -101,14 +120,14 @@ function judgeFile(input: JudgeInput, file: FileEntry): FileVerdict {
   if (now !== undefined && now.length > file.length) {
     return { file: index, verdict: 'recheck', reason: 'longer-than-it-should-be' };
   }
-  return { file: index, ...judgeState(input, input.saved.files[index], now) };
+  return { file: index, ...judgeState(input, input.saved.files[index], now, (i) => i === index) };
 }
 
 function judgePart(input: JudgeInput, isOurs: boolean): FileVerdict {
   if (!isOurs) {
     return { file: -1, verdict: input.partFile === undefined ? 'gone' : 'recheck', reason: 'not-this-torrent' };
   }
-  return { file: -1, ...judgeState(input, input.saved.partFile, input.partFile) };
+  return { file: -1, ...judgeState(input, input.saved.partFile, input.partFile, (i) => input.wanted[i] === false) };
 }
 
 /** The record says nothing about this torrent: whatever is there may be right. */
@@ -118,19 +137,22 @@ function judgeStranger(input: JudgeInput, file: FileEntry): FileVerdict {
   return { file: isInPart ? -1 : file.index, verdict: isGone ? 'gone' : 'recheck', reason: 'not-this-torrent' };
 }
 
+/** @param holds which files of the torrent are meant */
 function judgeState(
-  { saved, wallMs }: JudgeInput,
+  input: JudgeInput,
   then: FileState | undefined,
   now: FileState | undefined,
+  holds: (file: number) => boolean,
 ): Omit<FileVerdict, 'file'> {
+  const { saved, wallMs } = input;
   if (now === undefined) return { verdict: 'gone', reason: 'missing' };
   const nowMs = Math.floor(now.modifiedMs);
   // Where the clock has gone back, nothing can be said about what came after what.
   const isExact = saved.final || wallMs < saved.savedMs;
   const isLate = nowMs > saved.savedMs + limits.resumeSave.crashGraceMs;
   if (then === undefined) {
-    // Not there when the record was saved, so it claims nothing of it; after a crash we may have created it since.
-    return !isExact && !isLate
+    // After a crash we may have created it since the record; if that claims something of it, it was deleted under us before.
+    return !isExact && !isLate && !claims(input, holds)
       ? { verdict: 'trusted', reason: 'written-until-the-end' }
       : { verdict: 'recheck', reason: 'appeared' };
   }
@@ -139,6 +161,15 @@ function judgeState(
   if (now.length === then.length && nowMs === thenMs) return { verdict: 'trusted', reason: 'unchanged' };
   if (isExact || isLate || nowMs < thenMs) return { verdict: 'recheck', reason: 'modified' };
   return { verdict: 'trusted', reason: 'written-until-the-end' };
+}
+
+/** Whether the record has a piece with bytes of these files. */
+function claims({ info, data }: JudgeInput, holds: (file: number) => boolean): boolean {
+  return info.files.some((file) => {
+    if (file.length === 0 || !holds(file.index)) return false;
+    const claimed = data.have?.nextSet(Math.floor(file.offset / info.pieceLength)) ?? -1;
+    return claimed >= 0 && claimed * info.pieceLength < file.offset + file.length;
+  });
 }
 
 function append(ranges: { first: number; end: number }[], piece: number): void {

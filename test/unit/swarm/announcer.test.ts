@@ -43,7 +43,7 @@ const outcomes: Record<string, AnnounceOutcome> = {
  *
  *     @SEC due = URL:EVENT:REASON ...   what is sent (`url/b` is the second info-hash); due0: with nothing left
  *     URL OUTCOME                       the answer comes; next = SEC|never says when due has more
- *     start | complete | want | stop | tier URL... | hash | stopped = true|false
+ *     start [complete] | complete | want | stop | tier URL... | hash | stopped = true|false
  */
 function check(name: string, tiers: string, script: string, options: { hashes?: Uint8Array[] } = {}): void {
   test(`announcer: ${name}`, () => {
@@ -62,8 +62,8 @@ function check(name: string, tiers: string, script: string, options: { hashes?: 
         const at = announcer.nextAt();
         return at === NEVER ? 'never' : String(at / 1000);
       }
-      if (verb === 'stopped') return String(announcer.isStopped);
-      if (verb === 'start') announcer.start(now);
+      if (verb === 'stopped') return String(announcer.isQuiet);
+      if (verb === 'start') announcer.start(now, arg === 'complete');
       else if (verb === 'complete') announcer.complete();
       else if (verb === 'want') announcer.wantPeers();
       else if (verb === 'stop') announcer.stop();
@@ -132,10 +132,24 @@ check(
 check(
   'what was complete at the start is not completed later',
   'a',
-  `start
+  `start complete
    due0 = a:started:started
    a ok
    complete
+   @10 due0 =`,
+);
+
+check(
+  'a tracker that hears of us only when all is here has nothing to count',
+  'a | b',
+  `start
+   due = a:started:started b:started:started
+   a ok
+   b timeout
+   complete
+   @5 due0 = a:completed:completed b:started:retry
+   b ok
+   a ok
    @10 due0 =`,
 );
 
@@ -326,7 +340,7 @@ check(
 
 test('announcer: an answer from before a restart is nobody’s', () => {
   const announcer = newAnnouncer('a');
-  announcer.start(0 as Millis);
+  announcer.start(0 as Millis, false);
   announcer.due(0 as Millis, figures);
   const stopped = { infoHash: hashA, event: 'stopped' as const };
   assert.deepEqual(announcer.onResult(0 as Millis, 'a', stopped, outcomes['ok'] as AnnounceOutcome).peers, []);
@@ -335,7 +349,7 @@ test('announcer: an answer from before a restart is nobody’s', () => {
 
 test('announcer: requests carry figures, key and the tracker’s id', () => {
   const announcer = newAnnouncer('a');
-  announcer.start(0 as Millis);
+  announcer.start(0 as Millis, false);
   const [first] = announcer.due(0 as Millis, { ...figures, port: 0 });
   assert.deepEqual(first?.request, {
     infoHash: hashA,
@@ -357,7 +371,7 @@ test('announcer: requests carry figures, key and the tracker’s id', () => {
 
 test('announcer: the ledger says what happened and what is next', () => {
   const announcer = newAnnouncer('a b | c');
-  announcer.start(0 as Millis);
+  announcer.start(0 as Millis, false);
   const calls = announcer.due(0 as Millis, figures);
   const answer: AnnounceResponse = { intervalSec: 60, complete: 3, incomplete: 4, warning: 'soon closed', peers: [] };
   announcer.onResult(9 as Millis, 'a', calls[0]?.request as AnnounceRequest, { ok: true, response: answer });
@@ -417,7 +431,7 @@ test('announcer: never sooner than the minimum, one at a time in a lane, events 
         const least = outcome.response.minIntervalSec ?? Math.min(60, outcome.response.intervalSec);
         notBefore.set(nameOf(call), now + least * 1000);
       };
-      announcer.start(0 as Millis);
+      announcer.start(0 as Millis, false);
       for (const m of moves) {
         if (m.do === 'wait') now += m.ms;
         else if (m.do === 'answer') answer(m.which, m.with);
@@ -433,7 +447,7 @@ test('announcer: never sooner than the minimum, one at a time in a lane, events 
         send();
         answer(0, 'ok');
       }
-      assert.ok(announcer.isStopped);
+      assert.ok(announcer.isQuiet);
       assert.deepEqual([...farewells].sort(), [...accepted].sort());
     }),
     { numRuns: 1000 },

@@ -6,6 +6,7 @@ import type { StoreAnnounce, StoreAnswer, StoreStats, SwarmStore } from './swarm
 
 /** Peers remember the time of their last announce in 16 bits of this unit, which run out after 7 days. */
 const TICK_MS = 10_000;
+const NOBODY: Uint8Array = new Uint8Array(0);
 const NO_COUNTS: ScrapeCounts = { complete: 0, incomplete: 0, downloaded: 0 };
 
 interface Swarm {
@@ -168,16 +169,34 @@ export class MemoryStore implements SwarmStore {
     const share4 = address.length === 4 ? o.numWant - quarter : quarter;
     const count4 = Math.min(wants4, Math.max(share4, o.numWant - wants6));
     const count6 = Math.min(wants6, o.numWant - count4);
-    const take = (run: PeerRun | undefined, asker: number, count: number, into: Uint8Array) =>
-      run?.sample(this.#rng, { asker, leechersOnly: isSeeder, count, into, at: 0 }) ?? 0;
-    const end4 = take(swarm?.run4, asker4, count4, this.#scratch4);
-    const end6 = take(swarm?.run6, asker6, count6, this.#scratch6);
+    const end4 = this.#sample(swarm?.run4, {
+      asker: asker4,
+      leechersOnly: isSeeder,
+      count: count4,
+      into: this.#scratch4,
+    });
+    const end6 = this.#sample(swarm?.run6, {
+      asker: asker6,
+      leechersOnly: isSeeder,
+      count: count6,
+      into: this.#scratch6,
+    });
+    const counts = swarm === undefined ? NO_COUNTS : countsOf(swarm);
     return {
-      ...(swarm === undefined ? NO_COUNTS : countsOf(swarm)),
-      peers4: this.#scratch4.subarray(0, end4),
-      peers6: this.#scratch6.subarray(0, end6),
+      complete: counts.complete,
+      incomplete: counts.incomplete,
+      downloaded: counts.downloaded,
+      peers4: end4 === 0 ? NOBODY : this.#scratch4.subarray(0, end4),
+      peers6: end6 === 0 ? NOBODY : this.#scratch6.subarray(0, end6),
       isStored: o.isStored,
     };
+  }
+
+  #sample(
+    run: PeerRun | undefined,
+    o: { asker: number; leechersOnly: boolean; count: number; into: Uint8Array },
+  ): number {
+    return run === undefined || o.count === 0 ? 0 : run.sample(this.#rng, o);
   }
 
   /** Steps to the next swarm, or to the first where the walk is over. @returns false at the end of a walk */

@@ -78,7 +78,8 @@ export class PeerRun {
     this.#bytes.set(address, at);
     writeU16(this.#bytes, at + this.#addressBytes, options.port);
     writeU16(this.#bytes, at + this.#addressBytes + 2, options.tick);
-    this.#indexAdd(place);
+    if (this.#index === undefined && this.#count > INDEX_FROM) this.#buildIndex();
+    else this.#indexAdd(place);
   }
 
   /** Moves a peer across the border between leechers and seeders. */
@@ -118,15 +119,13 @@ export class PeerRun {
    * @param options.count at most `availableTo` of the same asker
    * @returns the end of what was written
    */
-  sample(
-    rng: Rng,
-    options: { asker: number; leechersOnly: boolean; count: number; into: Uint8Array; at: number },
-  ): number {
+  sample(rng: Rng, options: { asker: number; leechersOnly: boolean; count: number; into: Uint8Array }): number {
     const { asker, count, into } = options;
+    const bytes = this.#bytes;
     const available = this.availableTo(asker, options.leechersOnly);
     const itemBytes = this.#addressBytes + 2;
     const start = available > 0 ? rng.below(available) : 0;
-    let at = options.at;
+    let at = 0;
     for (let i = 0; i < count; i++) {
       const from = Math.floor((i * available) / count);
       const size = Math.floor(((i + 1) * available) / count) - from;
@@ -135,7 +134,7 @@ export class PeerRun {
       if (place >= available) place -= available;
       if (asker >= 0 && place >= asker) place++;
       const begin = place * this.#stride;
-      for (let j = 0; j < itemBytes; j++) into[at++] = this.#bytes[begin + j] as number;
+      for (let j = 0; j < itemBytes; j++) into[at++] = bytes[begin + j] as number;
     }
     return at;
   }
@@ -185,9 +184,13 @@ export class PeerRun {
     bytes.set(this.#bytes.subarray(0, this.#count * this.#stride));
     this.#bytes = bytes;
     this.#index = undefined;
-    if (capacity <= INDEX_FROM) return;
+    if (this.#count >= INDEX_FROM) this.#buildIndex();
+  }
+
+  #buildIndex(): void {
+    // As large as the capacity needs, so that it lasts until the next growth.
     let slots = 64;
-    while (slots < capacity * 2) slots *= 2;
+    while (slots * this.#stride < this.#bytes.length * 2) slots *= 2;
     this.#index = new Int32Array(slots);
     for (let place = 0; place < this.#count; place++) this.#indexAdd(place);
   }

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer as createTcpServer } from 'node
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { BtError, formatAddress, isIpv6, type PeerAddress, seededRng } from '#base';
-import { TrackerClient } from '#node';
+import { type TrackerCalls, TrackerClient } from '#node';
 import { startTracker, type Tracker, type TrackerEvent } from '#trackerd';
 import type { AnnounceRequest } from '#wire';
 
@@ -13,7 +13,7 @@ const hosts = ['127.0.0.1', '::1'];
 const quick = { timeoutMs: 400 };
 let tracker: Tracker;
 const events: TrackerEvent[] = [];
-const client = new TrackerClient({ timeoutMs: 5_000 });
+const client = new TrackerClient({ timeoutMs: 5_000 }) satisfies TrackerCalls;
 const rng = seededRng(42);
 
 before(async () => {

@@ -334,10 +334,17 @@ export class Downloader {
     const active = this.#ledger.active(ref.piece);
     assert(active !== undefined, 'an open request has a piece in work');
     this.#ledger.unask(active, ref.begin / blockLength);
-    // A rejected allowed-fast piece is not asked for again, or the two of us would go round in circles.
     peer.allowedFast?.delete(ref.piece);
-    this.#epoch++;
+    if (!peer.peerChoking) this.#refused(peer, ref.piece);
     this.wakeAll();
+  }
+
+  /** It has the piece, does not choke us, and will not give it: others are asked. */
+  #refused(peer: Peer, piece: number): void {
+    if (peer.refused === undefined) peer.refusedSince = this.#ctx.now;
+    peer.refused ??= new Set();
+    peer.refused.add(piece);
+    if (peer.current?.piece === piece) peer.current = undefined;
   }
 
   /** The connection is over: its blocks are free for others. */
@@ -374,6 +381,7 @@ export class Downloader {
 
   /** @param patience factor on the time-out: our own download limit makes peers look slow */
   tick(peer: Peer, patience: number): void {
+    if (peer.refused !== undefined && this.#ctx.now - peer.refusedSince > limits.requests.refusedMs) peer.refused = undefined;
     if (peer.outstanding.size === 0 && peer.arrival.active === undefined) return;
     const now = this.#ctx.now;
     const silentMs = now - Math.max(peer.lastPayloadAt, peer.waitingSince);

@@ -168,6 +168,7 @@ export class Exchange {
       return;
     }
     peer.pipeline.restart();
+    peer.refused = undefined;
     peer.dryAt = -1;
     this.#ctx.hungry(peer);
   }

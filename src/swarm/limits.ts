@@ -26,6 +26,8 @@ export const limits = {
     cancelledMax: 1_024,
     /** Pieces chosen at random before rarest-first: to have something to give soon (BEP 3 lore). */
     randomFirstPieces: 4,
+    /** ms until a peer that rejected a piece is asked for it again. */
+    refusedMs: 60_000,
     /** ms that a piece in work with nobody asked for it keeps its buffer while others need one. */
     stalePieceMs: 30_000,
   },

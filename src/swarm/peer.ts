@@ -82,7 +82,9 @@ export class Peer implements PickerPeer {
   readonly cancelled: Set<number> = new Set<number>();
   current: ActivePiece | undefined;
   readonly arrival: Arrival = { active: undefined, block: 0, segment: undefined, at: 0 };
-  /** Bytes of a block that nobody wants are being skipped. */
+  /** Pieces it rejected while not choking us: not asked again for a while, or the two of us would go round in circles. */
+  refused: Set<number> | undefined;
+  refusedSince: Millis = 0 as Millis;
   allowedFast: Set<number> | undefined;
   readonly down: RateMeter = new RateMeter();
   lastPayloadAt: Millis;

@@ -9,6 +9,8 @@ export interface PickerPeer {
   /** Key for blame; compared with ActivePiece.exclusiveTo. */
   readonly key: string;
   readonly have: Bitfield;
+  /** Pieces it has rejected lately although it has them and does not choke us; undefined = none. */
+  readonly refused: ReadonlySet<number> | undefined;
   readonly peerChoking: boolean;
   /** Pieces the peer answers for while choking us; undefined where there are none. */
   readonly allowedFast: ReadonlySet<number> | undefined;
@@ -132,13 +134,13 @@ export class Picker {
     open.sort((a, b) => this.#compareOpen(a, b));
     for (const a of open) line(a.piece, peer.peerChoking ? 'allowed-fast' : 'resume-partial', a.freeCount);
     for (const piece of peer.peerChoking ? [] : this.urgent) {
-      if (!this.order.has(piece) || !peer.have.has(piece) || !this.#o.isVerifiable(piece)) continue;
+      if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
       line(piece, 'deadline', this.#o.ledger.geometry.blockCount(piece));
     }
     const random = this.#o.ledger.have.count < this.#o.randomFirstPieces;
     for (let rank = 0; rank < this.order.size && out.length < limit; rank++) {
       const piece = this.order.pieceAt(rank);
-      if (!peer.have.has(piece) || !this.#o.isVerifiable(piece) || (peer.peerChoking && peer.allowedFast?.has(piece) !== true)) continue;
+      if (!canGive(peer, piece) || !this.#o.isVerifiable(piece) || (peer.peerChoking && peer.allowedFast?.has(piece) !== true)) continue;
       const reason: PickReason = peer.peerChoking ? 'allowed-fast' : random ? 'random-first' : 'rarest';
       line(piece, reason, this.#o.ledger.geometry.blockCount(piece));
     }
@@ -179,7 +181,7 @@ export class Picker {
     for (let i = 0; i < size; i++) {
       const rank = from + i < size ? from + i : from + i - size;
       const piece = this.order.pieceAt(rank);
-      if (!peer.have.has(piece) || !this.#o.isVerifiable(piece)) continue;
+      if (!canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
       if (!this.#o.mayStart(piece)) return false;
       const candidates = random ? size : this.order.bucketSizeAt(rank);
       const active = this.#o.start(piece);
@@ -193,7 +195,7 @@ export class Picker {
 
   #pickUrgent(peer: PickerPeer, out: Pick): boolean {
     for (const piece of this.urgent) {
-      if (!this.order.has(piece) || !peer.have.has(piece) || !this.#o.isVerifiable(piece)) continue;
+      if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
       if (!this.#o.mayStart(piece)) return false;
       const active = this.#o.start(piece);
       return this.#answer(out, { active, block: active.nextFree(), reason: 'deadline', candidates: this.urgent.length });
@@ -204,7 +206,7 @@ export class Picker {
   #pickAllowedFast(peer: PickerPeer, out: Pick): boolean {
     if (peer.allowedFast === undefined) return false;
     for (const piece of peer.allowedFast) {
-      if (!peer.have.has(piece)) continue;
+      if (!canGive(peer, piece)) continue;
       const active = this.#o.ledger.active(piece);
       if (active !== undefined && active.freeCount > 0 && this.#isOpenTo(peer, active)) {
         return this.#answer(out, { active, block: active.nextFree(), reason: 'allowed-fast', candidates: peer.allowedFast.size });
@@ -218,7 +220,7 @@ export class Picker {
   }
 
   #mayAsk(peer: PickerPeer, active: ActivePiece): boolean {
-    return peer.have.has(active.piece) && (!peer.peerChoking || peer.allowedFast?.has(active.piece) === true);
+    return canGive(peer, active.piece) && (!peer.peerChoking || peer.allowedFast?.has(active.piece) === true);
   }
 
   #isOpenTo(peer: PickerPeer, active: ActivePiece): boolean {
@@ -239,4 +241,8 @@ export class Picker {
     out.candidates = x.candidates;
     return true;
   }
+}
+
+function canGive(peer: PickerPeer, piece: number): boolean {
+  return peer.have.has(piece) && peer.refused?.has(piece) !== true;
 }

@@ -2,7 +2,6 @@ import { open, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { BtError } from '../base/index.ts';
 import { toDiskError } from '../create/index.ts';
-import { writeAtomic } from '../node/index.ts';
 import { CliError, exitCodes } from './exit.ts';
 
 /**
@@ -52,8 +51,11 @@ async function looksLikeTorrent(path: string): Promise<boolean> {
 export async function writeOutput(path: string, bytes: Uint8Array): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   try {
-    if (found === undefined || found.isFile()) writeAtomic(path, bytes, { sync: true });
-    else await writeFile(path, bytes);
+    if (found === undefined || found.isFile()) {
+      // Loaded only now: a room with all of the network in it, and the hashing could have begun.
+      const { writeAtomic } = await import('../node/index.ts');
+      writeAtomic(path, bytes, { sync: true });
+    } else await writeFile(path, bytes);
   } catch (error) {
     const failure = toDiskError(error, path);
     throw BtError.is(failure, 'disk/no-space') ? noSpace(path, failure) : failure;

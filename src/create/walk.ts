@@ -46,6 +46,8 @@ export interface WalkOptions {
  */
 const junkNames = new Set(['.DS_Store', 'Thumbs.db', 'ehthumbs.db', 'desktop.ini', '.directory']);
 const depthMax = 256;
+/** Files looked at in one go: enough to keep the threads that do it busy. */
+const batchFiles = 64;
 /** Of paths that were left out, so that a million excluded files cost no memory. */
 const leftOutMax = 1000;
 
@@ -63,7 +65,7 @@ export async function walk(path: string, options: WalkOptions = {}): Promise<Wal
     throw toDiskError(error, path);
   });
   if (top.isFile()) {
-    await walker.addFile(root, []);
+    walker.files.push(await inspectFile(root, []));
     return { root, name, singleFile: true, files: walker.files, leftOut: [] };
   }
   if (!top.isDirectory()) {
@@ -75,6 +77,16 @@ export async function walk(path: string, options: WalkOptions = {}): Promise<Wal
     throw new BtError('client/invalid', { what: `nothing to share in ${path}: ${why}` });
   }
   return { root, name, singleFile: false, files: walker.files, leftOut: walker.leftOut };
+}
+
+async function inspectFile(path: string, parts: readonly string[]): Promise<WalkedFile> {
+  try {
+    // Both at once; and reading is tried now, not after an hour of hashing.
+    const [s] = await Promise.all([stat(path, { bigint: true }), access(path, constants.R_OK)]);
+    return { parts, path, length: Number(s.size), fingerprint: fingerprint(s) };
+  } catch (error) {
+    throw explain(error, path);
+  }
 }
 
 class Walker {
@@ -98,6 +110,10 @@ class Walker {
       throw new BtError('client/aborted', { what: 'looking for files' }, { cause: this.#signal.reason });
     }
     if (parts.length > depthMax) throw new BtError('client/invalid', { what: `${path} is nested too deep` });
+    const batch: { path: string; parts: readonly string[] }[] = [];
+    const flush = async () => {
+      this.files.push(...(await Promise.all(batch.splice(0).map((f) => inspectFile(f.path, f.parts)))));
+    };
     for (const entry of await readFolder(path)) {
       const childPath = join(path, entry.name);
       const childParts = [...parts, entry.name];
@@ -112,25 +128,13 @@ class Walker {
           what: `${childPath} is a link to something that is not there: repair or exclude it`,
         });
       } else if (kind === 'folder') {
+        await flush();
         await this.addFolder(childPath, childParts, await this.#descend(entry, childPath, above));
       } else if (junkNames.has(entry.name)) this.#leaveOut(childPath, 'junk');
-      else await this.addFile(childPath, childParts);
+      else batch.push({ path: childPath, parts: childParts });
+      if (batch.length >= batchFiles) await flush();
     }
-  }
-
-  async addFile(path: string, parts: readonly string[]): Promise<void> {
-    try {
-      const s = await stat(path, { bigint: true });
-      await access(path, constants.R_OK);
-      this.files.push({
-        parts,
-        path,
-        length: Number(s.size),
-        fingerprint: fingerprint(s),
-      });
-    } catch (error) {
-      throw explain(error, path);
-    }
+    await flush();
   }
 
   async #kindOf(entry: Dirent, path: string): Promise<'file' | 'folder' | 'link' | 'special' | 'broken'> {
@@ -206,10 +210,9 @@ function fingerprint(s: Stats): string {
  * @throws BtError `disk/changed` for the first that is not
  */
 export async function checkUnchanged(files: readonly WalkedFile[]): Promise<void> {
-  const batch = 64; // in flight at a time
-  for (let i = 0; i < files.length; i += batch) {
+  for (let i = 0; i < files.length; i += batchFiles) {
     await Promise.all(
-      files.slice(i, i + batch).map(async (file) => {
+      files.slice(i, i + batchFiles).map(async (file) => {
         const now = await stat(file.path, { bigint: true }).catch(() => undefined);
         if (now === undefined)
           throw new BtError('disk/changed', { path: file.path, what: 'vanished while it was read' });

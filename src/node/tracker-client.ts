@@ -23,12 +23,10 @@ import { mergeAnnounces, settleFamilies } from './tracker-families.ts';
 import { getFromTracker, type TrackerHttpAnswer } from './tracker-http.ts';
 import { UdpTrackers } from './tracker-udp.ts';
 
-export type TrackerCallResult<T> =
-  | { readonly ok: true; readonly response: T }
-  | { readonly ok: false; readonly error: BtError };
-export type TrackerScrapeResult =
-  | ({ readonly ok: true } & ScrapeCounts)
-  | { readonly ok: false; readonly error: BtError };
+/** `retryInSec`: how long the tracker wants to be left alone (BEP 31), Infinity = for ever. */
+export type TrackerFailure = { readonly ok: false; readonly error: BtError; readonly retryInSec?: number };
+export type TrackerCallResult<T> = { readonly ok: true; readonly response: T } | TrackerFailure;
+export type TrackerScrapeResult = ({ readonly ok: true } & ScrapeCounts) | TrackerFailure;
 
 export interface TrackerCallOptions {
   /** Aborting rejects the call with the signal's reason. */
@@ -158,7 +156,7 @@ export class TrackerClient {
       return { ok: true, response: await Promise.race([run(controller.signal, hold), aborted]) };
     } catch (error) {
       if (outer?.aborted === true) throw outer.reason;
-      return { ok: false, error: toTrackerError(url, error) };
+      return toFailure(toTrackerError(url, error));
     } finally {
       timer.unref();
       void held.finally(() => {
@@ -302,6 +300,11 @@ function readReply<R extends { readonly ok: boolean }>(
 function statusRefusal(answer: TrackerHttpAnswer): TrackerRefusal {
   const { status, statusText, retryInSec } = answer;
   return { reason: `HTTP ${status} ${statusText}`.trim(), ...(retryInSec === undefined ? {} : { retryInSec }) };
+}
+
+function toFailure(error: BtError): TrackerFailure {
+  const retryInSec = BtError.is(error, 'tracker/refused') ? error.detail.retryInSec : undefined;
+  return { ok: false, error, ...(retryInSec === undefined ? {} : { retryInSec }) };
 }
 
 function toTrackerError(url: string, error: unknown): BtError {

@@ -274,6 +274,7 @@ test('foreign HTTP servers: redirects, compression, size, status', async () => {
       const busy = await client.announce(`${base}/busy`, request());
       assert(!busy.ok && BtError.is(busy.error, 'tracker/refused'));
       assert.equal(busy.error.detail.retryInSec, 120);
+      assert.equal(busy.retryInSec, 120);
     },
   );
 });

@@ -62,5 +62,6 @@ export function toFailure(error: unknown): Failure | undefined {
   if (!BtError.is(error)) return undefined;
   const family = error.code.slice(0, error.code.indexOf('/'));
   const exitCode = byCode[error.code] ?? byFamily[family] ?? exitCodes.failure;
-  return { exitCode, code: error.code, message: error.message };
+  const message = exitCode === exitCodes.interrupted ? `interrupted: ${error.message}` : error.message;
+  return { exitCode, code: error.code, message };
 }

@@ -25,7 +25,7 @@ export function createHashStatus(
         const bar = formatBar(totalBytes > 0 ? doneBytes / totalBytes : 1, Math.max(10, Math.min(40, columns - 60)));
         return [what, `${bar} ${percent.padStart(6)}  ${numbers}`];
       },
-      plain: () => `${what}: ${percent}, ${numbers}`,
+      plain: () => (doneBytes === 0 ? `${what}, ${formatBytes(totalBytes)}` : `${what}: ${percent}, ${numbers}`),
     };
   };
 }

@@ -1,4 +1,5 @@
-import { open, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, open, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { BtError } from '../base/index.ts';
 import { toDiskError } from '../create/index.ts';
@@ -11,23 +12,26 @@ import { CliError, exitCodes } from './exit.ts';
 export async function checkOutput(output: string, content: string): Promise<void> {
   if (resolve(output) === resolve(content)) throw refusal(`${output} is what is to be shared: choose another --output`);
   const found = await stat(output).catch(() => undefined);
-  if (found === undefined) {
-    const folder = dirname(resolve(output));
-    const isFolder = await stat(folder).then(
-      (s) => s.isDirectory(),
-      () => false,
-    );
-    if (!isFolder)
-      throw refusal(`there is no folder ${folder} to write the torrent to: make it, or choose another --output`);
-  } else if (found.isDirectory()) {
-    throw refusal(`${output} is a folder: name a file with --output`);
-  } else if (found.isFile() && found.size > 0 && !(await looksLikeTorrent(output))) {
+  if (found === undefined || found.isFile()) await checkFolder(dirname(resolve(output)));
+  if (found === undefined) return;
+  if (found.isDirectory()) throw refusal(`${output} is a folder: name a file with --output`);
+  if (found.isFile() && found.size > 0 && !(await looksLikeTorrent(output))) {
     throw refusal(`${output} is there already and is no torrent: choose another --output, or remove it`);
   }
 }
 
-function refusal(message: string): CliError {
-  return new CliError(exitCodes.failure, 'cli/output', message);
+async function checkFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found === undefined || !found.isDirectory()) {
+    throw refusal(`there is no folder ${folder} to write the torrent to: make it, or choose another --output`);
+  }
+  await access(folder, constants.W_OK).catch((cause: unknown) => {
+    throw refusal(`nothing may be written to ${folder}: choose another place with --output`, { cause });
+  });
+}
+
+function refusal(message: string, options?: ErrorOptions): CliError {
+  return new CliError(exitCodes.failure, 'cli/output', message, options);
 }
 
 /** A bencoded dictionary begins with `d` and the length of its first key. */

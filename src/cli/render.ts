@@ -84,8 +84,8 @@ export class StatusView {
       this.#screen.write(`${status.plain()}\n`);
       return;
     }
-    // One column stays free: some terminals wrap when the last one is written.
-    const columns = Math.max(20, (this.#screen.columns ?? 80) - 1);
+    // One column stays free: some terminals wrap when the last one is written. Some say 0 where they do not know.
+    const columns = Math.max(20, (this.#screen.columns || 80) - 1);
     const lines = status.lines(columns).map((line) => `${fitWidth(line, columns)}\x1b[K`);
     this.#screen.write(`${this.#home()}${lines.join('\n')}\x1b[J`);
     this.#drawnLines = lines.length;

@@ -207,6 +207,21 @@ test('what cannot be shared: a clear line, no torrent, nothing left behind', asy
   assert.deepEqual(readdirSync(folder).sort(), ['nothing', 'precious', 'share']);
 });
 
+test('a full disk exits with 9', { skip: !existsSync('/dev/full') }, async (t) => {
+  const { eider } = makePlace(t);
+  assertFailure(await eider(9, 'create', 'share', '-o', '/dev/full'), /no space left on the disk of \/dev\/full/);
+});
+
+test('nobody reading on is no error', { skip: !existsSync('/dev/stdout') }, async (t) => {
+  const { folder } = makePlace(t);
+  const result = await runCli(['create', 'share', '--json'], {
+    cwd: folder,
+    onSpawn: (child) => child.stdout?.destroy(),
+  });
+  assert.ok(result.code === 0 || result.code === 7, describeRun(['create'], result));
+  assert.doesNotMatch(result.stderr, /EPIPE|internal/);
+});
+
 test('wrong usage exits with 2 and says so on stderr', async (t) => {
   const { folder, eider } = makePlace(t);
   const wrong = [

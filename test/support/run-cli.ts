@@ -22,6 +22,7 @@ export interface CliEvent {
 export interface CliRunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly onSpawn?: (child: ChildProcess) => void;
   /** Called with the process and all of stdout so far whenever more comes: to send a signal at the right moment. */
   readonly onOutput?: (child: ChildProcess, stdout: string) => void;
 }
@@ -34,6 +35,7 @@ export function runCli(args: readonly string[], options: CliRunOptions = {}): Pr
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    options.onSpawn?.(child);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

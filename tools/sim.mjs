@@ -19,7 +19,7 @@ const { values } = parseArgs({
     log: { type: 'boolean', default: false },
   },
 });
-const { findScenario, makeSession, runScenario, scenarios } = await import('../dist/sim/index.js');
+const { findScenario, runScenario, scenarios } = await import('../dist/sim/index.js');
 
 const crypto = {
   sha1: (data) => new Uint8Array(createHash('sha1').update(data).digest()),
@@ -36,7 +36,7 @@ function runOne(scenario, seed) {
   try {
     const log = values.log ? (line) => process.stdout.write(`${line}\n`) : undefined;
     const checkEvery = Number(values['check-every']);
-    const report = runScenario(scenario, { seed, crypto, makeSession, transfer, checkEvery, ...(log && { log }) });
+    const report = runScenario(scenario, { seed, crypto, transfer, checkEvery, ...(log && { log }) });
     const seconds = (performance.now() - startedAt) / 1000;
     const last = Math.max(...report.clients.map(({ doneSec }) => doneSec ?? 0));
     const wasted = report.clients.reduce((sum, client) => sum + client.wasted, 0);

@@ -41,13 +41,17 @@ export function checkNet(net: SimNet): string[] {
 /**
  * Payload sums over everybody: what is received was sent. The difference is what was under way on connections that broke.
  *
+ * @param sums.receivedMin at least, and `receivedMax` at most so many payload bytes were received
  * @param sums.lostBytes the network's count of bytes that nobody read or that were never sent; payload is part of it
  */
-export function checkSums(sums: { uploaded: number; downloaded: number; lostBytes: number }): string[] {
-  const { uploaded, downloaded, lostBytes } = sums;
-  if (downloaded > uploaded) return [`${downloaded} payload bytes were received, but only ${uploaded} sent`];
-  if (uploaded - downloaded > lostBytes) {
-    return [`${uploaded} payload bytes were sent, ${downloaded} received, and only ${lostBytes} bytes were lost`];
-  }
-  return [];
+export function checkSums(sums: {
+  readonly sent: number;
+  readonly receivedMin: number;
+  readonly receivedMax: number;
+  readonly lostBytes: number;
+}): string[] {
+  const { sent, receivedMin, receivedMax, lostBytes } = sums;
+  if (receivedMin > sent) return [`${receivedMin} payload bytes were received, but only ${sent} sent`];
+  if (sent - receivedMax <= lostBytes) return [];
+  return [`${sent} payload bytes were sent, ${receivedMax} received, and only ${lostBytes} bytes were lost`];
 }

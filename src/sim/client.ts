@@ -1,46 +1,16 @@
-import {
-  assert,
-  type CryptoPort,
-  type Millis,
-  type PeerAddress,
-  type PeerId,
-  type Rng,
-  type TorrentId,
-} from '../base/index.ts';
+import { assert, type CryptoPort, type Millis, type PeerAddress, type PeerId, type TorrentId } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
-import type { SwarmPorts, TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
+import { Session, type SessionOptions } from '../session/index.ts';
+import type { TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
 import { SimDisk, type DiskOptions } from './disk/disk.ts';
-import type { Driven } from './gate.ts';
 import { SimHost } from './host.ts';
 import type { NetHost } from './net/net.ts';
 import type { SimTorrent } from './torrents.ts';
 import type { SimTrackers } from './tracker.ts';
 import type { SimWorld } from './world.ts';
 
-/** What the simulator needs of a session beyond its inputs; `session/Session` has it. */
-export interface ClientSession extends Driven {
-  /** 0 while not listening. */
-  setListenPort(port: number): void;
-  add(now: Millis, source: TorrentSource & { readonly uploadLimit?: number; readonly downloadLimit?: number }): TorrentId;
-  /** Says goodbye, saves, closes; each torrent emits `stopped`. */
-  close(now: Millis): void;
-  snapshot(now: Millis, torrent: TorrentId): TorrentSnapshot;
-}
-
-export interface MakeSessionOptions {
-  readonly ports: SwarmPorts;
-  readonly crypto: CryptoPort;
-  readonly rng: Rng;
-  readonly peerId: PeerId;
-  readonly now: Millis;
-  readonly onEvent: (event: TorrentEvent) => void;
-  readonly uploadLimit?: number;
-  readonly downloadLimit?: number;
-  readonly connsMax?: number;
-  readonly pieceBytesMax?: number;
-}
-
-export type MakeSession = (options: MakeSessionOptions) => ClientSession;
+/** Makes the session under test. Tests of the simulator itself pass one with a planted bug. */
+export type MakeSession = (options: SessionOptions) => Session;
 
 /** What scenarios choose about one client. */
 export interface ClientOptions {
@@ -66,7 +36,7 @@ export interface ClientPlace {
   readonly trackers: SimTrackers;
   readonly torrent: SimTorrent;
   readonly crypto: CryptoPort;
-  readonly makeSession: MakeSession;
+  readonly makeSession?: MakeSession | undefined;
   readonly disk: Partial<DiskOptions>;
 }
 
@@ -88,8 +58,9 @@ export class SimClient {
   readonly #place: ClientPlace;
   readonly #options: ClientOptions;
   #host: SimHost | undefined;
-  #session: ClientSession | undefined;
+  #session: Session | undefined;
   #id: TorrentId | undefined;
+  #last: TorrentSnapshot | undefined;
   #runCount = 0;
 
   constructor(label: string, place: ClientPlace, options: ClientOptions) {
@@ -105,6 +76,14 @@ export class SimClient {
   get address(): PeerAddress {
     return { host: this.net.name, port: PORT };
   }
+  /** Processes started so far. */
+  get runCount(): number {
+    return this.#runCount;
+  }
+  /** Was stopped, and has not been started again. */
+  get hasStopped(): boolean {
+    return this.#session === undefined && this.#last !== undefined;
+  }
   get isRunning(): boolean {
     return this.#session !== undefined;
   }
@@ -116,7 +95,7 @@ export class SimClient {
     assert(this.#host !== undefined, `${this.label} has run`);
     return this.#host;
   }
-  get session(): ClientSession {
+  get session(): Session {
     assert(this.#session !== undefined, `${this.label} is running`);
     return this.#session;
   }
@@ -124,7 +103,8 @@ export class SimClient {
   /** Starts the process. */
   start(): void {
     assert(this.#session === undefined, `${this.label} is not running`);
-    const { world, crypto, makeSession, trackers, torrent } = this.#place;
+    const { world, crypto, trackers, torrent } = this.#place;
+    const makeSession = this.#place.makeSession ?? ((options) => new Session(options));
     const { uploadLimit, downloadLimit, connsMax, pieceBytesMax, checkEvery = 1 } = this.#options;
     const rng = world.rng.fork(`client ${this.label} ${this.#runCount++}`);
     if (!this.net.isUp) this.net.restart();
@@ -142,10 +122,11 @@ export class SimClient {
     });
     this.#host = host;
     this.#session = session;
+    this.#last = undefined;
     this.startedAt ??= world.now;
     host.start(session);
+    session.setListenPort(PORT);
     host.gate.enter((_, now) => {
-      session.setListenPort(PORT);
       this.#id = session.add(now, this.#source(torrent));
     });
   }
@@ -154,7 +135,10 @@ export class SimClient {
   stop(): void {
     const { host, session } = this;
     host.stopListening();
-    host.gate.enter((_, now) => session.close(now));
+    host.gate.enter((_, now) => {
+      session.stop(now, this.#id as TorrentId);
+      session.close(now);
+    });
   }
 
   /** kill -9, or the power cord. */
@@ -164,12 +148,14 @@ export class SimClient {
     this.#id = undefined;
   }
 
+  /** How the torrent stands, or, of a client that was stopped, how it stood in the end. */
   snapshot(): TorrentSnapshot {
-    return this.session.snapshot(this.#place.world.now, this.#id as TorrentId);
+    if (this.#session === undefined && this.#last !== undefined) return this.#last;
+    return this.#look(this.session);
   }
 
   /** Gives the session something to do, as a user would. */
-  ask(action: (session: ClientSession, torrent: TorrentId, now: Millis) => void): void {
+  ask(action: (session: Session, torrent: TorrentId, now: Millis) => void): void {
     this.host.gate.enter((_, now) => action(this.session, this.#id as TorrentId, now));
   }
 
@@ -201,7 +187,19 @@ export class SimClient {
     world.log?.(`${(world.now / 1000).toFixed(3)} ${this.label} ${event.type}`);
     if (event.type === 'done') this.doneAt ??= world.now;
     else if (event.type === 'banned') this.banned.add(event.host);
-    else if (event.type === 'stopped') this.#session = undefined;
+    else if (event.type === 'stopped') {
+      // Events come in the middle of an input, and none may come back from here.
+      world.after(0, 'client.stopped', () => {
+        this.#last = this.#look(this.session);
+        this.#session = undefined;
+      });
+    }
+  }
+
+  #look(session: Session): TorrentSnapshot {
+    const torrent = session.torrent(this.#id as TorrentId);
+    assert(torrent !== undefined, `${this.label} has its torrent`);
+    return torrent.snapshot(this.#place.world.now);
   }
 }
 

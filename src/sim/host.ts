@@ -1,11 +1,11 @@
 import { assert, BtError, type ConnId, type Millis, NEVER, type PeerAddress, type Rng, type TorrentId } from '../base/index.ts';
-import type { CommitPiece, OpenStore, PieceExpectation, SwarmPorts } from '../swarm/index.ts';
+import type { AnnounceResult, CommitPiece, OpenStore, PieceExpectation, ScrapeResult, SwarmPorts } from '../swarm/index.ts';
 import type { AnnounceRequest, CloseReason } from '../wire/index.ts';
 import type { SimDisk } from './disk/disk.ts';
 import { SimDiskPort } from './disk/port.ts';
 import { type Driven, InputGate } from './gate.ts';
 import type { NetHost } from './net/net.ts';
-import type { SimSocket, SocketEvents } from './net/socket.ts';
+import type { Socket, SocketEvents } from './net/socket-types.ts';
 import { POISON } from './net/link.ts';
 import type { SimTrackers } from './tracker.ts';
 import type { SimEvent, SimWorld } from './world.ts';
@@ -131,7 +131,7 @@ export class SimHost implements SwarmPorts {
     return conn;
   }
 
-  #accept(socket: SimSocket, from: PeerAddress): SocketEvents | undefined {
+  #accept(socket: Socket, from: PeerAddress): SocketEvents | undefined {
     const id = this.gate.ask((to, now) => to.onIncoming(now, from), undefined);
     if (id === undefined) return undefined;
     assert(!this.#conns.has(id), 'a connection number is used once');
@@ -173,7 +173,7 @@ export class SimHost implements SwarmPorts {
 
   announce(torrent: TorrentId, url: string, request: AnnounceRequest): void {
     const tracker = this.#trackers.at(url);
-    const deliver = (result: Parameters<Driven['onAnnounced']>[4]) =>
+    const deliver = (result: AnnounceResult) =>
       this.gate.enter((to, now) => to.onAnnounced(now, torrent, url, request, result));
     if (tracker === undefined) {
       const error = new BtError('tracker/unreachable', { url, what: 'no such host' });
@@ -183,7 +183,7 @@ export class SimHost implements SwarmPorts {
 
   scrape(torrent: TorrentId, url: string, infoHash: Uint8Array): void {
     const tracker = this.#trackers.at(url);
-    const deliver = (result: Parameters<Driven['onScraped']>[3]) =>
+    const deliver = (result: ScrapeResult) =>
       this.gate.enter((to, now) => to.onScraped(now, torrent, url, result));
     if (tracker === undefined) {
       const error = new BtError('tracker/unreachable', { url, what: 'no such host' });
@@ -216,7 +216,7 @@ export class SimHost implements SwarmPorts {
 
 /** One connection of a session, between its number and its socket. */
 class Conn implements SocketEvents {
-  socket: SimSocket | undefined;
+  socket: Socket | undefined;
   isConnected = false;
   isClosed = false;
   readonly #id: ConnId;
@@ -254,11 +254,11 @@ class Conn implements SocketEvents {
     this.#gate.enter((to, now) => to.onConnected(now, this.#id));
   }
 
-  onBytes(_: SimSocket, bytes: Uint8Array): void {
+  onBytes(_: Socket, bytes: Uint8Array): void {
     this.#gate.enter((to, now) => to.onBytes(now, this.#id, bytes));
   }
 
-  onWritten(_: SimSocket, ticket: number): void {
+  onWritten(_: Socket, ticket: number): void {
     const lent = this.#lent.get(ticket);
     if (lent === undefined) return;
     this.#lent.delete(ticket);
@@ -267,7 +267,7 @@ class Conn implements SocketEvents {
     if (this.isClosed && this.#lent.size === 0) this.#forget(this.#id);
   }
 
-  onClosed(_: SimSocket, reason: CloseReason): void {
+  onClosed(_: Socket, reason: CloseReason): void {
     this.isClosed = true;
     for (const { view, mark } of this.#lent.values()) this.#disk.watch.unlend(view, mark, false);
     this.#lent.clear();
@@ -276,7 +276,7 @@ class Conn implements SocketEvents {
   }
 
   /** The socket may have broken in this very instant, before the session heard of it: what it writes then is lost. */
-  #live(): SimSocket | undefined {
+  #live(): Socket | undefined {
     return this.socket?.state === 'open' ? this.socket : undefined;
   }
 }

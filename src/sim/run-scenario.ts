@@ -7,7 +7,7 @@ import { type ClientReport, SimSwarm } from './swarm.ts';
 export interface RunScenarioOptions {
   readonly seed: number;
   readonly crypto: CryptoPort;
-  readonly makeSession: MakeSession;
+  readonly makeSession?: MakeSession | undefined;
   readonly transfer?: TransferBuffer | undefined;
   readonly checkEvery?: number;
   readonly log?: (line: string) => void;

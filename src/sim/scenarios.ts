@@ -174,17 +174,37 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    name: 'failing-disk',
-    about: 'reads and writes fail now and then, and some bits flip on their way to the disk',
+    name: 'lying-disk',
+    about: 'bits flip on their way to and from disks, and nobody says so',
     run(w) {
-      const [seeder] = w.seeders(2);
+      const [shaky] = w.seeders(1);
+      w.seeders(1, { line: 'cable' });
       const leechers = w.leechers(3);
-      for (const { disk } of leechers) disk.faults.writeErrorRate = 0.02;
-      if (seeder !== undefined) {
-        seeder.disk.faults.readErrorRate = 0.02;
-        seeder.disk.faults.flipOnReadRate = 0.01;
-      }
+      if (shaky !== undefined) shaky.disk.faults.flipOnReadRate = 0.02;
+      // What a downloader's own disk does to stored pieces nobody can see before they are served: one such disk only.
+      const [first] = leechers;
+      if (first !== undefined) first.disk.faults.flipOnReadRate = 0.01;
       w.until(w.done, '10m');
+    },
+  },
+  {
+    name: 'disk-errors',
+    about: 'writes fail on all disks until somebody repairs them and starts the client again',
+    run(w) {
+      w.seeders(1, { line: 'cable' });
+      const leechers = w.leechers(3);
+      w.after('3s', () => {
+        for (const { disk } of leechers) disk.faults.writeErrorRate = 1;
+      });
+      w.until(() => leechers.every((c) => c.isRunning && c.snapshot().phase === 'error'), '2m');
+      for (const client of leechers) {
+        w.check(client.snapshot().error?.code === 'disk/io', 'the torrent says what is wrong');
+        client.disk.faults.writeErrorRate = 0;
+        client.stop();
+      }
+      w.until(() => leechers.every((c) => c.hasStopped), '1m');
+      for (const client of leechers) client.start();
+      w.until(w.done, '5m');
     },
   },
   {

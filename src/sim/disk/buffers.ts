@@ -31,6 +31,8 @@ export class BufferWatch {
   /** The owner gives views away together. @returns the same bytes in buffers the owner does not know */
   take(views: readonly (Uint8Array | undefined)[]): (Uint8Array | undefined)[] {
     const moved = new Map<ArrayBufferLike, ArrayBufferLike>();
+    // A view of a detached buffer has no place and no length any more.
+    const places = views.map((view) => view && { buffer: view.buffer, at: view.byteOffset, length: view.length });
     for (const view of views) {
       if (view === undefined || moved.has(view.buffer)) continue;
       this.#checkOwned(view);
@@ -38,9 +40,9 @@ export class BufferWatch {
       moved.set(view.buffer, this.#move(view.buffer));
       this.takenCount++;
     }
-    return views.map((view) => {
-      if (view === undefined) return undefined;
-      return new Uint8Array(moved.get(view.buffer) as ArrayBufferLike, view.byteOffset, view.length);
+    return places.map((place) => {
+      if (place === undefined) return undefined;
+      return new Uint8Array(moved.get(place.buffer) as ArrayBufferLike, place.at, place.length);
     });
   }
 

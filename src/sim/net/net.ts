@@ -2,10 +2,11 @@ import { addMs, assert, formatAddress, isIpv6, type PeerAddress, type Rng } from
 import type { SimWorld } from '../world.ts';
 import { type Line, lines } from './line.ts';
 import { ChunkPool, Downlink, Uplink } from './link.ts';
-import { type SocketEvents, type SocketFabric, type SocketPlace, SimSocket } from './socket.ts';
+import { SimSocket } from './socket.ts';
+import type { Socket, SocketEvents, SocketFabric, SocketPlace } from './socket-types.ts';
 
 /** Somebody has connected. @returns who hears of it from now on, or undefined to drop it at once */
-export type Acceptor = (socket: SimSocket, from: PeerAddress) => SocketEvents | undefined;
+export type Acceptor = (socket: Socket, from: PeerAddress) => SocketEvents | undefined;
 
 export interface HostOptions {
   /** Numeric addresses, canonical; one IPv4 address of its own /24 where none are given. */
@@ -97,8 +98,8 @@ export class NetHost implements SocketPlace {
     }
   }
 
-  forget(socket: SimSocket): void {
-    this.sockets.delete(socket);
+  forget(socket: Socket): void {
+    this.sockets.delete(socket as SimSocket);
     this.#net.openCount--;
   }
 }

@@ -1,59 +1,8 @@
-import { addMs, assert, type Millis, type PeerAddress, type Rng } from '../../base/index.ts';
+import { addMs, assert, type Millis, type PeerAddress } from '../../base/index.ts';
 import type { CloseReason } from '../../wire/index.ts';
-import type { SimEvent, SimWorld } from '../world.ts';
-import type { Line } from './line.ts';
-import { type Chunk, type ChunkPool, type Downlink, type Flow, POISON, type Uplink } from './link.ts';
-
-/** What the owner of a socket hears. Never called from inside a call of the owner. */
-export interface SocketEvents {
-  onConnected(socket: SimSocket): void;
-  /** @param bytes borrowed until the call returns, then filled with POISON */
-  onBytes(socket: SimSocket, bytes: Uint8Array): void;
-  /** @param ticket as given to `write` */
-  onWritten(socket: SimSocket, ticket: number): void;
-  /** The end, unless the owner closed: then nothing but onWritten comes. */
-  onClosed(socket: SimSocket, reason: CloseReason): void;
-}
-
-/** What a socket needs of the host it lives on. */
-export interface SocketPlace {
-  readonly up: Uplink;
-  readonly down: Downlink;
-  readonly line: Line;
-  readonly isUp: boolean;
-  /** Hosts of different groups cannot hear each other. */
-  readonly group: number;
-  forget(socket: SimSocket): void;
-}
-
-/** What all sockets of a network share. */
-export interface SocketFabric {
-  readonly world: SimWorld;
-  readonly rng: Rng;
-  readonly pool: ChunkPool;
-  /** Bytes that were put on a line, and that reached a reader. */
-  sentBytes: number;
-  readBytes: number;
-  /** Bytes that nobody was there to read. */
-  lostBytes: number;
-  /** Bytes that were written, but never sent because the connection ended. */
-  unsentBytes: number;
-}
-
-export const socketLimits = {
-  /** Most bytes under way on one connection. */
-  windowBytesMax: 4_194_304,
-  /** With which a connection begins. */
-  windowBytesMin: 32_768,
-  /** Queue a receiver's line may build up. */
-  queueMs: 250,
-  /** A closed connection whose last bytes cannot be delivered is given up. */
-  flushMs: 10_000,
-  /** A connection whose bytes are not acknowledged is reported as dead, as kernels do after many repeats. */
-  giveUpMs: 300_000,
-  /** TCP's shortest repeat. */
-  repeatMs: 200,
-} as const;
+import type { SimEvent } from '../world.ts';
+import { type Chunk, type Flow, POISON } from './link.ts';
+import { type Socket, type SocketEvents, type SocketFabric, socketLimits, type SocketPlace } from './socket-types.ts';
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -62,7 +11,7 @@ interface Waiting {
 }
 
 /** One end of a connection. */
-export class SimSocket implements Flow {
+export class SimSocket implements Flow, Socket {
   readonly id: number;
   readonly local: PeerAddress;
   readonly remote: PeerAddress;
@@ -120,14 +69,12 @@ export class SimSocket implements Flow {
   get isReading(): boolean {
     return this.#isReading;
   }
-  /** Bytes the owner wrote that have not left this host. */
   get queuedBytes(): number {
     return this.#waiting.reduce((sum, w) => sum + w.bytes.length - w.at, this.#bufferedBytes);
   }
 
   // --- what owners do ------------------------------------------------------------------------------------------------------------
 
-  /** @param bytes kept until onWritten(ticket) or the end; @param ticket below 0: nobody asks */
   write(bytes: Uint8Array, ticket = -1): void {
     assert(this.state === 'open', `write to a socket that is ${this.state}`);
     this.#waiting.push({ bytes, at: 0, ticket });
@@ -144,7 +91,6 @@ export class SimSocket implements Flow {
     });
   }
 
-  /** Ends the connection after what was written is flushed. */
   close(): void {
     if (this.state === 'dialing') this.#end();
     if (this.state !== 'open') return;
@@ -154,7 +100,6 @@ export class SimSocket implements Flow {
     this.#flush = this.#fabric.world.after(socketLimits.flushMs, 'net.flush-timeout', () => this.abort());
   }
 
-  /** Ends the connection at once; the other end sees a reset. */
   abort(): void {
     if (this.state === 'closed') return;
     const tickets = this.#waiting.map((w) => w.ticket);

@@ -13,7 +13,7 @@ import {
   writeBlockHeader,
 } from '../../wire/index.ts';
 import type { NetHost } from '../net/net.ts';
-import type { SimSocket, SocketEvents } from '../net/socket.ts';
+import type { Socket, SocketEvents } from '../net/socket-types.ts';
 
 /** Who a scripted peer says it is. */
 export interface PeerIdentity {
@@ -49,7 +49,7 @@ export class WireLink implements SocketEvents, PeerMessageSink {
   readonly #identity: PeerIdentity;
   readonly #handshake = new HandshakeDecoder();
   readonly #decoder = new PeerDecoder({ blockBytesMax: 1_048_576 });
-  #socket: SimSocket | undefined;
+  #socket: Socket | undefined;
   #isEnded = false;
   #block: ArrivingBlock | undefined;
 
@@ -65,7 +65,7 @@ export class WireLink implements SocketEvents, PeerMessageSink {
     return link;
   }
 
-  static accept(socket: SimSocket, owner: LinkOwner, identity: PeerIdentity): WireLink {
+  static accept(socket: Socket, owner: LinkOwner, identity: PeerIdentity): WireLink {
     const link = new WireLink(owner, identity, false);
     link.#socket = socket;
     return link;
@@ -79,7 +79,7 @@ export class WireLink implements SocketEvents, PeerMessageSink {
     return this.#socket?.queuedBytes ?? 0;
   }
   get remote(): { host: string; port: number } {
-    return (this.#socket as SimSocket).remote;
+    return (this.#socket as Socket).remote;
   }
 
   send(message: PeerMessage): void {
@@ -113,7 +113,7 @@ export class WireLink implements SocketEvents, PeerMessageSink {
     this.sendBytes(encodeHandshake(this.#identity));
   }
 
-  onBytes(_: SimSocket, bytes: Uint8Array): void {
+  onBytes(_: Socket, bytes: Uint8Array): void {
     try {
       this.#read(bytes);
     } catch (error) {
@@ -124,7 +124,7 @@ export class WireLink implements SocketEvents, PeerMessageSink {
 
   onWritten(): void {}
 
-  onClosed(_: SimSocket, reason: CloseReason): void {
+  onClosed(_: Socket, reason: CloseReason): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#owner.onEnd(this, reason);

@@ -311,3 +311,18 @@ test('a pretended torrent of 100 GB costs no memory and works', () => {
   t.world.runFor(1000);
   assert.deepEqual(t.last('onCommitted')[2], { kind: 'ok' });
 });
+
+test('where the runtime detaches, a buffer that was given away is really gone', () => {
+  const t = setUp({}, { transfer: (buffer) => structuredClone(buffer, { transfer: [buffer] }) });
+  t.open();
+  const whole = new Uint8Array(1 << 20);
+  const mine = whole.subarray(100, 100 + t.piece(0).length);
+  mine.set(t.piece(0));
+  assert.deepEqual(t.commit(0, mine), { kind: 'ok' });
+  assert.equal(mine.length, 0);
+  const back = (t.last('onCommitted')[3] as Uint8Array[])[0] as Uint8Array;
+  assert.equal(back.byteOffset, 100);
+  assert.equal(back.buffer.byteLength, 1 << 20);
+  assert.deepEqual(back.slice(), t.piece(0));
+  assert.throws(() => t.commit(0, mine), /not empty/);
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Millis } from '#base';
-import { type Line, lines, type NetHost, type SimSocket, SimNet, SimWorld, type SocketEvents } from '#sim';
+import { type Line, lines, type NetHost, type Socket, SimNet, SimWorld, type SocketEvents } from '#sim';
 
 const MIB = 1_048_576;
 
@@ -19,15 +19,15 @@ class Listener implements SocketEvents {
   onConnected(): void {
     this.heard.push('connected');
   }
-  onBytes(_: SimSocket, bytes: Uint8Array): void {
+  onBytes(_: Socket, bytes: Uint8Array): void {
     this.byteCount += bytes.length;
     for (const byte of bytes) this.sum = (Math.imul(this.sum, 31) + byte) | 0;
     this.lastAt = this.#world.now;
   }
-  onWritten(_: SimSocket, ticket: number): void {
+  onWritten(_: Socket, ticket: number): void {
     this.written.push(ticket);
   }
-  onClosed(_: SimSocket, reason: { code: string }): void {
+  onClosed(_: Socket, reason: { code: string }): void {
     this.heard.push(reason.code);
   }
 }
@@ -42,7 +42,7 @@ function setUp(seed: number, serverLine: Line = line()) {
   const net = new SimNet(world);
   const server = net.addHost({ line: serverLine });
   const accepted: Listener[] = [];
-  const sockets: SimSocket[] = [];
+  const sockets: Socket[] = [];
   server.listen(6881, (socket) => {
     const listener = new Listener(world);
     accepted.push(listener);
@@ -159,7 +159,7 @@ test('a reader that stops is not read to, and costs its sender a bounded window'
   const { world, client, accepted, sockets } = setUp(6);
   const { socket } = client(line({ upBytesPerSec: MIB }));
   world.runFor(100);
-  const server = sockets[0] as SimSocket;
+  const server = sockets[0] as Socket;
   server.setReading(false);
   socket.write(new Uint8Array(8 * MIB), 1);
   world.runFor(60_000);

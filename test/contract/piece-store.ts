@@ -50,7 +50,7 @@ const threeFiles = { 'a.bin': 10_000, 'sub/b.bin': 50_000, 'sub/deep/c.bin': 100
 function spaceOf(made: MadeTorrent): Uint8Array {
   const { info } = made.torrent;
   const space = new Uint8Array(info.spaceLength);
-  info.files.forEach((file, i) => space.set(made.contents[i] ?? [], file.offset));
+  for (const [i, file] of info.files.entries()) space.set(made.contents[i] ?? [], file.offset);
   return space;
 }
 
@@ -611,7 +611,8 @@ export function diskContract(suite: DiskSuite): void {
         for (const piece of needed) expected[piece] = 1;
         const { good } = await b.probe.recheck();
         for (const piece of needed) assert.equal(good[piece], 1);
-        b.info.files.forEach((_, i) => assert.equal(existsSync(b.pathOf(i)), wanted[i] === true && needed.length > 0));
+        for (const i of b.info.files.keys())
+          assert.equal(existsSync(b.pathOf(i)), wanted[i] === true && needed.length > 0);
         await b.reopen();
         assert.deepEqual((await b.probe.recheck()).good, expected);
         await b.commitAll();

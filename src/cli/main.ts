@@ -10,6 +10,8 @@ interface Entry {
   readonly arguments: string;
   readonly summary: string;
   readonly load: () => Promise<(command: Command, cli: Cli) => void>;
+  /** It looks at the other commands: all of them are loaded with it. */
+  readonly needsAll?: boolean;
 }
 
 const entries: readonly Entry[] = [
@@ -42,6 +44,13 @@ const entries: readonly Entry[] = [
     arguments: '',
     summary: 'run a tracker',
     load: async () => (await import('./tracker.ts')).defineTracker,
+  },
+  {
+    name: 'completions',
+    arguments: '<shell>',
+    summary: 'print a completion script for bash, zsh or fish',
+    load: async () => (await import('./completions.ts')).defineCompletions,
+    needsAll: true,
   },
 ];
 
@@ -84,7 +93,7 @@ async function createProgram(args: readonly string[], cli: Cli): Promise<Command
   const wanted = findEntry(args);
   for (const entry of entries) {
     const command = program.command(entry.name).summary(entry.summary);
-    if (entry === wanted) (await entry.load())(command, cli);
+    if (entry === wanted || wanted?.needsAll === true) (await entry.load())(command, cli);
     else command.usage(entry.arguments);
   }
   return program;

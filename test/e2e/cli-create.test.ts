@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -282,4 +283,17 @@ test('SIGINT during create exits with 7 and leaves nothing', async (t) => {
   assert.equal(result.events().at(-1)?.event, 'error');
   assert.equal(result.events().at(-1)?.['code'], 'client/aborted');
   assert.deepEqual(readdirSync(folder), ['share']);
+});
+
+test('completion scripts name every command and option, and are sound to their shell', async (t) => {
+  const { folder, eider } = makePlace(t);
+  for (const shell of ['bash', 'zsh', 'fish']) {
+    const script = (await eider(0, 'completions', shell)).stdout;
+    for (const word of ['create', 'verify', 'tracker', 'piece-length', 'web-seed', 'hybrid'])
+      assert.ok(script.includes(word), word);
+    writeFileSync(join(folder, shell), script);
+    const checked = spawnSync(shell, ['-n', join(folder, shell)], { encoding: 'utf8' });
+    // A shell that is not installed cannot complain.
+    if (checked.error === undefined) assert.equal(checked.stderr, '');
+  }
 });

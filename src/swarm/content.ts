@@ -108,6 +108,11 @@ export class Content {
     }
   }
 
+  peerGone(peer: Peer): void {
+    this.hashes.onClosed(peer.conn);
+    this.#hashServer.onClosed(peer.conn);
+  }
+
   onLeaves(piece: number, leaves: Uint8Array | undefined): void {
     for (const answer of this.#hashServer.onLeaves(piece, leaves)) {
       const peer = this.#ctx.peers.get(answer.conn);

@@ -1,5 +1,5 @@
 // Hot path: self
-import { assert, type Rng } from '../base/index.ts';
+import { addMs, assert, type Rng } from '../base/index.ts';
 import type { FileMap, Geometry } from '../metainfo/index.ts';
 import { pickReasons, pieceStates } from '../trace/index.ts';
 import { encodeMessage, encodeRequests } from '../wire/index.ts';
@@ -69,7 +69,7 @@ export class Downloader {
     this.picker = new Picker({
       ledger: options.ledger,
       rng: options.rng,
-      isVerifiable: (piece) => options.hashes.isComplete || options.hashes.expectation(piece) !== undefined,
+      isVerifiable: (piece) => options.hashes.isVerifiable(piece),
       mayStart: () => this.#mayStart(),
       start: (piece) => this.#start(piece),
       onParole: (piece) => this.blame.isOnParole(piece),
@@ -124,7 +124,8 @@ export class Downloader {
     if (!this.#ledger.isAllAsked || peer.outstanding.size > limits.requests.endGameIdleMax) return 0;
     let count = 0;
     const most = peer.snubbed ? 1 : limits.requests.endGameBatch;
-    while (count < most && already + count < limits.requests.max && this.picker.pickEndGame(peer, this.#pick)) {
+    const askedBefore = addMs(this.#ctx.now, -limits.requests.endGameWaitMs);
+    while (count < most && already + count < limits.requests.max && this.picker.pickEndGame(peer, this.#pick, askedBefore)) {
       if (!this.#ask(peer, already + count)) break;
       count++;
     }
@@ -144,7 +145,7 @@ export class Downloader {
       const length = this.#geometry.blockBytes(active.piece, block);
       this.#ctx.tracer.request?.(now, peer.conn, active.piece, block * blockLength, length);
     }
-    this.#ledger.ask(active, block);
+    this.#ledger.ask(active, block, now);
     if (peer.outstanding.size === 0) peer.waitingSince = now;
     const key = this.#key(active.piece, block);
     peer.outstanding.set(key, now);

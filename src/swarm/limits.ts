@@ -20,6 +20,8 @@ export const limits = {
     endGameAskersMax: 2,
     /** In end-game, duplicates are asked only of peers with at most this many open requests: those that are about to idle. */
     endGameIdleMax: 2,
+    /** ms that a block must have been asked for before a second peer is asked: sooner, most duplicates would be waste. */
+    endGameWaitMs: 1_000,
     /** Duplicates asked of one peer at a time. */
     endGameBatch: 4,
     /** Requests taken back that are remembered per peer, since their blocks may still come. */

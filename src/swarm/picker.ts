@@ -1,4 +1,4 @@
-import { type Bitfield, type ConnId, type Rng, assert } from '../base/index.ts';
+import { type Bitfield, type ConnId, type Millis, type Rng, assert } from '../base/index.ts';
 import type { PickReason } from '../trace/index.ts';
 import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
 import { PickerOrder } from './picker-order.ts';
@@ -97,8 +97,11 @@ export class Picker {
     return this.#pickCurrent(peer, out) || this.#pickOpen(peer, out) || this.#pickNew(peer, out);
   }
 
-  /** A block somebody else was asked for already. Only meaningful where the ledger says that all is asked for. */
-  pickEndGame(peer: PickerPeer, out: Pick): boolean {
+  /**
+   * A block somebody else was asked for before `askedBefore` and has not sent: what was asked a moment ago will mostly come by itself,
+   * and a second copy would be waste. Only meaningful where the ledger says that all is asked for.
+   */
+  pickEndGame(peer: PickerPeer, out: Pick, askedBefore: Millis): boolean {
     if (peer.peerChoking) return false;
     let best: ActivePiece | undefined;
     let bestBlock = -1;
@@ -109,6 +112,7 @@ export class Picker {
       for (let b = 0; b < active.blocks.length; b++) {
         const s = active.blocks[b] as number;
         if (s !== BlockState.asked && s !== BlockState.arriving) continue;
+        if ((active.askedAt[b] as number) > askedBefore) continue;
         if ((active.askers[b] as number) >= this.#o.endGameAskersMax || peer.hasAsked(active.piece, b)) continue;
         // Reservoir sampling: every candidate is equally likely, so peers spread over the last blocks.
         if (this.#o.rng.below(++seen) === 0) {

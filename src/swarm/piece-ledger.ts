@@ -1,4 +1,4 @@
-import { assert, Bitfield } from '../base/index.ts';
+import { assert, Bitfield, type Millis } from '../base/index.ts';
 import type { Geometry } from '../metainfo/index.ts';
 
 /** A piece is in exactly one of these; `docs/state.md` has the table of moves. */
@@ -15,6 +15,8 @@ export class ActivePiece {
   readonly blocks: Uint8Array;
   /** Open requests for each block. */
   readonly askers: Uint8Array;
+  /** By block: when it was last asked of somebody. */
+  readonly askedAt: Float64Array;
   /** By block: key of the peer whose bytes these are (blame). */
   readonly senders: (string | undefined)[];
   /** By segment: the buffer while it is in memory. */
@@ -39,6 +41,7 @@ export class ActivePiece {
     this.piece = piece;
     this.blocks = new Uint8Array(options.blockCount);
     this.askers = new Uint8Array(options.blockCount);
+    this.askedAt = new Float64Array(options.blockCount);
     this.senders = new Array<string | undefined>(options.blockCount);
     this.segments = new Array<Uint8Array | undefined>(options.segmentCount);
     this.segmentBytes = options.segmentBytes;
@@ -231,10 +234,11 @@ export class PieceLedger {
   // --- moves of a block ---
 
   /** One more request for the block is open. */
-  ask(active: ActivePiece, block: number): void {
+  ask(active: ActivePiece, block: number, now: Millis): void {
     const s = active.blocks[block] as number;
     assert(s === BlockState.free || s === BlockState.asked || s === BlockState.arriving, 'a block that is here is not asked for');
     active.askers[block] = (active.askers[block] as number) + 1;
+    active.askedAt[block] = now;
     if (s === BlockState.free) this.#leaveFree(active, block, BlockState.asked);
   }
 

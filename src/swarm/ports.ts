@@ -178,7 +178,8 @@ export interface DiskInputs {
 
 export type AnnounceResult =
   | { readonly ok: true; readonly response: AnnounceResponse }
-  | { readonly ok: false; readonly error: BtError };
+  /** `retryInSec`: the tracker said when to come back, Infinity = never (BEP 31). */
+  | { readonly ok: false; readonly error: BtError; readonly retryInSec?: number };
 
 export type ScrapeResult =
   | { readonly ok: true; readonly complete: number; readonly incomplete: number; readonly downloaded: number }

@@ -18,7 +18,7 @@ import {
 } from '../base/index.ts';
 import { type Info, parseInfo } from '../metainfo/index.ts';
 import type { Tracer } from '../trace/index.ts';
-import { type AnnounceRequest, type CloseReason, type Handshake, type HandshakeFlags, describePeerId, encodeMessage } from '../wire/index.ts';
+import { type AnnounceRequest, type CloseReason, type Handshake, type HandshakeFlags, describePeerId, encodeMessage, peerPriority } from '../wire/index.ts';
 import { Announcer } from './announcer.ts';
 import { peerKey } from './ban-list.ts';
 import type { BlameVerdict } from './blame.ts';
@@ -109,6 +109,7 @@ export class Torrent implements MessageEffects {
   #fromSeeds = 0;
   #fromPeers = 0;
   #serveFrom = 0;
+  #externalIp: string | undefined;
   #stopDeadline: Millis | undefined;
 
   constructor(options: TorrentOptions) {
@@ -437,7 +438,12 @@ export class Torrent implements MessageEffects {
 
   onAnnounced(now: Millis, url: string, request: AnnounceRequest, result: AnnounceResult): void {
     this.#ctx.now = now;
-    const { peers, warning } = this.announcer.onResult(now, url, request, result);
+    const { peers, warning, externalIp } = this.announcer.onResult(now, url, request, result);
+    if (result.ok) {
+      const { complete, incomplete } = result.response;
+      this.#ctx.tracer?.announce?.(now, 'answered', url, { event: request.event, peers: peers.length, complete, incomplete });
+    } else this.#ctx.tracer?.announce?.(now, 'failed', url, { event: request.event, error: result.error.message });
+    if (externalIp !== undefined) this.#setExternalIp(externalIp);
     if (warning !== undefined) this.#ctx.tracer?.note?.(now, 'tracker-warning', { url, warning });
     this.#emit({ type: 'tracker', torrent: this.id, url, error: result.ok ? undefined : result.error });
     this.#addAddresses(peers, 'tracker');
@@ -780,13 +786,14 @@ export class Torrent implements MessageEffects {
     if (content !== undefined) {
       content.downloader.peerGone(peer);
       if (peer.have.size > 0) content.exchange.gone(peer);
-      content.hashes.onClosed(peer.conn);
+      content.peerGone(peer);
     }
     this.#extensions.onGone(peer);
     const useful = peer.down.total + peer.up.total > 0;
     const failed = byUs && reason.code.startsWith('peer/') && reason.code !== 'peer/both-seeds' && reason.code !== 'peer/duplicate';
     this.book.onClosed(this.#ctx.now, peer.conn, failed ? 'failed' : useful ? 'useful' : 'idle');
     this.#planDial();
+    this.#wantPeers();
   }
 
   #onBad(piece: number, verdicts: readonly BlameVerdict[]): void {
@@ -810,6 +817,14 @@ export class Torrent implements MessageEffects {
     if (!this.#isActive && this.#phase !== 'fetching-metadata') return;
     const at = this.book.nextAt(this.#ctx.now, this.#phase === 'seeding');
     if (at !== NEVER) this.#timers.sooner('dial', Math.max(at, this.#ctx.now) as Millis);
+  }
+
+  /** BEP 40: everybody orders the others alike, and so the swarm's graph gets short paths. */
+  #setExternalIp(host: string): void {
+    if (host === this.#externalIp) return;
+    this.#externalIp = host;
+    const own = { host, port: this.#host.listenPort() };
+    this.book.setPriority((to) => peerPriority(own, to) ?? 0);
   }
 
   /** Dials the best addresses while there is room. */
@@ -846,10 +861,18 @@ export class Torrent implements MessageEffects {
       if (peer.usefulPieces > 0) this.#ctx.hungry(peer);
       if (peer.requests.length > 0) this.#ctx.serve(peer);
     }
-    if (this.#phase !== 'seeding' && this.#ctx.peers.size < limits.peer.connsLow) this.announcer.wantPeers();
     this.#extensions.onTick();
     this.#content?.askForHashes();
     if (this.#ctx.peers.size > 0) this.#timers.set('tick', addMs(now, limits.peer.tickMs));
+    this.#wantPeers();
+  }
+
+  /** Too few to download from: trackers are asked as soon as they allow. */
+  #wantPeers(): void {
+    if (this.#phase !== 'downloading' && this.#phase !== 'fetching-metadata') return;
+    if (this.#ctx.peers.size >= limits.peer.connsLow) return;
+    this.announcer.wantPeers();
+    this.#announceDue();
   }
 
   #announceDue(): void {

@@ -2,7 +2,7 @@ import { assert, type CryptoPort, type Millis, type PeerAddress, type PeerId, ty
 import type { Info } from '../metainfo/index.ts';
 import { Session, type SessionOptions } from '../session/index.ts';
 import type { TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
-import { SimDisk, type DiskOptions } from './disk/disk.ts';
+import { type DiskOptions, SimDisk } from './disk/disk.ts';
 import { SimHost } from './host.ts';
 import type { NetHost } from './net/net.ts';
 import type { SimTorrent } from './torrents.ts';

@@ -1,12 +1,28 @@
-import { assert, BtError, type ConnId, type Millis, NEVER, type PeerAddress, type Rng, type TorrentId } from '../base/index.ts';
-import type { AnnounceResult, CommitPiece, OpenStore, PieceExpectation, ScrapeResult, SwarmPorts } from '../swarm/index.ts';
+import {
+  assert,
+  BtError,
+  type ConnId,
+  type Millis,
+  NEVER,
+  type PeerAddress,
+  type Rng,
+  type TorrentId,
+} from '../base/index.ts';
+import type {
+  AnnounceResult,
+  CommitPiece,
+  OpenStore,
+  PieceExpectation,
+  ScrapeResult,
+  SwarmPorts,
+} from '../swarm/index.ts';
 import type { AnnounceRequest, CloseReason } from '../wire/index.ts';
 import type { SimDisk } from './disk/disk.ts';
 import { SimDiskPort } from './disk/port.ts';
 import { type Driven, InputGate } from './gate.ts';
+import { POISON } from './net/link.ts';
 import type { NetHost } from './net/net.ts';
 import type { Socket, SocketEvents } from './net/socket-types.ts';
-import { POISON } from './net/link.ts';
 import type { SimTrackers } from './tracker.ts';
 import type { SimEvent, SimWorld } from './world.ts';
 
@@ -183,8 +199,7 @@ export class SimHost implements SwarmPorts {
 
   scrape(torrent: TorrentId, url: string, infoHash: Uint8Array): void {
     const tracker = this.#trackers.at(url);
-    const deliver = (result: ScrapeResult) =>
-      this.gate.enter((to, now) => to.onScraped(now, torrent, url, result));
+    const deliver = (result: ScrapeResult) => this.gate.enter((to, now) => to.onScraped(now, torrent, url, result));
     if (tracker === undefined) {
       const error = new BtError('tracker/unreachable', { url, what: 'no such host' });
       this.world.after(50, 'tracker.failed', () => deliver({ ok: false, error }));

@@ -107,7 +107,9 @@ export class SimSwarm {
       const { world, torrent, tracker } = this;
       const peer = new SimPeer({ world, net, torrent, tracker, traits, label });
       this.scripted.push(peer);
-      world.after(options.after === undefined ? this.#stagger() : toMs(options.after), 'swarm.start', () => peer.start());
+      world.after(options.after === undefined ? this.#stagger() : toMs(options.after), 'swarm.start', () =>
+        peer.start(),
+      );
       return peer;
     });
   }
@@ -147,7 +149,8 @@ export class SimSwarm {
   /** Runs until the condition holds. @throws SimFailure where it does not within `time` */
   until(condition: () => boolean, time: string): void {
     const end = this.world.run({ until: condition, deadline: addMs(this.world.now, toMs(time)) });
-    if (end !== 'done') throw new SimFailure(`not ${condition.name || 'so'} within ${time}\n${this.state()}`, this.world);
+    if (end !== 'done')
+      throw new SimFailure(`not ${condition.name || 'so'} within ${time}\n${this.state()}`, this.world);
   }
 
   // --- checks --------------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 import { BtError, parseIp, type Rng } from '../base/index.ts';
 import type { AnnounceResult, ScrapeResult } from '../swarm/index.ts';
-import { MemoryStore, TrackerLogic, type TrackerLimits, toTrackerLimits } from '../tracker/index.ts';
+import { MemoryStore, type TrackerLimits, TrackerLogic, toTrackerLimits } from '../tracker/index.ts';
 import { type AnnounceRequest, type AnnounceResponse, decodeCompactPeers } from '../wire/index.ts';
 import type { NetHost } from './net/net.ts';
 import type { SimWorld } from './world.ts';
@@ -95,7 +95,10 @@ export class SimTracker {
     if (this.mood === 'down') fail(2 * ms, new BtError('tracker/unreachable', { url, what: 'connection refused' }));
     else if (this.mood === 'garbage') fail(2 * ms, new BtError('tracker/garbage', { url, what: 'not bencode' }));
     else if (this.mood === 'refusing') fail(2 * ms, new BtError('tracker/refused', { url, reason: 'not today' }));
-    else this.#world.after(this.mood === 'slow' ? simTrackerLimits.slowMs : ms, 'tracker.request', () => arrive(undefined));
+    else
+      this.#world.after(this.mood === 'slow' ? simTrackerLimits.slowMs : ms, 'tracker.request', () =>
+        arrive(undefined),
+      );
   }
 
   #latency(from: NetHost): number {
@@ -121,4 +124,3 @@ export class SimTrackers {
     return this.all.reduce((sum, { store }) => sum + store.stats().peerCount4 + store.stats().peerCount6, 0);
   }
 }
-

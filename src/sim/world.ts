@@ -1,4 +1,4 @@
-import { assert, addMs, type Millis, type Rng, seededRng } from '../base/index.ts';
+import { addMs, assert, type Millis, type Rng, seededRng } from '../base/index.ts';
 
 /** Handle of something that will happen. */
 export interface SimEvent {

@@ -67,11 +67,16 @@ export class StoreImage {
     const state = this.#state[piece];
     if (state === PARTIAL) {
       const end = Math.ceil((begin + length) / BLOCK_LENGTH);
-      return !this.#blocks.get(piece)?.subarray(begin / BLOCK_LENGTH, end).includes(0);
+      return !this.#blocks
+        .get(piece)
+        ?.subarray(begin / BLOCK_LENGTH, end)
+        .includes(0);
     }
     if (state !== ODD) return state === WHOLE;
     const bytes = this.#bytes.get(piece) as Uint8Array;
-    return this.content?.equals(this.geometry.pieceStart(piece) + begin, bytes.subarray(begin, begin + length)) === true;
+    return (
+      this.content?.equals(this.geometry.pieceStart(piece) + begin, bytes.subarray(begin, begin + length)) === true
+    );
   }
 
   /** Bytes that writing this piece would newly occupy. */

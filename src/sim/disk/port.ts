@@ -138,7 +138,10 @@ export class SimDiskPort implements DiskPort {
 
   recheck(torrent: TorrentId, first: number, expect: readonly PieceExpectation[]): void {
     const open = this.#get(torrent);
-    assert(expect.length > 0 && first + expect.length <= open.image.info.pieceCount, 'rechecks stay inside the torrent');
+    assert(
+      expect.length > 0 && first + expect.length <= open.image.info.pieceCount,
+      'rechecks stay inside the torrent',
+    );
     for (let at = 0; at < expect.length; at += RECHECK_PIECES) {
       const part = expect.slice(at, at + RECHECK_PIECES);
       const bytes = part.length * open.image.info.pieceLength;

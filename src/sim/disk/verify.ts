@@ -1,4 +1,4 @@
-import { concatBytes, type CryptoPort, equalBytes } from '../../base/index.ts';
+import { type CryptoPort, concatBytes, equalBytes } from '../../base/index.ts';
 import { BLOCK_LENGTH, HASH_BYTES, Merkle } from '../../metainfo/index.ts';
 import type { PieceExpectation } from '../../swarm/index.ts';
 import type { StoreImage } from './image.ts';

@@ -2,7 +2,7 @@ import { addMs, assert, type Millis, type PeerAddress } from '../../base/index.t
 import type { CloseReason } from '../../wire/index.ts';
 import type { SimEvent } from '../world.ts';
 import { type Chunk, type Flow, POISON } from './link.ts';
-import { type Socket, type SocketEvents, type SocketFabric, socketLimits, type SocketPlace } from './socket-types.ts';
+import { type Socket, type SocketEvents, type SocketFabric, type SocketPlace, socketLimits } from './socket-types.ts';
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -249,7 +249,10 @@ export class SimSocket implements Flow, Socket {
   /** What TCP would keep under way: the receiver's fair share over the round trip and a short queue. */
   #window(): number {
     const peer = this.#peer as SimSocket;
-    const rate = Math.min(this.place.up.bytesPerSec, peer.place.down.bytesPerSec / Math.max(1, peer.place.down.flowCount));
+    const rate = Math.min(
+      this.place.up.bytesPerSec,
+      peer.place.down.bytesPerSec / Math.max(1, peer.place.down.flowCount),
+    );
     const rtt = 2 * (this.place.line.latencyMs + peer.place.line.latencyMs);
     const bytes = (rate * (rtt + socketLimits.queueMs)) / 1000;
     return Math.min(socketLimits.windowBytesMax, this.#slowStart, Math.max(4096, bytes));

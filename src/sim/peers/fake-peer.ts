@@ -149,7 +149,10 @@ export class FakePeer implements LinkOwner {
   #fail(what: string): never {
     const got = this.received.map(formatMessage).join(' | ') || 'nothing';
     const ended = this.ended === undefined ? '' : `, connection ended: ${this.ended.code}`;
-    throw new SimFailure(`fake peer ${toHex(this.#identity.peerId).slice(0, 8)}: ${what}; received: ${got}${ended}`, this.#world);
+    throw new SimFailure(
+      `fake peer ${toHex(this.#identity.peerId).slice(0, 8)}: ${what}; received: ${got}${ended}`,
+      this.#world,
+    );
   }
 }
 

@@ -1,5 +1,5 @@
-import { BLOCK_LENGTH } from '../../metainfo/index.ts';
 import { concatBytes } from '../../base/index.ts';
+import { BLOCK_LENGTH } from '../../metainfo/index.ts';
 import { encodeMessage } from '../../wire/index.ts';
 import type { LinkState, PeerView } from './peer-view.ts';
 

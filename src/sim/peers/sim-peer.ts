@@ -2,8 +2,8 @@ import { Bitfield, type PeerAddress, type Rng, toHex } from '../../base/index.ts
 import {
   type AnnounceEvent,
   type CloseReason,
-  decodeMetadataMessage,
   decodeExtendedHandshake,
+  decodeMetadataMessage,
   encodeExtendedHandshake,
   encodeMetadataMessage,
   extendedHandshakeId,
@@ -16,8 +16,8 @@ import type { NetHost } from '../net/net.ts';
 import { readBlock, type SimTorrent } from '../torrents.ts';
 import type { SimTracker } from '../tracker.ts';
 import type { SimWorld } from '../world.ts';
-import { type LinkOwner, type PeerIdentity, WireLink } from './link.ts';
 import { startFlood } from './flood.ts';
+import { type LinkOwner, type PeerIdentity, WireLink } from './link.ts';
 import type { LinkState, PeerView } from './peer-view.ts';
 import { Taker } from './taker.ts';
 import type { PeerTraits } from './traits.ts';
@@ -295,4 +295,3 @@ export class SimPeer implements LinkOwner, PeerView {
     return false;
   }
 }
-

@@ -1,5 +1,5 @@
-import type { PeerMessage } from '../../wire/index.ts';
 import { BLOCK_LENGTH } from '../../metainfo/index.ts';
+import type { PeerMessage } from '../../wire/index.ts';
 import type { LinkState, PeerView } from './peer-view.ts';
 
 /** Requests under way on one connection. */

@@ -2,21 +2,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BtError, type Millis, type TorrentId } from '#base';
 import {
+  type DiskOptions,
   type Driven,
   type MadeUpTorrent,
   makeTorrent,
   SimDisk,
-  type DiskOptions,
   SimHost,
   SimNet,
   SimTrackers,
   SimWorld,
 } from '#sim';
 import type { CommitOutcome } from '#swarm';
-import { testCrypto } from './crypto.ts';
+import { nodeCrypto as crypto } from '../../support/node-crypto.ts';
 
 const KIB = 1024;
-const crypto = testCrypto();
 const id = 1 as TorrentId;
 
 interface Heard {
@@ -96,7 +95,10 @@ test('content is the same however it is read, and is recognised', () => {
     part[part.length >> 1] = (part[part.length >> 1] as number) ^ 1;
     assert.ok(!content.equals(from, part));
   }
-  assert.ok(whole.subarray(5000, 16_384).every((x) => x === 0), 'pads are zeros');
+  assert.ok(
+    whole.subarray(5000, 16_384).every((x) => x === 0),
+    'pads are zeros',
+  );
 });
 
 for (const format of ['v1', 'v2', 'hybrid'] as const) {
@@ -197,7 +199,10 @@ test('a large piece goes to disk in segments and is verified from there', () => 
   assert.deepEqual(commit([undefined, segment(1), undefined, wrong])[2], { kind: 'bad' });
   const [, , outcome, segments, hashes] = commit([undefined, segment(1), undefined, segment(3)]);
   assert.deepEqual(outcome, { kind: 'ok' });
-  assert.deepEqual((segments as unknown[]).map((s) => s === undefined), [true, false, true, false]);
+  assert.deepEqual(
+    (segments as unknown[]).map((s) => s === undefined),
+    [true, false, true, false],
+  );
   assert.equal((hashes as Uint8Array).length, 256 * 20);
   assert.ok(t.disk.image(t.info).isWhole(1));
 });
@@ -247,7 +252,10 @@ test('files that are not wanted are never created, and their share of a piece is
   t.open(t.host, [true, false, true]);
   for (let i = 0; i < t.info.pieceCount; i++) t.commit(i);
   const image = t.disk.image(t.info);
-  assert.deepEqual(image.fileStates().map((f) => f?.length), [70_000, undefined, 70_000]);
+  assert.deepEqual(
+    image.fileStates().map((f) => f?.length),
+    [70_000, undefined, 70_000],
+  );
   assert.ok((image.partFile?.length ?? 0) > 0);
 });
 

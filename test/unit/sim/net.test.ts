@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Millis } from '#base';
-import { type Line, lines, type NetHost, type Socket, SimNet, SimWorld, type SocketEvents } from '#sim';
+import { type Line, lines, type NetHost, SimNet, SimWorld, type Socket, type SocketEvents } from '#sim';
 
 const MIB = 1_048_576;
 
@@ -106,7 +106,10 @@ test('bytes arrive whole and in order however they are cut; tickets come back in
     assert.equal(got.byteCount, expect.count);
     assert.equal(got.sum, expect.sum);
     assert.deepEqual(got.heard, ['net/closed']);
-    assert.deepEqual(listener.written, Array.from({ length: 50 }, (_, i) => i));
+    assert.deepEqual(
+      listener.written,
+      Array.from({ length: 50 }, (_, i) => i),
+    );
     assert.deepEqual(listener.heard, ['connected']);
     assert.equal(net.openCount, 0);
     assert.equal(net.fabric.pool.outCount, 0);

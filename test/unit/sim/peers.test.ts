@@ -6,8 +6,8 @@ import {
   formatMessage,
   lines,
   makeTorrent,
-  parseMessage,
   type PeerKind,
+  parseMessage,
   peerKinds,
   readBlock,
   SimNet,
@@ -15,10 +15,9 @@ import {
   SimTracker,
   SimWorld,
 } from '#sim';
-import { testCrypto } from './crypto.ts';
+import { nodeCrypto as crypto } from '../../support/node-crypto.ts';
 
 const KIB = 1024;
-const crypto = testCrypto();
 
 function setUp(seed = 1, format: 'v1' | 'v2' | 'hybrid' = 'v1') {
   const world = new SimWorld(seed);
@@ -27,7 +26,14 @@ function setUp(seed = 1, format: 'v1' | 'v2' | 'hybrid' = 'v1') {
   const tracker = new SimTracker(world, net.addHost());
   const peer = (kind: PeerKind, line = lines.fibre) => {
     const host = net.addHost({ line });
-    const made = new SimPeer({ world, net: host, torrent, tracker, traits: peerKinds[kind], label: `${kind} ${host.index}` });
+    const made = new SimPeer({
+      world,
+      net: host,
+      torrent,
+      tracker,
+      traits: peerKinds[kind],
+      label: `${kind} ${host.index}`,
+    });
     made.start();
     return made;
   };
@@ -63,11 +69,26 @@ test('kinds do what they are named after', () => {
     other.dial(one.address);
     return { one, other };
   };
-  meet('freeRider').other.play(['> have-none', '< interested', '! 1000', '< have 2', '> interested', '< unchoke', '> request 2']);
+  meet('freeRider').other.play([
+    '> have-none',
+    '< interested',
+    '! 1000',
+    '< have 2',
+    '> interested',
+    '< unchoke',
+    '> request 2',
+  ]);
   meet('seeder').other.play(['> have-all', '< interested', '> unchoke', '< request 1 16384', '> piece 1 16384 16384']);
   meet('neverUnchoker').other.play(['> have-all', '< interested', '! 5000', '< request 0 0', '> reject 0 0 16384']);
   meet('staller').other.play(['> have-all', '< interested', '> unchoke', '< request 0 0', '! 60000']);
-  meet('slowAnswerer').other.play(['> have-all', '< interested', '> unchoke', '< request 0 0', '! 19000', '> piece 0 0']);
+  meet('slowAnswerer').other.play([
+    '> have-all',
+    '< interested',
+    '> unchoke',
+    '< request 0 0',
+    '! 19000',
+    '> piece 0 0',
+  ]);
   meet('haveLiar').other.play(['> have-all', '< interested', '> unchoke', '< request 0 0', '> reject 0 0 16384']);
 
   const liar = meet('liar');
@@ -96,7 +117,15 @@ test('a fake peer says what did not happen', () => {
 });
 
 test('messages are lines of text and back', () => {
-  const lines = ['choke', 'have 7', 'bitfield ff80', 'request 1 16384 16384', 'cancel 1 0 5', 'reject 2 0 16384', 'port 6881'];
+  const lines = [
+    'choke',
+    'have 7',
+    'bitfield ff80',
+    'request 1 16384 16384',
+    'cancel 1 0 5',
+    'reject 2 0 16384',
+    'port 6881',
+  ];
   for (const line of [...lines, 'extended 3 6465', 'have-all', 'suggest 4', 'allowed-fast 1', 'unknown 99']) {
     assert.equal(formatMessage(parseMessage(line)), line);
   }

@@ -19,4 +19,5 @@ export { type Pick, type PickCandidate, Picker, type PickerPeer } from './picker
 export type * from './ports.ts';
 export { framedLength, RunCache, runLength, unframe } from './run-cache.ts';
 export type { PeerSnapshot, TorrentPhase, TorrentSnapshot } from './snapshot.ts';
+export type { AnnounceReason, TrackerSnapshot } from './tracker-ledger.ts';
 export { type AddPeer, Torrent, type TorrentOptions, type TorrentSource } from './torrent.ts';

@@ -1,0 +1,309 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import {
+  BtError,
+  canonicalHost,
+  type Millis,
+  type PeerAddress,
+  readU32,
+  seededRng,
+  type TorrentId,
+} from '../base/index.ts';
+import type { Info } from '../metainfo/index.ts';
+import { DiskPool, type Listener, NodeLoop, nodeCrypto, resolveHost, TrackerClient } from '../node/index.ts';
+import { Session as Brain } from '../session/index.ts';
+import type { TorrentEvent } from '../swarm/index.ts';
+import type { Tracer } from '../trace/index.ts';
+import { makePeerId } from '../wire/index.ts';
+import { EventHub } from './events.ts';
+import { resolveSource, type TorrentInput, toSelection } from './source.ts';
+import { type Abortable, Torrent, type TorrentHost } from './torrent.ts';
+
+export interface ListenOptions {
+  /** Numeric; default: every address of the machine, IPv6 and IPv4. */
+  readonly host?: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
+export interface SessionOptions extends Abortable {
+  /** Where resume data is kept. Without it nothing is remembered: data that is there is hashed again at every start. */
+  readonly stateDir?: string;
+  /** Default folder for downloads; the working directory where absent. */
+  readonly path?: string;
+  /** Where peers can connect to us; `false` = nowhere. Default: any free port on all addresses. */
+  readonly listen?: ListenOptions | readonly ListenOptions[] | false;
+  /** Bytes per second; default no limit. */
+  readonly uploadLimit?: number;
+  readonly downloadLimit?: number;
+  /** Connections of all torrents together. */
+  readonly connectionsMax?: number;
+  /** Bytes of pieces in memory, all torrents together; default 64 MiB. */
+  readonly pieceMemoryBytes?: number;
+}
+
+export interface AddOptions extends Abortable {
+  /** Parent folder of the torrent's name; made where it does not exist. */
+  readonly path?: string;
+  /** Which files to fetch: indexes, or a predicate. Others are never created. */
+  readonly files?: readonly number[] | ((file: Info['files'][number]) => boolean);
+  /** Peers to connect to, besides those that trackers and peers tell of. Names are looked up. */
+  readonly peers?: readonly PeerAddress[];
+  /** Further trackers, each a tier of its own. */
+  readonly trackers?: readonly string[];
+  /** The data was made or hashed a moment ago: files of the right length are believed. */
+  readonly verified?: boolean;
+  readonly uploadLimit?: number;
+  readonly downloadLimit?: number;
+  /** Gets every decision of this torrent's brain (see docs/tracing.md). */
+  readonly tracer?: Tracer;
+}
+
+/** Events of low rate; `torrent` is the handle that `add` returned. Told apart by `type`. */
+export type SessionEvent =
+  | { readonly type: 'listening'; readonly host: string; readonly port: number; readonly protocol: 'tcp' }
+  | ({ readonly type: `torrent.${TorrentEvent['type']}`; readonly torrent: Torrent } & Record<string, unknown>);
+
+/** Starts a session: sockets are open when this resolves. Dispose it (`await using`, or `close`) to end everything in order. */
+export async function createSession(options: SessionOptions = {}): Promise<Session> {
+  options.signal?.throwIfAborted();
+  const session = new Session(options);
+  try {
+    await session.start();
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+  return session;
+}
+
+/** A client: any number of torrents over one set of sockets. Made by `createSession`. */
+export class Session {
+  readonly #o: SessionOptions;
+  readonly #loop: NodeLoop;
+  readonly #brain: Brain;
+  readonly #hub = new EventHub<SessionEvent>();
+  readonly #torrents = new Map<TorrentId, Torrent>();
+  readonly #folders = new Map<TorrentId, string>();
+  /** Folder of the torrent that is being added: its store may be opened before its id is known here. */
+  #folderOfNew = '';
+  readonly #listeners: Listener[] = [];
+  /** Events of the running input: handed out when it has ended, so that a reader may call back. */
+  #pending: TorrentEvent[] = [];
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(options: SessionOptions) {
+    this.#o = options;
+    const disk = new DiskPool({
+      folderOf: (torrent) => this.#folders.get(torrent) ?? this.#folderOfNew,
+      stateDir: options.stateDir === undefined ? undefined : resolve(options.stateDir),
+    });
+    this.#loop = new NodeLoop({ disk, trackers: new TrackerClient() });
+    this.#brain = new Brain({
+      ports: this.#loop,
+      crypto: nodeCrypto,
+      rng: seededRng(readU32(nodeCrypto.random(4), 0)),
+      peerId: makePeerId(nodeCrypto.random(12)),
+      now: this.#loop.now(),
+      onEvent: (event) => this.#onEvent(event),
+      uploadLimit: options.uploadLimit ?? Number.POSITIVE_INFINITY,
+      downloadLimit: options.downloadLimit ?? Number.POSITIVE_INFINITY,
+      ...(options.connectionsMax === undefined ? {} : { connsMax: options.connectionsMax }),
+      ...(options.pieceMemoryBytes === undefined ? {} : { pieceBytesMax: options.pieceMemoryBytes }),
+    });
+    this.#loop.attach(this.#brain);
+    const onAbort = () => void this.close();
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+  }
+
+  /** @internal */
+  async start(): Promise<void> {
+    for (const at of this.#places()) {
+      const listener = await this.#listen(at);
+      this.#listeners.push(listener);
+      const { host, port } = listener.address;
+      this.#hub.emit({ type: 'listening', host, port, protocol: 'tcp' });
+    }
+    this.#brain.setListenPort(this.#listeners[0]?.address.port ?? 0);
+  }
+
+  /** Where peers can connect to us. */
+  get addresses(): readonly PeerAddress[] {
+    return this.#listeners.map((l) => l.address);
+  }
+  get torrents(): readonly Torrent[] {
+    return [...this.#torrents.values()];
+  }
+  get connectionCount(): number {
+    return this.#brain.connCount;
+  }
+  /** Bytes of payload buffers in use, and the budget. */
+  get memory(): { readonly pieceBytes: number; readonly pieceBytesMax: number; readonly uploadBytes: number } {
+    const { pool, runs } = this.#brain;
+    return { pieceBytes: pool.lentBytes, pieceBytesMax: pool.budgetBytes, uploadBytes: runs.lentBytes };
+  }
+
+  /**
+   * Adds a torrent and starts it: what is on disk is looked at, then what is missing is fetched, then it is seeded.
+   *
+   * @param input the bytes of a .torrent file, a parsed one, a magnet link, or a bare info-hash
+   * @throws BtError `metainfo/…` `bencode/…` `magnet/…` for unusable input, `client/duplicate` where the torrent is here already
+   */
+  async add(input: TorrentInput, options: AddOptions = {}): Promise<Torrent> {
+    this.#throwIfClosed();
+    const { source, torrentFile, namedPeers, selectOnly, swarmKeys } = resolveSource(input, nodeCrypto);
+    const known = swarmKeys.find((key) => this.#brain.has(key));
+    if (known !== undefined) throw new BtError('client/duplicate', { infoHash: known });
+    const path = resolve(options.path ?? this.#o.path ?? '.');
+    const wanted = options.files ?? selectOnly;
+    if (source.info !== undefined) toSelection(source.info, wanted);
+    const peers = [...(source.peers ?? []), ...(await this.#resolve([...namedPeers, ...(options.peers ?? [])], options.signal))];
+    await makeFolder(path);
+    options.signal?.throwIfAborted();
+    this.#throwIfClosed();
+    const trackers = [...source.trackers, ...(options.trackers ?? []).map((url) => [url])];
+    return this.#input(() => {
+      this.#folderOfNew = path;
+      const id = this.#brain.add(this.#loop.now(), {
+        ...source,
+        trackers,
+        peers,
+        select: (info) => toSelection(info, wanted),
+        ...(options.verified === undefined ? {} : { verified: options.verified }),
+        ...(options.uploadLimit === undefined ? {} : { uploadLimit: options.uploadLimit }),
+        ...(options.downloadLimit === undefined ? {} : { downloadLimit: options.downloadLimit }),
+        tracer: options.tracer,
+      });
+      this.#folders.set(id, path);
+      const brain = this.#brain.torrent(id);
+      if (brain === undefined) throw new BtError('client/closed', { what: 'the session' });
+      const torrent = new Torrent({ host: this.#host, brain, path, torrentFile, trackers });
+      this.#torrents.set(id, torrent);
+      return torrent;
+    });
+  }
+
+  /** Events from now on, in order. A reader that does not keep up is told how many it missed (`lagged`). Ends with the session. */
+  events(options: Abortable & { readonly types?: readonly SessionEvent['type'][] } = {}): AsyncGenerator<
+    SessionEvent & { readonly lagged?: number },
+    void,
+    undefined
+  > {
+    const types = options.types === undefined ? undefined : new Set(options.types);
+    return this.#hub.read((event) => types === undefined || types.has(event.type), options.signal);
+  }
+
+  /** Bytes per second for all torrents together; Infinity = no limit. */
+  setRates(rates: { readonly upload?: number; readonly download?: number }): void {
+    this.#input(() => this.#brain.setRates(this.#loop.now(), rates));
+  }
+
+  /** Ends all torrents in order (peers and trackers told, resume data saved), then the sockets. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#input(() => this.#brain.close(this.#loop.now()));
+    await Promise.all(this.torrents.map((torrent) => torrent.stop()));
+    await this.#loop.shutdown();
+    this.#hub.close();
+  }
+
+  // --- privately ---
+
+  readonly #host: TorrentHost = {
+    input: (act) => this.#input(() => act(this.#brain, this.#loop.now())),
+    now: () => this.#loop.now(),
+    remove: (torrent) => {
+      this.#torrents.delete(torrent.id as TorrentId);
+      // Its last input is still running.
+      queueMicrotask(() => this.#input(() => this.#brain.remove(this.#loop.now(), torrent.id as TorrentId)));
+    },
+    deleteData: (torrent) => deleteData(torrent),
+    resolve: (peers, signal) => this.#resolve(peers, signal),
+  };
+
+  /** Calls of the program are inputs like those of the world: one at a time, events handed out afterwards. */
+  #input<T>(act: (now: Millis) => T): T {
+    const result = this.#loop.input((_inputs, now) => act(now));
+    this.#flush();
+    return result;
+  }
+
+  #onEvent(event: TorrentEvent): void {
+    this.#pending.push(event);
+    if (this.#pending.length === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const events = this.#pending;
+    if (events.length === 0) return;
+    this.#pending = [];
+    for (const event of events) {
+      const torrent = this.#torrents.get(event.torrent);
+      if (torrent === undefined) continue;
+      if (event.type === 'piece') torrent.onPiece(event.piece);
+      this.#hub.emit({ ...event, type: `torrent.${event.type}`, torrent });
+      torrent.onEvent(event);
+    }
+  }
+
+  #places(): readonly ListenOptions[] {
+    const { listen } = this.#o;
+    if (listen === false) return [];
+    if (listen === undefined) return [{ port: 0 }];
+    return Array.isArray(listen) ? (listen as readonly ListenOptions[]) : [listen as ListenOptions];
+  }
+
+  async #listen(at: ListenOptions): Promise<Listener> {
+    if (at.host !== undefined) return this.#loop.listen({ host: at.host, port: at.port });
+    try {
+      return await this.#loop.listen({ host: '::', port: at.port });
+    } catch (error) {
+      // A machine without IPv6.
+      if (!BtError.is(error, 'net/listen')) throw error;
+      return this.#loop.listen({ host: '0.0.0.0', port: at.port });
+    }
+  }
+
+  async #resolve(peers: readonly PeerAddress[], signal?: AbortSignal): Promise<PeerAddress[]> {
+    const found = await Promise.all(
+      peers.map(async (peer) => {
+        const numeric = canonicalHost(peer.host);
+        if (numeric !== undefined) return [{ host: numeric, port: peer.port }];
+        return resolveHost(peer, signal === undefined ? {} : { signal });
+      }),
+    );
+    return found.flat();
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closing !== undefined) throw new BtError('client/closed', { what: 'the session' });
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new BtError('disk/access', { path, what: (cause as Error).message }, { cause });
+  }
+}
+
+/** Removes what the torrent stored and nothing else: its files, then the folders that are empty by it. */
+async function deleteData(torrent: Torrent): Promise<void> {
+  const folders = new Set<string>();
+  for (const { entry } of torrent.files) {
+    await rm(join(torrent.path, ...entry.path), { force: true });
+    for (let n = entry.path.length - 1; n >= 1; n--) folders.add(join(torrent.path, ...entry.path.slice(0, n)));
+  }
+  const { rmdir } = await import('node:fs/promises');
+  for (const folder of [...folders].sort((a, b) => b.length - a.length)) await rmdir(folder).catch(() => {});
+}

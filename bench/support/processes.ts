@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** A child process that speaks JSON lines; ended by closing its standard input, or killed by its id when that does not help. */
+export class JsonChild {
+  readonly child: ChildProcess;
+  readonly #lines: Record<string, unknown>[] = [];
+  #wake: (() => void) | undefined;
+  #exited = false;
+
+  constructor(script: string, args: readonly string[], nodeArgs: readonly string[] = []) {
+    const path = fileURLToPath(new URL(script, import.meta.url));
+    this.child = spawn(process.execPath, [...nodeArgs, path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+    createInterface({ input: this.child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      this.#lines.push(JSON.parse(line) as Record<string, unknown>);
+      this.#wake?.();
+    });
+    this.child.on('close', () => {
+      this.#exited = true;
+      this.#wake?.();
+    });
+  }
+
+  /** Waits for the next line whose `event` is this one; others before it are dropped. */
+  async next(event: string): Promise<Record<string, unknown>> {
+    for (;;) {
+      const line = this.#lines.shift();
+      if (line?.['event'] === event) return line;
+      if (line !== undefined) continue;
+      if (this.#exited) throw new Error(`the child ended before it said ${event}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async end(): Promise<void> {
+    this.child.stdin?.end();
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
+    if (!this.#exited) await new Promise((resolve) => this.child.once('close', resolve));
+    clearTimeout(timer);
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const mid = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? (sorted[mid] as number) : ((sorted[mid - 1] as number) + (sorted[mid] as number)) / 2;
+}
+
+/** `median (min - max)`. */
+export function spread(values: readonly number[], digits = 2): string {
+  return `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)} - ${Math.max(...values).toFixed(digits)})`;
+}

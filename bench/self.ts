@@ -4,8 +4,8 @@
  * byte for byte.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, openSync, writeSync, closeSync } from 'node:fs';
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,7 +18,12 @@ const targets = { downloader: 2.5, seeder: 1.3 };
 export async function run(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
-    options: { runs: { type: 'string' }, mib: { type: 'string' }, format: { type: 'string' }, profile: { type: 'boolean' } },
+    options: {
+      runs: { type: 'string' },
+      mib: { type: 'string' },
+      format: { type: 'string' },
+      profile: { type: 'boolean' },
+    },
   });
   const runs = Number(values.runs ?? 5);
   const mib = Number(values.mib ?? 1024);
@@ -37,10 +42,15 @@ export async function run(args: readonly string[]): Promise<void> {
     for (let i = 0; i < runs; i++) {
       const dir = join(folder, `leech-${i}`);
       await mkdir(dir);
-      const nodeArgs = (name: string) => (values.profile === true ? ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`] : []);
+      const nodeArgs = (name: string) =>
+        values.profile === true ? ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`] : [];
       const seeder = new JsonChild('./transfer-peer.js', ['seed', torrentFile, seedDir], nodeArgs('seeder'));
       const { port } = await seeder.next('ready');
-      const leecher = new JsonChild('./transfer-peer.js', ['leech', torrentFile, dir, `127.0.0.1:${port}`], nodeArgs('leecher'));
+      const leecher = new JsonChild(
+        './transfer-peer.js',
+        ['leech', torrentFile, dir, `127.0.0.1:${port}`],
+        nodeArgs('leecher'),
+      );
       const down = await leecher.next('result');
       await leecher.end();
       seeder.child.stdin?.end();
@@ -57,7 +67,8 @@ export async function run(args: readonly string[]): Promise<void> {
         seederPeakMiB: Number(up['peakMiB']) - Number(up['idleMiB']),
       };
       rows.push(row);
-      const user = (r: Record<string, unknown>) => `${Number(r['userSec']).toFixed(2)} user + ${Number(r['systemSec']).toFixed(2)} system`;
+      const user = (r: Record<string, unknown>) =>
+        `${Number(r['userSec']).toFixed(2)} user + ${Number(r['systemSec']).toFixed(2)} system`;
       process.stdout.write(
         `run ${i + 1}: ${row.seconds.toFixed(2)} s, ${(mib / row.seconds).toFixed(0)} MiB/s; downloader ${user(down)}; seeder ${user(up)}\n`,
       );

@@ -71,7 +71,9 @@ export function run(args: readonly string[]): void | Promise<void> {
       'busiest main s': median(r.map((x) => x.main)),
     },
   ]);
-  console.table(Object.fromEntries(rows.sort((a, b) => String(a[0]).localeCompare(String(b[0]), 'en', { numeric: true }))));
+  console.table(
+    Object.fromEntries(rows.sort((a, b) => String(a[0]).localeCompare(String(b[0]), 'en', { numeric: true }))),
+  );
 }
 
 interface Case {
@@ -117,7 +119,14 @@ async function runOnce(c: Case): Promise<void> {
   const give = (segment: Uint8Array): void => {
     if (next >= c.mib) return;
     const number = next++;
-    disk.commit({ torrent, piece: number, segments: [segment], segmentBytes: pieceBytes, expect: { v1 }, blockHashes: false });
+    disk.commit({
+      torrent,
+      piece: number,
+      segments: [segment],
+      segmentBytes: pieceBytes,
+      expect: { v1 },
+      blockHashes: false,
+    });
   };
   const inputs: Partial<DiskInputs> = {
     onStoreOpened: () => {

@@ -37,7 +37,8 @@ export class WakeHeap<Owner> {
   }
 
   #skipStale(): void {
-    for (let top = this.#heap[0]; top !== undefined && this.#at.get(top.owner) !== top.at; top = this.#heap[0]) this.#pop();
+    for (let top = this.#heap[0]; top !== undefined && this.#at.get(top.owner) !== top.at; top = this.#heap[0])
+      this.#pop();
   }
 
   #rebuild(): void {

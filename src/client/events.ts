@@ -1,5 +1,10 @@
 import { BtError } from '../base/index.ts';
 
+/** The last parameter of everything that waits. */
+export interface Abortable {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Items kept for a reader that does not keep up; older ones are dropped and counted. */
 const queueMax = 1024;
 
@@ -23,7 +28,10 @@ export class EventHub<E extends object> {
   }
 
   /** @throws (into the loop) the signal's reason */
-  async *read(accept: (event: E) => boolean, signal?: AbortSignal): AsyncGenerator<E & { readonly lagged?: number }, void, undefined> {
+  async *read(
+    accept: (event: E) => boolean,
+    signal?: AbortSignal,
+  ): AsyncGenerator<E & { readonly lagged?: number }, void, undefined> {
     signal?.throwIfAborted();
     if (this.#closed) return;
     const reader = new Reader<E>(accept);

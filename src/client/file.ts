@@ -1,6 +1,16 @@
 import { BtError } from '../base/index.ts';
-import type { FileEntry } from '../metainfo/index.ts';
-import type { Abortable, Torrent } from './torrent.ts';
+import type { FileEntry, Info } from '../metainfo/index.ts';
+import type { Abortable } from './events.ts';
+
+/** What a file needs of its torrent; implemented by `Torrent`. */
+export interface FileHost {
+  metadata(options?: Abortable): Promise<Info>;
+  hasPiece(piece: number): boolean;
+  waitForPiece(piece: number, signal: AbortSignal | undefined): Promise<void>;
+  /** Undefined: the piece is not here (any more). */
+  readPiece(piece: number, begin: number): Promise<{ begin: number; bytes: Uint8Array } | undefined>;
+  setUrgent(reader: object, pieces: readonly number[]): void;
+}
 
 /** Bytes that a reader asks for ahead of itself. */
 const readAheadBytes = 4 * 1024 * 1024;
@@ -8,10 +18,10 @@ const readAheadBytes = 4 * 1024 * 1024;
 /** One file of a torrent, readable while it is still coming in: reading is prioritising. */
 export class TorrentFileHandle {
   readonly entry: FileEntry;
-  readonly #torrent: Torrent;
+  readonly #torrent: FileHost;
 
   /** @internal */
-  constructor(torrent: Torrent, entry: FileEntry) {
+  constructor(torrent: FileHost, entry: FileEntry) {
     this.#torrent = torrent;
     this.entry = entry;
   }
@@ -63,13 +73,13 @@ export class TorrentFileHandle {
 
 /** Reads any part of a file, waiting for pieces that are not here yet. Made by `file.reader()`. */
 export class FileReader {
-  readonly #torrent: Torrent;
+  readonly #torrent: FileHost;
   readonly #entry: FileEntry;
   readonly #readahead: number;
   #closed = false;
 
   /** @internal */
-  constructor(torrent: Torrent, entry: FileEntry, readahead: number) {
+  constructor(torrent: FileHost, entry: FileEntry, readahead: number) {
     this.#torrent = torrent;
     this.#entry = entry;
     this.#readahead = readahead;

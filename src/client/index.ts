@@ -9,11 +9,19 @@ export {
   formatMagnet,
   type Info,
   parseMagnet,
-  toMagnet,
   type TorrentFile as TorrentFileData,
+  toMagnet,
 } from '../metainfo/index.ts';
 export type { PeerSnapshot, TorrentPhase, TorrentSnapshot, TrackerSnapshot } from '../swarm/index.ts';
+export type { Abortable } from './events.ts';
 export { FileReader, TorrentFileHandle } from './file.ts';
-export { type AddOptions, createSession, type ListenOptions, Session, type SessionEvent, type SessionOptions } from './session.ts';
-export { type TorrentInput, type ResolvedSource, resolveSource } from './source.ts';
-export { type Abortable, Torrent } from './torrent.ts';
+export {
+  type AddOptions,
+  createSession,
+  type ListenOptions,
+  Session,
+  type SessionEvent,
+  type SessionOptions,
+} from './session.ts';
+export { type ResolvedSource, resolveSource, type TorrentInput } from './source.ts';
+export { Torrent } from './torrent.ts';

@@ -15,9 +15,9 @@ import { Session as Brain } from '../session/index.ts';
 import type { TorrentEvent } from '../swarm/index.ts';
 import type { Tracer } from '../trace/index.ts';
 import { makePeerId } from '../wire/index.ts';
-import { EventHub } from './events.ts';
+import { type Abortable, EventHub } from './events.ts';
 import { resolveSource, type TorrentInput, toSelection } from './source.ts';
-import { type Abortable, Torrent, type TorrentHost } from './torrent.ts';
+import { Torrent, type TorrentHost } from './torrent.ts';
 
 export interface ListenOptions {
   /** Numeric; default: every address of the machine, IPv6 and IPv4. */
@@ -158,7 +158,10 @@ export class Session {
     const path = resolve(options.path ?? this.#o.path ?? '.');
     const wanted = options.files ?? selectOnly;
     if (source.info !== undefined) toSelection(source.info, wanted);
-    const peers = [...(source.peers ?? []), ...(await this.#resolve([...namedPeers, ...(options.peers ?? [])], options.signal))];
+    const peers = [
+      ...(source.peers ?? []),
+      ...(await this.#resolve([...namedPeers, ...(options.peers ?? [])], options.signal)),
+    ];
     await makeFolder(path);
     options.signal?.throwIfAborted();
     this.#throwIfClosed();
@@ -185,11 +188,9 @@ export class Session {
   }
 
   /** Events from now on, in order. A reader that does not keep up is told how many it missed (`lagged`). Ends with the session. */
-  events(options: Abortable & { readonly types?: readonly SessionEvent['type'][] } = {}): AsyncGenerator<
-    SessionEvent & { readonly lagged?: number },
-    void,
-    undefined
-  > {
+  events(
+    options: Abortable & { readonly types?: readonly SessionEvent['type'][] } = {},
+  ): AsyncGenerator<SessionEvent & { readonly lagged?: number }, void, undefined> {
     const types = options.types === undefined ? undefined : new Set(options.types);
     return this.#hub.read((event) => types === undefined || types.has(event.type), options.signal);
   }

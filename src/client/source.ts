@@ -1,7 +1,6 @@
-import { BtError, canonicalHost, type CryptoPort, isDialable, type PeerAddress } from '../base/index.ts';
+import { BtError, type CryptoPort, canonicalHost, isDialable, type PeerAddress, toSwarmKey } from '../base/index.ts';
 import { type Info, parseMagnet, parseTorrentFile, type TorrentFile } from '../metainfo/index.ts';
 import type { TorrentSource } from '../swarm/index.ts';
-import { toSwarmKey } from '../base/index.ts';
 
 /** What `add` takes: the bytes of a .torrent file, one that is parsed already, or a magnet link (or a bare info-hash in hex). */
 export type TorrentInput = Uint8Array | TorrentFile | string;

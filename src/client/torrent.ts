@@ -1,14 +1,16 @@
 import { BtError, type Millis, type PeerAddress, type TorrentId } from '../base/index.ts';
 import type { Info, TorrentFile } from '../metainfo/index.ts';
 import { wrapInfo } from '../metainfo/index.ts';
-import type { ReadRun, Session as Brain } from '../session/index.ts';
-import type { PeerSnapshot, Torrent as TorrentBrain, TorrentEvent, TorrentSnapshot, TrackerSnapshot } from '../swarm/index.ts';
-import { untilAborted } from './events.ts';
-import { TorrentFileHandle } from './file.ts';
-
-export interface Abortable {
-  readonly signal?: AbortSignal | undefined;
-}
+import type { Session as Brain, ReadRun } from '../session/index.ts';
+import type {
+  PeerSnapshot,
+  Torrent as TorrentBrain,
+  TorrentEvent,
+  TorrentSnapshot,
+  TrackerSnapshot,
+} from '../swarm/index.ts';
+import { type Abortable, untilAborted } from './events.ts';
+import { type FileHost, TorrentFileHandle } from './file.ts';
 
 /** What a torrent handle needs of the session it lives in. */
 export interface TorrentHost {
@@ -29,7 +31,7 @@ interface Waiter {
  * One torrent of a session. Everything that waits takes a signal; everything that can fail rejects with a `BtError` of a stable code.
  * Made by `session.add`.
  */
-export class Torrent {
+export class Torrent implements FileHost {
   /** Parent folder of the torrent's name: absolute. */
   readonly path: string;
   readonly #host: TorrentHost;
@@ -37,7 +39,12 @@ export class Torrent {
   readonly #id: TorrentId;
   readonly #torrentFile: TorrentFile | undefined;
   readonly #trackers: readonly (readonly string[])[];
-  readonly #waiting = { metadata: new Set<Waiter>(), ready: new Set<Waiter>(), done: new Set<Waiter>(), stopped: new Set<Waiter>() };
+  readonly #waiting = {
+    metadata: new Set<Waiter>(),
+    ready: new Set<Waiter>(),
+    done: new Set<Waiter>(),
+    stopped: new Set<Waiter>(),
+  };
   readonly #pieceWaiters = new Map<number, Set<Waiter>>();
   /** Readers and the pieces they wait for. */
   readonly #urgent = new Map<object, readonly number[]>();
@@ -104,7 +111,9 @@ export class Torrent {
   }
 
   /** The state, now and every so often until it is done (or stopped). The latest wins: nothing queues up behind a slow reader. */
-  async *progress(options: Abortable & { readonly every?: number } = {}): AsyncGenerator<TorrentSnapshot, void, undefined> {
+  async *progress(
+    options: Abortable & { readonly every?: number } = {},
+  ): AsyncGenerator<TorrentSnapshot, void, undefined> {
     const every = Math.max(10, options.every ?? 500);
     for (;;) {
       options.signal?.throwIfAborted();
@@ -128,7 +137,8 @@ export class Torrent {
     const found = this.files.find(
       ({ entry }) => entry.index === which || entry.path.join('/') === which || entry.path.slice(1).join('/') === which,
     );
-    if (found === undefined) throw new BtError('client/invalid', { what: `${this.name} has no file ${JSON.stringify(which)}` });
+    if (found === undefined)
+      throw new BtError('client/invalid', { what: `${this.name} has no file ${JSON.stringify(which)}` });
     return found;
   }
 

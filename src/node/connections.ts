@@ -1,6 +1,6 @@
 // Hot path: transport
 import { assert, type ConnId, type PeerAddress } from '../base/index.ts';
-import type { NetPort } from '../swarm/ports.ts';
+import type { NetPort } from '../swarm/index.ts';
 import type { CloseReason } from '../wire/index.ts';
 import type { ByteStream, StreamHandlers, Transport } from './transport.ts';
 import type { Turn } from './turn.ts';

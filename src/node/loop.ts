@@ -7,7 +7,7 @@ import type {
   ScrapeResult,
   SwarmInputs,
   SwarmPorts,
-} from '../swarm/ports.ts';
+} from '../swarm/index.ts';
 import type { AnnounceRequest, CloseReason } from '../wire/index.ts';
 import { Connections } from './connections.ts';
 import { type Disk, deliverReply } from './disk/disk.ts';

@@ -1,5 +1,5 @@
 import { assert, type Millis } from '../base/index.ts';
-import type { SwarmInputs } from '../swarm/ports.ts';
+import type { SwarmInputs } from '../swarm/index.ts';
 
 /**
  * The door through which the world enters the brain: one input at a time, each stamped with a clock that never goes back.

@@ -98,5 +98,6 @@ function toBuckets(now: Millis, rates: Rates): Buckets {
 
 function setBuckets(now: Millis, buckets: Buckets, rates: Partial<Rates>): void {
   if (rates.upload !== undefined) buckets.upload.setRate(now, { rate: rates.upload, burst: toBurst(rates.upload) });
-  if (rates.download !== undefined) buckets.download.setRate(now, { rate: rates.download, burst: toBurst(rates.download) });
+  if (rates.download !== undefined)
+    buckets.download.setRate(now, { rate: rates.download, burst: toBurst(rates.download) });
 }

@@ -1,6 +1,16 @@
-import { BtError, type ConnId, type Millis, NEVER, type PeerAddress, type PeerId, addMs, equalBytes, toHex } from '../base/index.ts';
+import {
+  addMs,
+  BtError,
+  type ConnId,
+  equalBytes,
+  type Millis,
+  NEVER,
+  type PeerAddress,
+  type PeerId,
+  toHex,
+} from '../base/index.ts';
 import type { AddPeer, SwarmPorts, Torrent } from '../swarm/index.ts';
-import { type CloseReason, type Handshake, HandshakeDecoder, encodeHandshake } from '../wire/index.ts';
+import { type CloseReason, encodeHandshake, type Handshake, HandshakeDecoder } from '../wire/index.ts';
 import { limits } from './limits.ts';
 
 interface Pending {
@@ -23,7 +33,12 @@ export interface HandshakesOptions {
   /** Both handshakes are complete and fit. `rest` follows in the same chunk. */
   readonly onOpen: (torrent: Torrent, peer: AddPeer, rest: Uint8Array) => void;
   /** It came to nothing; for dials the torrent learns it. */
-  readonly onFailed: (failed: { address: PeerAddress; torrent: Torrent | undefined; incoming: boolean; reason: CloseReason }) => void;
+  readonly onFailed: (failed: {
+    address: PeerAddress;
+    torrent: Torrent | undefined;
+    incoming: boolean;
+    reason: CloseReason;
+  }) => void;
 }
 
 /**

@@ -21,10 +21,10 @@ import {
   type SwarmHost,
   type SwarmInputs,
   type SwarmPorts,
+  limits as swarmLimits,
   Torrent,
   type TorrentEvent,
   type TorrentSource,
-  limits as swarmLimits,
   unframe,
 } from '../swarm/index.ts';
 import type { Tracer } from '../trace/index.ts';
@@ -307,7 +307,14 @@ export class Session implements SwarmInputs {
   ): void {
     this.#input(now, () => this.#touch(id)?.onCommitted(now, piece, outcome, segments, blockHashes));
   }
-  onSegmentStored(now: Millis, id: TorrentId, piece: number, offset: number, bytes: Uint8Array, error: BtError | undefined): void {
+  onSegmentStored(
+    now: Millis,
+    id: TorrentId,
+    piece: number,
+    offset: number,
+    bytes: Uint8Array,
+    error: BtError | undefined,
+  ): void {
     this.#input(now, () => this.#touch(id)?.onSegmentStored(now, piece, offset, bytes, error));
   }
   onRun(now: Millis, id: TorrentId, run: number, bytes: Uint8Array, error: BtError | undefined): void {
@@ -430,7 +437,8 @@ export class Session implements SwarmInputs {
   }
 
   #dial(id: TorrentId, to: PeerAddress): boolean {
-    const full = this.connCount >= (this.#o.connsMax ?? limits.connsMax) || this.#handshakes.dialing >= limits.dialingMax;
+    const full =
+      this.connCount >= (this.#o.connsMax ?? limits.connsMax) || this.#handshakes.dialing >= limits.dialingMax;
     const torrent = this.#torrents.get(id);
     if (this.#isClosed || full || torrent === undefined) return false;
     this.#handshakes.dial(this.#now, this.#nextConn++ as ConnId, to, torrent);

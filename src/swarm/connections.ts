@@ -1,4 +1,4 @@
-import { type BtError, concatBytes, type ConnId, type Millis, type Rng, type TorrentId } from '../base/index.ts';
+import { type BtError, type ConnId, concatBytes, type Millis, type Rng, type TorrentId } from '../base/index.ts';
 import type { Tracer } from '../trace/index.ts';
 import type { CloseReason } from '../wire/index.ts';
 import type { SwarmContext, SwarmHost } from './context.ts';

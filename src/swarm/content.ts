@@ -48,7 +48,12 @@ export class Content {
     this.fileMap = new FileMap(options.info);
     this.ledger = new PieceLedger(this.geometry);
     this.#selectPieces();
-    this.hashes = new HashBook({ info: options.info, geometry: this.geometry, crypto: ctx.host.crypto, layers: options.layers });
+    this.hashes = new HashBook({
+      info: options.info,
+      geometry: this.geometry,
+      crypto: ctx.host.crypto,
+      layers: options.layers,
+    });
     this.#hashServer = new HashServer({ book: this.hashes, geometry: this.geometry });
     this.downloader = new Downloader(ctx, {
       geometry: this.geometry,
@@ -89,7 +94,8 @@ export class Content {
         return;
       case 'hashes': {
         const outcome = this.hashes.onHashes(peer.conn, message, message.hashes);
-        if (outcome.kind === 'bad') this.#ctx.drop(peer, { code: 'peer/bad-hashes', detail: 'hashes that do not lead to the root' });
+        if (outcome.kind === 'bad')
+          this.#ctx.drop(peer, { code: 'peer/bad-hashes', detail: 'hashes that do not lead to the root' });
         if (outcome.kind === 'accepted') this.downloader.wakeAll();
         this.askForHashes();
         return;
@@ -135,7 +141,8 @@ export class Content {
         ? ({ kind: 'reject' } as const)
         : this.#hashServer.onRequest(peer.conn, wanted, this.ledger.have);
     if (answer.kind === 'reject') this.#ctx.send(peer, encodeMessage({ kind: 'hash-reject', ...wanted }));
-    else if (answer.kind === 'hashes') this.#ctx.send(peer, encodeMessage({ kind: 'hashes', ...wanted, hashes: answer.hashes }));
+    else if (answer.kind === 'hashes')
+      this.#ctx.send(peer, encodeMessage({ kind: 'hashes', ...wanted, hashes: answer.hashes }));
     else for (const piece of answer.hashLeavesOf) this.#ctx.host.ports.hashLeaves(this.#ctx.torrent, piece);
   }
 

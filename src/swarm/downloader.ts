@@ -9,8 +9,8 @@ import type { SwarmContext } from './context.ts';
 import type { HashBook } from './hash-book.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
-import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
 import { type Pick, Picker } from './picker.ts';
+import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
 import type { CommitOutcome } from './ports.ts';
 
 const blockLength = 16_384;
@@ -125,7 +125,11 @@ export class Downloader {
     let count = 0;
     const most = peer.snubbed ? 1 : limits.requests.endGameBatch;
     const askedBefore = addMs(this.#ctx.now, -limits.requests.endGameWaitMs);
-    while (count < most && already + count < limits.requests.max && this.picker.pickEndGame(peer, this.#pick, askedBefore)) {
+    while (
+      count < most &&
+      already + count < limits.requests.max &&
+      this.picker.pickEndGame(peer, this.#pick, askedBefore)
+    ) {
       if (!this.#ask(peer, already + count)) break;
       count++;
     }
@@ -382,7 +386,8 @@ export class Downloader {
 
   /** @param patience factor on the time-out: our own download limit makes peers look slow */
   tick(peer: Peer, patience: number): void {
-    if (peer.refused !== undefined && this.#ctx.now - peer.refusedSince > limits.requests.refusedMs) peer.refused = undefined;
+    if (peer.refused !== undefined && this.#ctx.now - peer.refusedSince > limits.requests.refusedMs)
+      peer.refused = undefined;
     if (peer.outstanding.size === 0 && peer.arrival.active === undefined) return;
     const now = this.#ctx.now;
     const silentMs = now - Math.max(peer.lastPayloadAt, peer.waitingSince);
@@ -406,7 +411,10 @@ export class Downloader {
     this.#abortArrival(peer);
     this.#giveBack(peer, { cancel: true });
     if (peer.snubCount >= limits.requests.snubsMax) {
-      this.#ctx.drop(peer, { code: 'peer/stalled', detail: `no data for ${Math.round(silentMs / 1000)} s, again and again` });
+      this.#ctx.drop(peer, {
+        code: 'peer/stalled',
+        detail: `no data for ${Math.round(silentMs / 1000)} s, again and again`,
+      });
     }
   }
 
@@ -544,7 +552,8 @@ export class Downloader {
       this.#giveBack(peer, { cancel: true });
     }
     for (const active of [...this.#ledger.actives]) {
-      if (this.#ledger.state(active.piece) === PieceState.active && !this.#storing.has(active.piece)) this.#abandon(active);
+      if (this.#ledger.state(active.piece) === PieceState.active && !this.#storing.has(active.piece))
+        this.#abandon(active);
     }
   }
 

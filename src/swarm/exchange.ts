@@ -1,5 +1,5 @@
 import { assert, Bitfield, type ConnId, type Rng } from '../base/index.ts';
-import { type PeerMessage, allowedFastSet, encodeMessage } from '../wire/index.ts';
+import { allowedFastSet, encodeMessage, type PeerMessage } from '../wire/index.ts';
 import { ChokeChanges, Choker, type ChokerPeer, type ChokeVerdict, slotsForRate } from './choker.ts';
 import type { SwarmContext } from './context.ts';
 import type { Downloader } from './downloader.ts';
@@ -36,7 +36,10 @@ export class Exchange {
   constructor(ctx: SwarmContext, options: ExchangeOptions) {
     this.#ctx = ctx;
     this.#o = options;
-    this.#choker = new Choker({ slots: slotsForRate({ limitBytesPerSec: undefined, measuredBytesPerSec: 0 }), rng: options.rng });
+    this.#choker = new Choker({
+      slots: slotsForRate({ limitBytesPerSec: undefined, measuredBytesPerSec: 0 }),
+      rng: options.rng,
+    });
   }
 
   /** Begins to act: what is on disk is known. */
@@ -221,7 +224,10 @@ export class Exchange {
       let useful = 0;
       for (const piece of peer.have) if (this.#o.ledger.isMissing(piece)) useful++;
       assert(useful === peer.usefulPieces, 'useful pieces are counted right');
-      assert(!peer.amChoking || peer.requests.every((r) => peer.grantedFast?.has(r.piece)), 'a choked peer has no queue');
+      assert(
+        !peer.amChoking || peer.requests.every((r) => peer.grantedFast?.has(r.piece)),
+        'a choked peer has no queue',
+      );
     }
     assert(seeds === this.#o.downloader.picker.seeds, 'seeds are counted right');
   }

@@ -1,8 +1,8 @@
 import { Bitfield, type ConnId, type Millis, type PeerAddress, RateMeter } from '../base/index.ts';
 import type { BlockRef, HandshakeFlags } from '../wire/index.ts';
 import { PeerDecoder } from '../wire/index.ts';
-import type { ActivePiece } from './piece-ledger.ts';
 import type { PickerPeer } from './picker.ts';
+import type { ActivePiece } from './piece-ledger.ts';
 import { RequestPipeline } from './requests.ts';
 
 export interface PeerOptions {

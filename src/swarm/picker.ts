@@ -1,7 +1,7 @@
-import { type Bitfield, type ConnId, type Millis, type Rng, assert } from '../base/index.ts';
+import { assert, type Bitfield, type ConnId, type Millis, type Rng } from '../base/index.ts';
 import type { PickReason } from '../trace/index.ts';
-import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
 import { PickerOrder } from './picker-order.ts';
+import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
 
 /** What the picker may know of a peer. */
 export interface PickerPeer {
@@ -144,7 +144,12 @@ export class Picker {
     const random = this.#o.ledger.have.count < this.#o.randomFirstPieces;
     for (let rank = 0; rank < this.order.size && out.length < limit; rank++) {
       const piece = this.order.pieceAt(rank);
-      if (!canGive(peer, piece) || !this.#o.isVerifiable(piece) || (peer.peerChoking && peer.allowedFast?.has(piece) !== true)) continue;
+      if (
+        !canGive(peer, piece) ||
+        !this.#o.isVerifiable(piece) ||
+        (peer.peerChoking && peer.allowedFast?.has(piece) !== true)
+      )
+        continue;
       const reason: PickReason = peer.peerChoking ? 'allowed-fast' : random ? 'random-first' : 'rarest';
       line(piece, reason, this.#o.ledger.geometry.blockCount(piece));
     }
@@ -154,7 +159,10 @@ export class Picker {
   assertInvariants(): void {
     this.order.assertInvariants();
     for (let p = 0; p < this.#o.ledger.geometry.pieceCount; p++) {
-      assert(this.order.has(p) === (this.#o.ledger.state(p) === PieceState.wanted), 'the order holds what can be started');
+      assert(
+        this.order.has(p) === (this.#o.ledger.state(p) === PieceState.wanted),
+        'the order holds what can be started',
+      );
     }
   }
 
@@ -202,7 +210,12 @@ export class Picker {
       if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
       if (!this.#o.mayStart(piece)) return false;
       const active = this.#o.start(piece);
-      return this.#answer(out, { active, block: active.nextFree(), reason: 'deadline', candidates: this.urgent.length });
+      return this.#answer(out, {
+        active,
+        block: active.nextFree(),
+        reason: 'deadline',
+        candidates: this.urgent.length,
+      });
     }
     return false;
   }
@@ -213,7 +226,12 @@ export class Picker {
       if (!canGive(peer, piece)) continue;
       const active = this.#o.ledger.active(piece);
       if (active !== undefined && active.freeCount > 0 && this.#isOpenTo(peer, active)) {
-        return this.#answer(out, { active, block: active.nextFree(), reason: 'allowed-fast', candidates: peer.allowedFast.size });
+        return this.#answer(out, {
+          active,
+          block: active.nextFree(),
+          reason: 'allowed-fast',
+          candidates: peer.allowedFast.size,
+        });
       }
       if (this.order.has(piece) && this.#o.isVerifiable(piece) && this.#o.mayStart(piece)) {
         const started = this.#o.start(piece);

@@ -206,7 +206,10 @@ export class PieceLedger {
 
   /** active -> committing: all blocks are here. */
   commit(active: ActivePiece): void {
-    assert(this.#state[active.piece] === PieceState.active && active.isComplete, 'only a complete active piece is committed');
+    assert(
+      this.#state[active.piece] === PieceState.active && active.isComplete,
+      'only a complete active piece is committed',
+    );
     this.#state[active.piece] = PieceState.committing;
   }
 
@@ -236,7 +239,10 @@ export class PieceLedger {
   /** One more request for the block is open. */
   ask(active: ActivePiece, block: number, now: Millis): void {
     const s = active.blocks[block] as number;
-    assert(s === BlockState.free || s === BlockState.asked || s === BlockState.arriving, 'a block that is here is not asked for');
+    assert(
+      s === BlockState.free || s === BlockState.asked || s === BlockState.arriving,
+      'a block that is here is not asked for',
+    );
     active.askers[block] = (active.askers[block] as number) + 1;
     active.askedAt[block] = now;
     if (s === BlockState.free) this.#leaveFree(active, block, BlockState.asked);
@@ -293,7 +299,10 @@ export class PieceLedger {
     for (let p = 0; p < this.#state.length; p++) {
       const s = this.#state[p] as number;
       assert((s === PieceState.have) === this.have.has(p), 'have bit and state agree');
-      assert((s === PieceState.active || s === PieceState.committing) === this.#active.has(p), 'work list and state agree');
+      assert(
+        (s === PieceState.active || s === PieceState.committing) === this.#active.has(p),
+        'work list and state agree',
+      );
       if (this.isMissing(p)) {
         missing++;
         bytes += this.geometry.dataBytes(p);

@@ -92,7 +92,16 @@ export class RunCache {
     const into = this.#pool.take(size);
     if (into === undefined) return undefined;
     const length = Math.min(runLength, where.pieceBytes - begin);
-    const run: Run = { id: this.#nextId++, torrent, piece: where.piece, begin, length, bytes: undefined, pins: 0, waiting: [] };
+    const run: Run = {
+      id: this.#nextId++,
+      torrent,
+      piece: where.piece,
+      begin,
+      length,
+      bytes: undefined,
+      pins: 0,
+      waiting: [],
+    };
     this.#runs.set(toKey(torrent, where.piece, begin), run);
     this.#byId.set(run.id, run);
     this.#reading++;

@@ -111,7 +111,8 @@ export class Storage {
   /** Something worth remembering has changed. */
   changed(): void {
     this.#dirty = true;
-    if (this.#saveAt === NEVER && this.#state === 'open') this.#saveAt = addMs(this.#ctx.now, limits.resumeSave.debounceMs);
+    if (this.#saveAt === NEVER && this.#state === 'open')
+      this.#saveAt = addMs(this.#ctx.now, limits.resumeSave.debounceMs);
   }
 
   /** Writes the record; `final`: with all data forced to the medium. */

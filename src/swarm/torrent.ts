@@ -3,8 +3,8 @@ import {
   assert,
   Bitfield,
   BtError,
-  compareBytes,
   type ConnId,
+  compareBytes,
   Deadlines,
   equalBytes,
   type InfoHash,
@@ -18,7 +18,15 @@ import {
 } from '../base/index.ts';
 import { type Info, parseInfo } from '../metainfo/index.ts';
 import type { Tracer } from '../trace/index.ts';
-import { type AnnounceRequest, type CloseReason, type Handshake, type HandshakeFlags, describePeerId, encodeMessage, peerPriority } from '../wire/index.ts';
+import {
+  type AnnounceRequest,
+  type CloseReason,
+  describePeerId,
+  encodeMessage,
+  type Handshake,
+  type HandshakeFlags,
+  peerPriority,
+} from '../wire/index.ts';
 import { Announcer } from './announcer.ts';
 import { peerKey } from './ban-list.ts';
 import type { BlameVerdict } from './blame.ts';
@@ -143,7 +151,9 @@ export class Torrent implements MessageEffects {
       onMetadata: (bytes) => this.#onMetadata(bytes),
     });
     this.#dontHave = new DontHaveExtension(this.#ctx, (peer, piece) => this.#content?.exchange.onDontHave(peer, piece));
-    this.#uploadOnly = new UploadOnlyExtension(this.#ctx, (peer, value) => this.#content?.exchange.onUploadOnly(peer, value));
+    this.#uploadOnly = new UploadOnlyExtension(this.#ctx, (peer, value) =>
+      this.#content?.exchange.onUploadOnly(peer, value),
+    );
     const pex = new PexExtension(this.#ctx, {
       isPrivate: () => this.#info?.isPrivate === true,
       onPeers: (peers) => this.#addAddresses(peers, 'pex'),
@@ -189,7 +199,7 @@ export class Torrent implements MessageEffects {
     return this.#error;
   }
   get name(): string {
-    return this.#info?.name ?? this.#o.name ?? (this.hashV1 ?? this.hashV2 ?? '');
+    return this.#info?.name ?? this.#o.name ?? this.hashV1 ?? this.hashV2 ?? '';
   }
   /** Incoming connections are welcome. */
   get acceptsPeers(): boolean {
@@ -441,7 +451,12 @@ export class Torrent implements MessageEffects {
     const { peers, warning, externalIp } = this.announcer.onResult(now, url, request, result);
     if (result.ok) {
       const { complete, incomplete } = result.response;
-      this.#ctx.tracer?.announce?.(now, 'answered', url, { event: request.event, peers: peers.length, complete, incomplete });
+      this.#ctx.tracer?.announce?.(now, 'answered', url, {
+        event: request.event,
+        peers: peers.length,
+        complete,
+        incomplete,
+      });
     } else this.#ctx.tracer?.announce?.(now, 'failed', url, { event: request.event, error: result.error.message });
     if (externalIp !== undefined) this.#setExternalIp(externalIp);
     if (warning !== undefined) this.#ctx.tracer?.note?.(now, 'tracker-warning', { url, warning });
@@ -679,7 +694,8 @@ export class Torrent implements MessageEffects {
     this.#phase = 'error';
     for (const timer of ['tick', 'choke', 'dial', 'retry'] as const) this.#timers.clear(timer);
     this.#content?.downloader.halt();
-    for (const peer of [...this.#ctx.peers.values()]) this.#ctx.drop(peer, { code: 'session/error', detail: error.code });
+    for (const peer of [...this.#ctx.peers.values()])
+      this.#ctx.drop(peer, { code: 'session/error', detail: error.code });
     this.announcer.stop();
     this.#announceDue();
     this.#emit({ type: 'error', torrent: this.id, error });
@@ -790,7 +806,8 @@ export class Torrent implements MessageEffects {
     }
     this.#extensions.onGone(peer);
     const useful = peer.down.total + peer.up.total > 0;
-    const failed = byUs && reason.code.startsWith('peer/') && reason.code !== 'peer/both-seeds' && reason.code !== 'peer/duplicate';
+    const failed =
+      byUs && reason.code.startsWith('peer/') && reason.code !== 'peer/both-seeds' && reason.code !== 'peer/duplicate';
     this.book.onClosed(this.#ctx.now, peer.conn, failed ? 'failed' : useful ? 'useful' : 'idle');
     this.#planDial();
     this.#wantPeers();
@@ -803,7 +820,8 @@ export class Torrent implements MessageEffects {
       this.#ctx.tracer?.ban?.(this.#ctx.now, verdict.key, verdict.reason, verdict);
       this.#emit({ type: 'banned', torrent: this.id, host: verdict.key, reason: verdict.reason });
       for (const peer of [...this.#ctx.peers.values()]) {
-        if (peer.key === verdict.key) this.#ctx.drop(peer, { code: 'peer/bad-data', detail: `${verdict.reason}, piece ${piece}` });
+        if (peer.key === verdict.key)
+          this.#ctx.drop(peer, { code: 'peer/bad-data', detail: `${verdict.reason}, piece ${piece}` });
       }
     }
   }

@@ -4,7 +4,7 @@ import { type BlockRef, encodeMessage, writeBlockHeader } from '../wire/index.ts
 import type { SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
-import { type Run, framedLength, runLength } from './run-cache.ts';
+import { framedLength, type Run, runLength } from './run-cache.ts';
 
 const blockLength = 16_384;
 
@@ -159,7 +159,8 @@ export class Uploader {
     let payload = first.length;
     while (count < peer.requests.length) {
       const next = peer.requests[count] as BlockRef;
-      const follows = next.piece === first.piece && next.begin === first.begin + payload && next.begin < run.begin + run.length;
+      const follows =
+        next.piece === first.piece && next.begin === first.begin + payload && next.begin < run.begin + run.length;
       if (!follows || !this.#isPlain(next) || payload + next.length > allowance) break;
       if (peer.lentBytes + payload >= limits.upload.windowBytes) break;
       payload += next.length;
@@ -220,7 +221,10 @@ export class Uploader {
     this.counts.rejected++;
     peer.refusedCount++;
     if (peer.refusedCount > limits.upload.floodMax) {
-      this.#ctx.drop(peer, { code: 'peer/request-flood', detail: `${peer.refusedCount} requests that cannot be served` });
+      this.#ctx.drop(peer, {
+        code: 'peer/request-flood',
+        detail: `${peer.refusedCount} requests that cannot be served`,
+      });
       return;
     }
     if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...request }));

@@ -1,6 +1,6 @@
 import { assert, type TorrentId } from '../../base/index.ts';
 import type { Info } from '../../metainfo/index.ts';
-import type { CommitPiece, OpenStore, PieceExpectation } from '../../swarm/ports.ts';
+import type { CommitPiece, OpenStore, PieceExpectation } from '../../swarm/index.ts';
 import type { Disk } from './disk.ts';
 import { type DiskReply, type DiskRequest, packExpectations } from './protocol.ts';
 

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { assert, BtError, type TorrentId } from '../../base/index.ts';
 import { BLOCK_LENGTH, type Geometry, type Info } from '../../metainfo/index.ts';
-import type { CommitPiece } from '../../swarm/ports.ts';
+import type { CommitPiece } from '../../swarm/index.ts';
 import { blockHeaderBytes, writeBlockHeader } from '../../wire/index.ts';
 import { isSystemError, toDiskError } from './disk-error.ts';
 import { FsStore } from './fs-store.ts';

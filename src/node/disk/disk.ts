@@ -1,5 +1,5 @@
 import type { BtError, Millis } from '../../base/index.ts';
-import type { DiskInputs, DiskPort } from '../../swarm/ports.ts';
+import type { DiskInputs, DiskPort } from '../../swarm/index.ts';
 import { type DiskReply, type PackedError, unpackError } from './protocol.ts';
 
 /** Somebody who does the disk's work: `DiskPool` on other threads, `InlineDisk` on this one. */

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { posix } from 'node:path';
 import { BtError } from '../../base/index.ts';
 import { type FileEntry, FileMap, type FileSpan, Geometry, type Info } from '../../metainfo/index.ts';
-import type { FileState } from '../../swarm/ports.ts';
+import type { FileState } from '../../swarm/index.ts';
 import { toDiskError } from './disk-error.ts';
 import { type OpenFiles, StoreFile } from './open-files.ts';
 import { PartFile } from './part-file.ts';

@@ -2,7 +2,7 @@
 import { createHash, hash } from 'node:crypto';
 import { assert, equalBytes } from '../../base/index.ts';
 import { BLOCK_LENGTH, HASH_BYTES, Merkle } from '../../metainfo/index.ts';
-import type { PieceExpectation } from '../../swarm/ports.ts';
+import type { PieceExpectation } from '../../swarm/index.ts';
 import { nodeCrypto } from '../crypto.ts';
 import type { PieceStore } from './piece-store.ts';
 

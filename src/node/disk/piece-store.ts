@@ -1,4 +1,4 @@
-import type { FileState } from '../../swarm/ports.ts';
+import type { FileState } from '../../swarm/index.ts';
 
 /**
  * Where the bytes of one torrent are kept: what somebody writes who wants to keep them elsewhere (test/contract/piece-store.ts is the

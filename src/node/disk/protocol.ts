@@ -1,6 +1,6 @@
 import { BtError, type ErrorCode, type ErrorDetail, type TorrentId } from '../../base/index.ts';
 import type { Info } from '../../metainfo/index.ts';
-import type { CommitOutcome, CommitPiece, PieceExpectation, StoreOpened } from '../../swarm/ports.ts';
+import type { CommitOutcome, CommitPiece, PieceExpectation, StoreOpened } from '../../swarm/index.ts';
 
 /**
  * What passes between the loop and whoever does the disk's work, on this thread or another. Requests are done in order, except that

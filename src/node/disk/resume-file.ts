@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { BtError, type InfoHash, readU32, readU64Clamped, writeU32, writeU64 } from '../../base/index.ts';
 import { decode, encode, getBytes, getInt, getText } from '../../bencode/index.ts';
-import type { FileState, SavedResume } from '../../swarm/ports.ts';
+import type { FileState, SavedResume } from '../../swarm/index.ts';
 import { crc32 } from '../crc32.ts';
 import { readIntact, removeAtomic, writeAtomic } from '../files.ts';
 import type { SystemCalls } from './system-calls.ts';

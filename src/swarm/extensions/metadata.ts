@@ -1,5 +1,11 @@
 import { BtError, type CryptoPort, type InfoHash, toInfoHash } from '../../base/index.ts';
-import { type CloseReason, decodeMetadataMessage, encodeMessage, encodeMetadataMessage, extensionNames } from '../../wire/index.ts';
+import {
+  type CloseReason,
+  decodeMetadataMessage,
+  encodeMessage,
+  encodeMetadataMessage,
+  extensionNames,
+} from '../../wire/index.ts';
 import type { SwarmContext } from '../context.ts';
 import { limits } from '../limits.ts';
 import type { Peer } from '../peer.ts';
@@ -170,7 +176,8 @@ export class MetadataExtension implements Extension {
     let fetch = this.#fetches.get(size);
     if (fetch === undefined) {
       // A handful of sizes at most: the first fetch without any answer makes way.
-      if (this.#fetches.size >= 4) for (const [s, f] of this.#fetches) if (f.missing === f.here.length) this.#fetches.delete(s);
+      if (this.#fetches.size >= 4)
+        for (const [s, f] of this.#fetches) if (f.missing === f.here.length) this.#fetches.delete(s);
       const count = Math.ceil(size / metadataPieceLength);
       fetch = {
         bytes: new Uint8Array(size),
@@ -192,7 +199,10 @@ export class MetadataExtension implements Extension {
     fetch.asked.delete(piece);
     const at = piece * metadataPieceLength;
     if (totalSize !== fetch.bytes.length || data.length !== Math.min(metadataPieceLength, fetch.bytes.length - at)) {
-      throw new BtError('wire/invalid', { message: 'metadata piece', what: `${data.length} bytes for piece ${piece} of ${totalSize}` });
+      throw new BtError('wire/invalid', {
+        message: 'metadata piece',
+        what: `${data.length} bytes for piece ${piece} of ${totalSize}`,
+      });
     }
     fetch.bytes.set(data, at);
     fetch.here[piece] = 1;
@@ -216,7 +226,10 @@ export class MetadataExtension implements Extension {
       this.#askAll();
       return;
     }
-    const reason: CloseReason = { code: 'peer/bad-metadata', detail: 'the info dictionary it sent does not have the info-hash' };
+    const reason: CloseReason = {
+      code: 'peer/bad-metadata',
+      detail: 'the info dictionary it sent does not have the info-hash',
+    };
     for (const peer of [...this.#ctx.peers.values()]) if (authors.has(peer.key)) this.#ctx.drop(peer, reason);
     this.#askAll();
   }

@@ -44,7 +44,12 @@ export class PexExtension implements Extension {
     const old = this.#links.get(peer);
     // The first list goes out soon: a newcomer knows nobody. Spread a little, so that a busy seed does not answer all in one turn.
     const nextAt = old?.nextAt ?? this.#ctx.now + 1_000 + this.#ctx.rng.below(2_000);
-    this.#links.set(peer, { id: theirId, told: old?.told ?? new Map(), nextAt, lastInAt: old?.lastInAt ?? Number.NEGATIVE_INFINITY });
+    this.#links.set(peer, {
+      id: theirId,
+      told: old?.told ?? new Map(),
+      nextAt,
+      lastInAt: old?.lastInAt ?? Number.NEGATIVE_INFINITY,
+    });
   }
 
   onGone(peer: Peer): void {
@@ -71,12 +76,14 @@ export class PexExtension implements Extension {
   #tell(to: Peer, link: Link): void {
     const present = new Map<string, Peer>();
     for (const peer of this.#ctx.peers.values()) {
-      if (peer !== to && peer.listenAddress !== undefined && !peer.isClosed) present.set(formatAddress(peer.listenAddress), peer);
+      if (peer !== to && peer.listenAddress !== undefined && !peer.isClosed)
+        present.set(formatAddress(peer.listenAddress), peer);
     }
     const added: (PeerAddress & { flags: number })[] = [];
     for (const [text, peer] of present) {
       if (added.length >= limits.extension.pexMax || link.told.has(text)) continue;
-      const flags = (peer.isSeed || peer.uploadOnly ? pexFlags.uploadOnly : 0) | (peer.incoming ? 0 : pexFlags.reachable);
+      const flags =
+        (peer.isSeed || peer.uploadOnly ? pexFlags.uploadOnly : 0) | (peer.incoming ? 0 : pexFlags.reachable);
       added.push({ ...(peer.listenAddress as PeerAddress), flags });
       link.told.set(text, peer.listenAddress as PeerAddress);
     }

@@ -1,4 +1,9 @@
-import { decodeExtendedHandshake, encodeExtendedHandshake, encodeMessage, extendedHandshakeId } from '../../wire/index.ts';
+import {
+  decodeExtendedHandshake,
+  encodeExtendedHandshake,
+  encodeMessage,
+  extendedHandshakeId,
+} from '../../wire/index.ts';
 import type { SwarmContext } from '../context.ts';
 import { limits } from '../limits.ts';
 import type { Peer } from '../peer.ts';

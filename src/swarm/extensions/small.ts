@@ -1,4 +1,11 @@
-import { decodeDontHave, decodeUploadOnly, encodeDontHave, encodeMessage, encodeUploadOnly, extensionNames } from '../../wire/index.ts';
+import {
+  decodeDontHave,
+  decodeUploadOnly,
+  encodeDontHave,
+  encodeMessage,
+  encodeUploadOnly,
+  extensionNames,
+} from '../../wire/index.ts';
 import type { SwarmContext } from '../context.ts';
 import type { Peer } from '../peer.ts';
 import type { Extension } from './extension.ts';

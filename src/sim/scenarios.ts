@@ -47,7 +47,7 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    name: 'ipv4-and-firewalls',
+    name: 'firewalls',
     about: 'half of the swarm cannot be connected to',
     run(w) {
       w.seeders(1, { line: 'cable' });

@@ -18,10 +18,11 @@ const inFlight = 8;
  * What it costs to take pieces of 1 MiB, hash them and write them to a new file: CPU-seconds a GiB, by the size of write calls and by
  * where it is done. Decides `diskLimits.writeStepBytes`.
  *
- *     npm run bench -- disk-write [--mib 1024] [--rounds 3] [--warm] [--folder DIR]
+ *     npm run bench -- disk-write [--mib 1024] [--rounds 3] [--steps 16,32] [--warm] [--folder DIR]
  *
- * Cold: every run writes into memory that the page cache takes anew; the files stay until the end, so free memory is needed. Warm: every
- * run overwrites the same file. Runs are processes of their own, in random order.
+ * New files, each removed before the next run, as a download makes them; or `--warm`: every run overwrites the same file. Runs are
+ * processes of their own. They disturb each other: a run of large writes leaves memory in another state than one of small writes, so
+ * compare with `--steps 32`, which runs one size alone, in KiB.
  */
 export function run(args: readonly string[]): void | Promise<void> {
   const option = (name: string, otherwise: string): string => {
@@ -33,9 +34,10 @@ export function run(args: readonly string[]): void | Promise<void> {
   const rounds = Number(option('rounds', '3'));
   const isWarm = args.includes('--warm');
   const folder = mkdtempSync(join(option('folder', tmpdir()), 'eider-bench-'));
+  const steps = option('steps', '16,32,64,256,1024').split(',').map(Number);
   const cases: Case[] = [];
   for (let round = 0; round < rounds; round++) {
-    for (const step of [16, 64, 256, 1024]) {
+    for (const step of steps) {
       for (const where of ['inline', 'worker'] as const) {
         cases.push({ where, step: step * 1024, mib, file: isWarm ? 'warm' : `${where}-${step}-${round}`, folder });
       }
@@ -50,6 +52,7 @@ export function run(args: readonly string[]): void | Promise<void> {
         [join(fileURLToPath(import.meta.url), '../../main.js'), 'disk-write', '--child', JSON.stringify(c)],
         { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
       );
+      if (!isWarm) rmSync(join(folder, c.file), { force: true });
       const key = `${c.where}, writes of ${c.step / 1024} KiB`;
       results.set(key, [...(results.get(key) ?? []), JSON.parse(child.stdout) as Result]);
     }
@@ -60,7 +63,7 @@ export function run(args: readonly string[]): void | Promise<void> {
     const sorted = values.sort((a, b) => a - b);
     return Math.round((sorted[sorted.length >> 1] ?? 0) * 100) / 100;
   };
-  console.log(`${isWarm ? 'warm' : 'cold'}, median of ${rounds}, CPU-seconds per GiB`);
+  console.log(`${isWarm ? 'overwriting' : 'new files'}, median of ${rounds}, CPU-seconds per GiB`);
   const rows = [...results].map(([what, r]) => [
     what,
     {

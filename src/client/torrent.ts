@@ -89,7 +89,7 @@ export class Torrent implements FileHost {
   }
   /** What each tracker was told and has answered, and when it is asked again and why. */
   get trackers(): readonly TrackerSnapshot[] {
-    return this.#brain.announcer.state();
+    return this.#brain.finder.announcer.state();
   }
 
   /** The info dictionary: at once for .torrent files, for magnet links when a peer has sent it. */

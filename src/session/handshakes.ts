@@ -159,7 +159,7 @@ export class Handshakes {
 
   #finish(p: Pending, handshake: Handshake, rest: Uint8Array): void {
     const torrent = p.torrent as Torrent;
-    if (!torrent.isOwnHash(toHex(handshake.infoHash))) {
+    if (!torrent.swarmKeys.includes(toHex(handshake.infoHash))) {
       this.#fail(p, { code: 'peer/wrong-info-hash', detail: toHex(handshake.infoHash) });
       return;
     }

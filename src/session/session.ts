@@ -148,7 +148,7 @@ export class Session implements SwarmInputs {
         now,
       });
       this.#torrents.set(id, torrent);
-      for (const key of torrent.swarmKeys) this.#bySwarmKey.set(key, torrent);
+      this.#index(id);
       torrent.start(now);
       this.#touched.add(torrent);
       return id;
@@ -393,6 +393,13 @@ export class Session implements SwarmInputs {
     return torrent;
   }
 
+  /** A torrent is found by each of its hashes; the metadata of a magnet link may bring a second one. */
+  #index(id: TorrentId): void {
+    const torrent = this.#torrents.get(id);
+    for (const key of torrent?.swarmKeys ?? [])
+      if (!this.#bySwarmKey.has(key)) this.#bySwarmKey.set(key, torrent as Torrent);
+  }
+
   #hostOf(): SwarmHost {
     return {
       ports: this.#ports,
@@ -414,7 +421,10 @@ export class Session implements SwarmInputs {
       },
       isDownloadLimited: (torrent) => this.#bandwidth.isDownloadLimited(torrent),
       uploadLimit: (torrent) => this.#bandwidth.uploadLimit(torrent),
-      emit: (event) => this.#o.onEvent(event),
+      emit: (event) => {
+        if (event.type === 'metadata') this.#index(event.torrent);
+        this.#o.onEvent(event);
+      },
     };
   }
 

@@ -11,7 +11,7 @@ import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { type Pick, Picker } from './picker.ts';
 import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
-import type { CommitOutcome } from './ports.ts';
+import type { CommitOutcome, CommitPiece } from './ports.ts';
 
 const blockLength = 16_384;
 
@@ -56,6 +56,10 @@ export class Downloader {
   /** Segments at the disk, by piece: a piece is committed when none is on its way. */
   readonly #storing = new Map<number, number>();
   #halted = true;
+  /** Whole pieces that the disk could not take: offered again, so that nothing is fetched twice. */
+  readonly #heldBack: CommitPiece[] = [];
+  /** Write errors in a row. */
+  #writeErrors = 0;
 
   constructor(ctx: SwarmContext, options: DownloaderOptions) {
     this.#ctx = ctx;
@@ -78,9 +82,10 @@ export class Downloader {
     });
   }
 
-  /** Requests may flow. */
+  /** Requests may flow; what the disk could not take is offered to it again. */
   resume(): void {
     this.#halted = false;
+    for (const job of this.#heldBack.splice(0)) this.#ctx.host.ports.commit(job);
     this.wakeAll();
   }
 
@@ -89,7 +94,7 @@ export class Downloader {
     let n = 0;
     for (const active of this.#ledger.actives) if (this.#ledger.state(active.piece) === PieceState.committing) n++;
     for (const count of this.#storing.values()) n += count;
-    return n;
+    return n - this.#heldBack.length;
   }
 
   /** Something that can be asked for may have appeared. */
@@ -356,6 +361,11 @@ export class Downloader {
   peerGone(peer: Peer): void {
     this.#abortArrival(peer);
     this.#giveBack(peer, { cancel: false });
+    const isLast = ![...this.#ctx.peers.values()].some((other) => other.key === peer.key);
+    if (!isLast) return;
+    // What was reserved for it is for the next one.
+    for (const active of this.#ledger.actives) if (active.exclusiveTo === peer.key) active.exclusiveTo = undefined;
+    this.wakeAll();
   }
 
   #giveBack(peer: Peer, options: { cancel: boolean }): void {
@@ -491,6 +501,21 @@ export class Downloader {
     });
   }
 
+  /**
+   * The disk could not take a piece, but may later (it is full, or failed once).
+   * @returns false where it has failed too often: the torrent is to end with the error
+   */
+  holdBack(piece: number, segments: (Uint8Array | undefined)[], isFull: boolean): boolean {
+    const active = this.#ledger.active(piece);
+    const expect = this.#o.hashes.expectation(piece);
+    if (active === undefined || expect === undefined) return false;
+    if (!isFull && ++this.#writeErrors > limits.pool.writeErrorsMax) return false;
+    const { segmentBytes } = active;
+    const blockHashes = this.blame.isSuspect(piece);
+    this.#heldBack.push({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
+    return true;
+  }
+
   onCommitted(
     piece: number,
     outcome: CommitOutcome,
@@ -500,8 +525,10 @@ export class Downloader {
     for (const s of segments) if (s !== undefined) this.#ctx.host.pool.give(new Uint8Array(s.buffer));
     const active = this.#ledger.active(piece);
     assert(active !== undefined, 'a committing piece is in work');
-    if (outcome.kind === 'ok') this.#committed(active, blockHashes);
-    else {
+    if (outcome.kind === 'ok') {
+      this.#writeErrors = 0;
+      this.#committed(active, blockHashes);
+    } else {
       this.#ledger.abandon(piece);
       this.#forgetCurrent(active);
       this.picker.pieceMoved(piece);
@@ -544,12 +571,22 @@ export class Downloader {
     for (const peer of this.#ctx.peers.values()) if (peer.current === active) peer.current = undefined;
   }
 
-  /** No more requests; what is in memory is let go. Pieces at the disk come back by onCommitted as usual. */
-  halt(): void {
+  /** No more requests. What is whole stays, to be offered to the disk again by `resume`. */
+  pause(): void {
     this.#halted = true;
     for (const peer of this.#ctx.peers.values()) {
       this.#abortArrival(peer);
       this.#giveBack(peer, { cancel: true });
+    }
+  }
+
+  /** No more requests; what is in memory is let go. Pieces at the disk come back by onCommitted as usual. */
+  halt(): void {
+    this.pause();
+    for (const { piece, segments } of this.#heldBack.splice(0)) {
+      for (const s of segments) if (s !== undefined) this.#ctx.host.pool.give(new Uint8Array(s.buffer));
+      this.#ledger.abandon(piece);
+      this.picker.pieceMoved(piece);
     }
     for (const active of [...this.#ledger.actives]) {
       if (this.#ledger.state(active.piece) === PieceState.active && !this.#storing.has(active.piece))

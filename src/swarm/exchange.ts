@@ -124,6 +124,7 @@ export class Exchange {
   }
 
   gone(peer: Peer): void {
+    if (peer.have.size === 0) return;
     const picker = this.#o.downloader.picker;
     if (peer.countedAsSeed) picker.seeds--;
     else for (const piece of peer.have) picker.order.decrement(piece);

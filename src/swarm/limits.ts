@@ -14,6 +14,8 @@ export const limits = {
     queueMs: 2_000,
     /** ms without a byte of what was asked for until a peer is snubbed; its blocks are free for others then. */
     snubMs: 20_000,
+    /** Factor on this while our own download limit makes peers look slow. */
+    limitedPatience: 3,
     /** Snubs in a row after which the connection is given up: it holds a place that a better peer could have. */
     snubsMax: 4,
     /** Open requests for one block in end-game: one duplicate finds out a slow peer, more are waste. */
@@ -38,6 +40,10 @@ export const limits = {
     pieceBytes: 67_108_864,
     /** Pieces longer than this are fetched in segments that go to disk before the piece is whole, so that memory stays bounded. */
     wholePieceBytesMax: 4_194_304,
+    /** Write errors in a row (a full disk does not count) after which a torrent is given up. */
+    writeErrorsMax: 3,
+    /** Read errors in a row after which a torrent is given up. */
+    readErrorsMax: 8,
     /** ms until a full disk is tried again. */
     diskRetryMs: 10_000,
     /** Bytes of such a segment. */

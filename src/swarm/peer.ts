@@ -103,6 +103,8 @@ export class Peer implements PickerPeer {
   readonly lent: Set<number> = new Set<number>();
   lentBytes = 0;
   refusedCount = 0;
+  /** The head of its queue is being read. */
+  waitsForRun = false;
   /** Its queue waits for a read buffer. */
   waitsForRoom = false;
   /** Pieces we serve while choking it (BEP 6). */
@@ -117,7 +119,8 @@ export class Peer implements PickerPeer {
   /** Messages in the current accounting second: floods are cut. */
   controlCount = 0;
   controlSince: Millis;
-  readonly blocksPerPiece: { value: number } = { value: 1 };
+  /** Blocks of a full piece: what makes one number of piece and block. */
+  blocksPerPiece = 1;
 
   constructor(options: PeerOptions) {
     this.conn = options.conn;
@@ -143,6 +146,6 @@ export class Peer implements PickerPeer {
   }
 
   hasAsked(piece: number, block: number): boolean {
-    return this.outstanding.has(piece * this.blocksPerPiece.value + block);
+    return this.outstanding.has(piece * this.blocksPerPiece + block);
   }
 }

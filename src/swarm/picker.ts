@@ -81,6 +81,11 @@ export class Picker {
     return this.order.rarity(piece) + this.seeds;
   }
 
+  /** Brings the whole order in step with the ledger: after what is on disk has been looked at. */
+  refresh(): void {
+    for (let piece = 0; piece < this.#o.ledger.geometry.pieceCount; piece++) this.pieceMoved(piece);
+  }
+
   /** Keeps the order in step after the ledger moved a piece. */
   pieceMoved(piece: number): void {
     const startable = this.#o.ledger.state(piece) === PieceState.wanted;

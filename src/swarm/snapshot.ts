@@ -1,4 +1,5 @@
 import type { BtError, InfoHash, Millis, PeerAddress } from '../base/index.ts';
+import type { Content } from './content.ts';
 import type { Peer } from './peer.ts';
 
 /**
@@ -102,5 +103,59 @@ export function snapshotPeer(peer: Peer, now: Millis): PeerSnapshot {
     requests: peer.outstanding.size,
     requestDepth: peer.pipeline.depth,
     queued: peer.requests.length,
+  };
+}
+
+/** Sums over connections and content: what a snapshot has besides the torrent's own state. */
+export function measure(
+  now: Millis,
+  parts: { peers: Iterable<Peer>; content: Content | undefined; isActive: boolean },
+): Pick<
+  TorrentSnapshot,
+  | 'totalBytes'
+  | 'pieceCount'
+  | 'piecesHave'
+  | 'wantedBytes'
+  | 'doneBytes'
+  | 'isComplete'
+  | 'downRate'
+  | 'upRate'
+  | 'downloaded'
+  | 'uploaded'
+  | 'wasted'
+  | 'etaSec'
+  | 'peersConnected'
+  | 'seedsConnected'
+  | 'badPieces'
+> {
+  const { content } = parts;
+  let downRate = 0;
+  let upRate = 0;
+  let peersConnected = 0;
+  let seedsConnected = 0;
+  for (const peer of parts.peers) {
+    downRate += peer.down.bytesPerSec(now);
+    upRate += peer.up.bytesPerSec(now);
+    peersConnected++;
+    if (peer.isSeed) seedsConnected++;
+  }
+  const wantedBytes = content?.wantedBytes ?? 0;
+  const left = content?.ledger.wantedMissingBytes ?? 0;
+  return {
+    totalBytes: content?.info.totalLength,
+    pieceCount: content?.info.pieceCount,
+    piecesHave: content?.ledger.have.count ?? 0,
+    wantedBytes,
+    doneBytes: Math.max(0, wantedBytes - left),
+    isComplete: parts.isActive && content?.ledger.isComplete === true,
+    downRate,
+    upRate,
+    downloaded: content?.downloader.counts.payloadBytes ?? 0,
+    uploaded: content?.uploader.counts.payloadBytes ?? 0,
+    wasted: content?.downloader.counts.wastedBytes ?? 0,
+    etaSec: downRate > 0 && left > 0 ? left / downRate : undefined,
+    peersConnected,
+    seedsConnected,
+    badPieces: content?.downloader.counts.badPieces ?? 0,
   };
 }

@@ -1,4 +1,4 @@
-import type { Bitfield } from '../base/index.ts';
+import type { Bitfield, BtError } from '../base/index.ts';
 import type { Geometry } from '../metainfo/index.ts';
 import { type BlockRef, encodeMessage, writeBlockHeader } from '../wire/index.ts';
 import type { SwarmContext } from './context.ts';
@@ -24,6 +24,8 @@ export class Uploader {
   readonly #ctx: SwarmContext;
   readonly #geometry: Geometry;
   readonly #have: Bitfield;
+  /** In a row. */
+  #readErrors = 0;
 
   constructor(ctx: SwarmContext, options: { geometry: Geometry; have: Bitfield }) {
     this.#ctx = ctx;
@@ -129,11 +131,30 @@ export class Uploader {
   }
 
   #waitFor(peer: Peer, run: Run): void {
+    if (peer.waitsForRun) return;
+    peer.waitsForRun = true;
     run.waiting.push((error) => {
-      if (peer.isClosed) return;
-      if (error !== undefined) this.#ctx.fail(error);
-      else this.#ctx.serve(peer);
+      peer.waitsForRun = false;
+      if (error === undefined) this.#readErrors = 0;
+      else this.#onReadError(peer, run, error);
+      if (!peer.isClosed) this.#ctx.serve(peer);
     });
+  }
+
+  /** One bad read costs the requests it was for; a disk that keeps failing, or a file that is gone, ends the torrent. */
+  #onReadError(peer: Peer, run: Run, error: BtError): void {
+    this.#readErrors++;
+    if (error.code !== 'disk/io' || this.#readErrors > limits.pool.readErrorsMax) {
+      this.#ctx.fail(error);
+      return;
+    }
+    const isOfRun = (r: BlockRef) => r.piece === run.piece && r.begin >= run.begin && r.begin < run.begin + run.length;
+    const lost = peer.requests.filter(isOfRun);
+    const kept = peer.requests.filter((r) => !isOfRun(r));
+    peer.requests.splice(0, peer.requests.length, ...kept);
+    if (peer.flags.fast && !peer.isClosed) {
+      for (const r of lost) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...r }));
+    }
   }
 
   /** No buffer is free: everything is at sockets or being read. */

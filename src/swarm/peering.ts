@@ -1,0 +1,255 @@
+import {
+  addMs,
+  Bitfield,
+  type ConnId,
+  compareBytes,
+  equalBytes,
+  type Millis,
+  type PeerAddress,
+} from '../base/index.ts';
+import type { Info } from '../metainfo/index.ts';
+import { type CloseReason, describePeerId, encodeMessage, type Handshake } from '../wire/index.ts';
+import { peerKey } from './ban-list.ts';
+import type { BlameVerdict } from './blame.ts';
+import type { Connections } from './connections.ts';
+import type { Content } from './content.ts';
+import type { ExtensionRegistry, OwnFacts } from './extensions/registry.ts';
+import type { PeerFinder } from './finder.ts';
+import { limits } from './limits.ts';
+import { type MessageEffects, PeerMessages } from './messages.ts';
+import { Peer } from './peer.ts';
+
+/** A connection whose handshakes are complete. */
+export interface AddPeer {
+  readonly conn: ConnId;
+  readonly address: PeerAddress;
+  readonly incoming: boolean;
+  readonly handshake: Handshake;
+}
+
+/** What peering may ask about the torrent. */
+export interface PeeringView {
+  readonly info: Info | undefined;
+  /** The content, once what is on disk is known; undefined while requests may not flow. */
+  readonly active: Content | undefined;
+  /** The content, as soon as the info dictionary is known. */
+  readonly content: Content | undefined;
+  readonly hasV2: boolean;
+  readonly isSeeding: boolean;
+  readonly ownFacts: OwnFacts;
+}
+
+/**
+ * Life with each peer, from the handshakes to the end of the connection: greets, takes messages to the part of the torrent they concern,
+ * looks after silence, ends double connections, bans poisoners.
+ */
+export class Peering implements MessageEffects {
+  /** Payload bytes received from peers that had everything when we met, and from the others. */
+  fromSeeds = 0;
+  fromPeers = 0;
+  readonly #ctx: Connections;
+  readonly #view: PeeringView;
+  readonly #finder: PeerFinder;
+  readonly #extensions: ExtensionRegistry;
+
+  constructor(ctx: Connections, parts: { view: PeeringView; finder: PeerFinder; extensions: ExtensionRegistry }) {
+    this.#ctx = ctx;
+    this.#view = parts.view;
+    this.#finder = parts.finder;
+    this.#extensions = parts.extensions;
+  }
+
+  // --- beginning and end of connections ---
+
+  add(added: AddPeer): void {
+    const { conn, address, handshake, incoming } = added;
+    if (incoming) {
+      const admission = this.#finder.book.onIncoming(conn, address);
+      if (admission !== 'ok') {
+        this.#ctx.host.closeConn(conn, { code: `peer/${admission}` });
+        return;
+      }
+    } else this.#finder.book.onConnected(conn, address);
+    const { flags } = handshake;
+    const peer = new Peer({
+      conn,
+      address,
+      incoming,
+      id: handshake.peerId,
+      client: describePeerId(handshake.peerId),
+      flags: { ...flags, v2: flags.v2 && this.#view.hasV2 },
+      key: peerKey(address),
+      now: this.#ctx.now,
+      pieceCount: this.#view.info?.pieceCount ?? 0,
+    });
+    this.#ctx.add(peer, new PeerMessages(this.#ctx, peer, this));
+    this.#onDuplicate(peer);
+    if (peer.isClosed) return;
+    this.#fitToInfo(peer);
+    if (flags.extensions) this.#extensions.sendHandshake(peer, this.#view.ownFacts);
+    if (this.#view.active !== undefined) this.#view.active.exchange.greet(peer);
+    // BEP 6 wants a word about pieces first, and we know nothing yet.
+    else if (flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'have-none' }));
+  }
+
+  /** What is on disk is known: peers that were here before get the full relation now. */
+  adoptAll(content: Content): void {
+    for (const peer of [...this.#ctx.peers.values()]) {
+      peer.have = new Bitfield(content.geometry.pieceCount);
+      this.#fitToInfo(peer);
+      content.exchange.adopt(peer, content.geometry.pieceCount);
+      // They were told "nothing" while we did not know: now they learn piece by piece.
+      for (const piece of content.ledger.have) this.#ctx.send(peer, encodeMessage({ kind: 'have', piece }));
+    }
+  }
+
+  dropAll(reason: CloseReason): void {
+    for (const peer of [...this.#ctx.peers.values()]) this.#ctx.drop(peer, reason);
+  }
+
+  /** Two who want nothing have nothing to say to each other. */
+  dropSeeds(): void {
+    for (const peer of [...this.#ctx.peers.values()]) this.#dropIfSeed(peer);
+  }
+
+  gone(peer: Peer, reason: CloseReason, byUs: boolean): void {
+    const { content } = this.#view;
+    if (content !== undefined) {
+      content.downloader.peerGone(peer);
+      content.exchange.gone(peer);
+      content.peerGone(peer);
+    }
+    this.#extensions.onGone(peer);
+    const outcome =
+      byUs && breaches.test(reason.code) ? 'failed' : peer.down.total + peer.up.total > 0 ? 'useful' : 'idle';
+    this.#finder.book.onClosed(this.#ctx.now, peer.conn, outcome);
+    this.#finder.planDial();
+  }
+
+  /** Peers that sent bad data beyond doubt: gone, and not to come back. */
+  ban(verdict: BlameVerdict): void {
+    this.#finder.book.ban(this.#ctx.now, verdict.key, verdict.reason, verdict);
+    this.#ctx.tracer?.ban?.(this.#ctx.now, verdict.key, verdict.reason, verdict);
+    const reason = { code: 'peer/bad-data', detail: `${verdict.reason}, piece ${verdict.piece}` };
+    for (const peer of [...this.#ctx.peers.values()]) if (peer.key === verdict.key) this.#ctx.drop(peer, reason);
+  }
+
+  /** About once a second while there are connections: what has no message of its own to be noticed by. */
+  tick(): void {
+    const now = this.#ctx.now;
+    const patience = this.#ctx.host.isDownloadLimited(this.#ctx.torrent) ? limits.requests.limitedPatience : 1;
+    for (const peer of [...this.#ctx.peers.values()]) {
+      if (now - peer.lastReceivedAt > limits.peer.idleMs) {
+        this.#ctx.drop(peer, { code: 'peer/idle' });
+        continue;
+      }
+      if (now - peer.lastSentAt > limits.peer.keepAliveMs) this.#ctx.send(peer, encodeMessage({ kind: 'keep-alive' }));
+      this.#view.active?.downloader.tick(peer, patience);
+      if (peer.isClosed) continue;
+      // What could not be asked for or served for want of a buffer is tried again.
+      peer.dryAt = -1;
+      if (peer.usefulPieces > 0) this.#ctx.hungry(peer);
+      if (peer.requests.length > 0) this.#ctx.serve(peer);
+    }
+    this.#extensions.onTick();
+    this.#view.active?.askForHashes();
+  }
+
+  /** When `tick` is wanted next: in a second, or not at all. */
+  nextTick(): Millis | undefined {
+    return this.#ctx.peers.size === 0 ? undefined : addMs(this.#ctx.now, limits.peer.tickMs);
+  }
+
+  // --- messages (MessageEffects) ---
+
+  get pieceCount(): number | undefined {
+    return this.#view.active?.geometry.pieceCount;
+  }
+  onChoke(peer: Peer, choking: boolean): void {
+    const { active } = this.#view;
+    if (active === undefined) peer.peerChoking = choking;
+    else active.exchange.onChoke(peer, choking);
+  }
+  onInterest(peer: Peer, interested: boolean): void {
+    const { active } = this.#view;
+    if (active === undefined) peer.peerInterested = interested;
+    else active.exchange.onInterest(peer, interested);
+  }
+  onHave(peer: Peer, piece: number): void {
+    this.#view.active?.exchange.onHave(peer, piece);
+    this.#dropIfSeed(peer);
+  }
+  onHaves(peer: Peer, have: Bitfield): void {
+    this.#view.active?.exchange.onHaves(peer, have);
+    this.#view.active?.askForHashes();
+    this.#dropIfSeed(peer);
+  }
+  onRequest(peer: Peer, ref: { piece: number; begin: number; length: number }): void {
+    this.#view.active?.uploader.onRequest(peer, ref);
+  }
+  onCancel(peer: Peer, ref: { piece: number; begin: number; length: number }): void {
+    this.#view.active?.uploader.onCancel(peer, ref);
+  }
+  onReject(peer: Peer, ref: { piece: number; begin: number; length: number }): void {
+    this.#view.active?.downloader.onReject(peer, ref);
+  }
+  onAllowedFast(peer: Peer, piece: number): void {
+    this.#view.active?.exchange.onAllowedFast(peer, piece);
+  }
+  onExtended(peer: Peer, id: number, payload: Uint8Array): void {
+    const hadPort = peer.listenAddress !== undefined;
+    this.#extensions.onMessage(peer, id, payload);
+    if (peer.isClosed) return;
+    if (!hadPort && peer.listenAddress !== undefined) this.#onListenPort(peer, peer.listenAddress.port);
+  }
+  onHashes(peer: Peer, message: Parameters<MessageEffects['onHashes']>[1]): void {
+    this.#view.active?.onHashMessage(peer, message);
+  }
+  onBlockStart(peer: Peer, piece: number, begin: number, length: number): void {
+    this.#view.active?.downloader.onBlockStart(peer, piece, begin, length);
+  }
+  onBlockBytes(peer: Peer, bytes: Uint8Array): void {
+    if (peer.wasSeed) this.fromSeeds += bytes.length;
+    else this.fromPeers += bytes.length;
+    this.#view.active?.downloader.onBlockBytes(peer, bytes);
+  }
+  onBlockEnd(peer: Peer): void {
+    this.#view.active?.downloader.onBlockEnd(peer);
+  }
+
+  // --- privately ---
+
+  #fitToInfo(peer: Peer): void {
+    const { info } = this.#view;
+    if (info === undefined) return;
+    peer.decoder.bitfieldBytesMax = Math.ceil(info.pieceCount / 8);
+    peer.blocksPerPiece = Math.ceil(info.pieceLength / 16_384);
+  }
+
+  #dropIfSeed(peer: Peer): void {
+    if (this.#view.isSeeding && (peer.isSeed || peer.uploadOnly)) this.#ctx.drop(peer, { code: 'session/both-seeds' });
+  }
+
+  /** A peer who connected to us says where it listens. */
+  #onListenPort(peer: Peer, port: number): void {
+    const verdict = this.#finder.book.onListenPort(this.#ctx.now, peer.conn, port);
+    if (verdict === 'banned') this.#ctx.drop(peer, { code: 'peer/banned' });
+    else if (verdict === 'duplicate') this.#onDuplicate(peer);
+  }
+
+  /** Two connections to one peer: both sides keep the one that the lower peer id dialled, so that not both are closed. */
+  #onDuplicate(peer: Peer): void {
+    const others = [...this.#ctx.peers.values()].filter(
+      // Ids are no secret: only the same host can take the place of its own connection.
+      (other) => other !== peer && equalBytes(other.id, peer.id) && other.address.host === peer.address.host,
+    );
+    if (others.length === 0) return;
+    const lowerIsMine = compareBytes(this.#ctx.host.peerId, peer.id) < 0;
+    const reason = { code: 'session/duplicate' };
+    if (peer.incoming === lowerIsMine) this.#ctx.drop(peer, reason);
+    else for (const other of others) this.#ctx.drop(other, reason);
+  }
+}
+
+/** Ends of connections that are the peer's fault: it is dialled again later than others. */
+const breaches = /^peer\//;

@@ -38,7 +38,7 @@ export interface SessionOptions extends Abortable {
   readonly downloadLimit?: number;
   /** Connections of all torrents together. */
   readonly connectionsMax?: number;
-  /** Bytes of pieces in memory, all torrents together; default 64 MiB. */
+  /** Bytes of pieces in memory, all torrents together; default 32 MiB. */
   readonly pieceMemoryBytes?: number;
 }
 
@@ -119,7 +119,9 @@ export class Session {
 
   /** @internal */
   async start(): Promise<void> {
-    for (const at of this.#places()) {
+    // IPv4 first: `::` takes IPv4 too where its port is still free there.
+    const isV6 = (at: ListenOptions) => (at.host?.includes(':') === true ? 1 : 0);
+    for (const at of [...this.#places()].sort((a, b) => isV6(a) - isV6(b))) {
       const listener = await this.#listen(at);
       this.#listeners.push(listener);
       const { host, port } = listener.address;

@@ -83,7 +83,10 @@ export class TcpTransport implements Transport {
     await new Promise<void>((resolve, reject) => {
       const onError = (error: Error): void => reject(toListenError(error, at) satisfies BtError);
       server.once('error', onError);
-      server.listen({ host: at.host, port: at.port, ipv6Only: at.host.includes(':') }, () => {
+      // `::` takes IPv4 as well, unless a listener of ours has that port there already.
+      const isShared = [...this.#listeners].some((l) => l.address.port === at.port && !l.address.host.includes(':'));
+      const ipv6Only = at.host.includes(':') && (at.host !== '::' || isShared);
+      server.listen({ host: at.host, port: at.port, ipv6Only }, () => {
         server.off('error', onError);
         // Errors of a listening server are about single connections (out of descriptors); there is nobody to tell.
         server.on('error', () => {});

@@ -40,6 +40,18 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./verify.ts')).defineVerify,
   },
   {
+    name: 'download',
+    arguments: '<torrent|magnet|url>',
+    summary: 'download a torrent, or resume it',
+    load: async () => (await import('./download.ts')).defineDownload,
+  },
+  {
+    name: 'seed',
+    arguments: '<torrent|path>',
+    summary: 'share a file or folder, or what a torrent names',
+    load: async () => (await import('./seed.ts')).defineSeed,
+  },
+  {
     name: 'tracker',
     arguments: '',
     summary: 'run a tracker',

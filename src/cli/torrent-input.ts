@@ -58,6 +58,29 @@ class NamedError extends BtError {
   }
 }
 
+/**
+ * Fetches a .torrent file by HTTP or HTTPS.
+ *
+ * @throws CliError with exit code 3 whatever is wrong; BtError `client/aborted`
+ */
+export async function fetchTorrent(url: string, signal: AbortSignal): Promise<LoadedTorrent> {
+  // Loaded only now: files on disk need nothing of the network.
+  const { fetchBytes } = await import('../node/index.ts');
+  try {
+    const bytes = await fetchBytes(url, { signal, bytesMax: metainfoLimits.torrentBytesMax });
+    return { torrent: parseTorrentFile(bytes, nodeCrypto), bytes };
+  } catch (error) {
+    if (signal.aborted) throw new BtError('client/aborted', { what: `fetching ${url}` }, { cause: error });
+    const explained = BtError.is(error) && !error.code.startsWith('net/') ? explain(error, url) : error;
+    throw withExitCode(exitCodes.notFound, explained);
+  }
+}
+
+/** A magnet link, or a bare info-hash in hex. */
 export function isMagnet(text: string): boolean {
-  return /^\s*magnet:/i.test(text);
+  return /^\s*(?:magnet:|[0-9a-f]{40}\s*$|[0-9a-f]{64}\s*$)/i.test(text);
+}
+
+export function isUrl(text: string): boolean {
+  return /^\s*https?:\/\//i.test(text);
 }

@@ -1,12 +1,16 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { OutputOptions } from './context.ts';
 import { type HostPort, many, parseListen, parsePeer, parseRate } from './options.ts';
 
 /** What `download` and `seed` have in common. Rates in bytes per second, undefined = no limit. */
-export interface TransferOptions {
+export interface TransferOptions extends OutputOptions {
   readonly listen?: readonly HostPort[];
   readonly peer?: readonly { readonly host: string; readonly port: number }[];
   readonly uploadLimit?: number;
   readonly downloadLimit?: number;
+  readonly stateDir?: string;
+  /** File that gets the trace. */
+  readonly trace?: string;
 }
 
 export function addTransferOptions(command: Command): Command {
@@ -19,5 +23,12 @@ export function addTransferOptions(command: Command): Command {
     )
     .option('--peer <host:port>', 'connect to this peer too; may be given several times', many(parsePeer))
     .option('--upload-limit <rate>', 'like 500K or 2MiB, a second', parseRate)
-    .option('--download-limit <rate>', 'like 500K or 2MiB, a second', parseRate);
+    .option('--download-limit <rate>', 'like 500K or 2MiB, a second', parseRate)
+    .optionsGroup('State:')
+    .addOption(
+      new Option('--state-dir <dir>', 'what is done is remembered here (default: ~/.local/state/eider)').env(
+        'EIDER_STATE_DIR',
+      ),
+    )
+    .option('--trace <file>', 'write down every decision and its reason (docs/tracing.md), at the end or on failure');
 }

@@ -1,5 +1,6 @@
 import { formatBytes, formatDuration, formatPercent, formatRate, printable } from './format.ts';
 import { formatBar, type Status } from './render.ts';
+import type { Standstill } from './standstill.ts';
 
 /** One torrent at one moment, as `download` and `seed` show it. */
 export interface TransferState {
@@ -34,18 +35,24 @@ export function transferToJson(t: TransferState): Record<string, unknown> {
   };
 }
 
-/** Three lines on a terminal: name, bar, traffic; one in a log. */
-export function createTransferStatus(t: TransferState): Status {
+/**
+ * Three lines on a terminal: name, bar, traffic; one in a log.
+ *
+ * @param reason why nothing moves: a line of its own
+ */
+export function createTransferStatus(t: TransferState, reason?: Standstill): Status {
   const name = printable(t.name);
   const percent = formatPercent(t.doneBytes, t.totalBytes);
   const amount = t.totalBytes === 0 ? 'no metadata yet' : `${formatBytes(t.doneBytes)} of ${formatBytes(t.totalBytes)}`;
   const isComplete = t.totalBytes > 0 && t.doneBytes >= t.totalBytes;
-  const left = isComplete || t.totalBytes === 0 ? '' : `, ${formatDuration(secondsLeft(t))} left`;
+  const hasEnd = !isComplete && t.totalBytes > 0 && Number.isFinite(secondsLeft(t));
+  const left = !hasEnd ? '' : `, ${formatDuration(secondsLeft(t))} left`;
   const traffic =
     `down ${formatRate(t.downBytesPerSec)}  up ${formatRate(t.upBytesPerSec)}  ` +
     `peers ${t.peerCount} (${t.seedCount} seeds)  ratio ${formatRatio(t)}`;
   return {
-    state: t.state,
+    // A log gets a line when the reason changes, as when the state does.
+    state: reason === undefined ? t.state : `${t.state} ${reason.code}`,
     lines: (columns) => {
       const bar = formatBar(
         t.totalBytes > 0 ? t.doneBytes / t.totalBytes : 0,
@@ -55,9 +62,12 @@ export function createTransferStatus(t: TransferState): Status {
         `${name}  ${t.state}`,
         `${bar} ${t.totalBytes > 0 ? percent.padStart(6) : ''}  ${amount}${left}`,
         traffic,
+        ...(reason === undefined ? [] : [reason.text]),
       ];
     },
-    plain: () => `${t.state} ${name}: ${t.totalBytes > 0 ? `${percent}, ` : ''}${amount}${left}, ${traffic}`,
+    plain: () =>
+      `${t.state} ${name}: ${t.totalBytes > 0 ? `${percent}, ` : ''}${amount}${left}, ${traffic}` +
+      (reason === undefined ? '' : `; ${reason.text}`),
   };
 }
 

@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ForeignClient } from './foreign.ts';
+import { Program } from './program.ts';
+
+const logCharsShown = 12_000;
+
+export const aria2: ForeignClient = {
+  name: 'aria2',
+  knowsPadFiles: false,
+  needs: ['aria2c --version'],
+  async start({ side, input, folder, workFolder, tracker, isSeeder }) {
+    const log = join(workFolder, 'aria2.log');
+    const program = new Program(side, [
+      'aria2c',
+      '--no-conf',
+      '--enable-color=false',
+      '--show-console-readout=false',
+      `--log=${log}`,
+      '--log-level=info',
+      `--dir=${folder}`,
+      '--file-allocation=none',
+      // It speaks to UDP trackers by the socket of its DHT, so that must be on; it knows no other node.
+      `--enable-dht=${tracker === 'udp'}`,
+      `--dht-file-path=${join(workFolder, 'dht.dat')}`,
+      '--enable-dht6=false',
+      ...(isSeeder ? ['--check-integrity=true', '--seed-ratio=0.0'] : ['--seed-time=0']),
+      input,
+    ]);
+    return {
+      program,
+      // It ends when all is there; a seeder does not.
+      complete: program.ended.then((code) => {
+        if (code !== 0 || isSeeder) throw new Error(`aria2c ended with code ${code}`);
+      }),
+      report: async () => `${program.output}\n${(await readFile(log, 'utf8').catch(() => '')).slice(-logCharsShown)}`,
+      [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+    };
+  },
+};

@@ -1,0 +1,34 @@
+import type { NetworkSide } from './network.ts';
+import type { Program } from './program.ts';
+
+export interface ForeignTask {
+  readonly side: NetworkSide;
+  /** Path of a .torrent file, or a magnet link. */
+  readonly input: string;
+  /** Where the data is or shall be. */
+  readonly folder: string;
+  /** For settings and logs; emptied by the test. */
+  readonly workFolder: string;
+  readonly tracker: 'http' | 'udp';
+  /** All the data is there. */
+  readonly isSeeder: boolean;
+}
+
+/** A foreign program at work on one torrent. */
+export interface ForeignRun extends AsyncDisposable {
+  readonly program: Program;
+  /** All the data is there; rejects when the program dies. */
+  readonly complete: Promise<void>;
+  /** What it has to say after a failure. */
+  report(): Promise<string>;
+}
+
+/** A program of somebody else. */
+export interface ForeignClient {
+  readonly name: string;
+  /** Knows BEP 47: others keep pad files on disk like any file. */
+  readonly knowsPadFiles: boolean;
+  /** Commands that must be there. */
+  readonly needs: readonly string[];
+  start(task: ForeignTask): Promise<ForeignRun>;
+}

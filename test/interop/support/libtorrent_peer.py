@@ -1,0 +1,122 @@
+"""One libtorrent session with one torrent, for the interop tests.
+
+usage: libtorrent_peer.py HOST TORRENT-FILE-OR-MAGNET FOLDER
+
+Writes one JSON object a line to stdout: {"event": "listening" | "progress" | "complete" | "alert" | "error", ...}.
+Ends in order (trackers are told) when stdin ends or says "quit", and at SIGTERM.
+Settings are libtorrent's own, except for what would look for peers or gateways outside the test's network.
+"""
+
+import json
+import select
+import signal
+import sys
+import time
+
+import libtorrent as lt
+
+SHOWN_ALERTS = (
+    "tracker_error_alert",
+    "tracker_warning_alert",
+    "torrent_error_alert",
+    "file_error_alert",
+    "hash_failed_alert",
+    "metadata_failed_alert",
+    "peer_error_alert",
+    "peer_ban_alert",
+    "peer_disconnected_alert",
+    "listen_failed_alert",
+)
+
+
+def say(event, **fields):
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
+
+
+def open_session(host):
+    return lt.session(
+        {
+            "listen_interfaces": host + ":0",
+            "enable_dht": False,
+            "enable_lsd": False,
+            "enable_upnp": False,
+            "enable_natpmp": False,
+            "alert_mask": lt.alert.category_t.error_notification
+            | lt.alert.category_t.status_notification
+            | lt.alert.category_t.tracker_notification
+            | lt.alert.category_t.peer_notification,
+            "stop_tracker_timeout": 2,
+        }
+    )
+
+
+def add_torrent(session, source, folder):
+    if source.startswith("magnet:"):
+        parameters = lt.parse_magnet_uri(source)
+    else:
+        parameters = lt.add_torrent_params()
+        parameters.ti = lt.torrent_info(source)
+    parameters.save_path = folder
+    parameters.flags &= ~lt.torrent_flags.paused
+    parameters.flags &= ~lt.torrent_flags.auto_managed
+    return session.add_torrent(parameters)
+
+
+def report(session, handle, was_complete):
+    for alert in session.pop_alerts():
+        name = type(alert).__name__
+        if name in SHOWN_ALERTS:
+            say("alert", what=name, message=alert.message())
+    status = handle.status()
+    say(
+        "progress",
+        state=str(status.state),
+        progress=round(status.progress, 4),
+        done=status.total_done,
+        peers=status.num_peers,
+        down=status.download_payload_rate,
+        up=status.upload_payload_rate,
+        downloaded=status.total_payload_download,
+        uploaded=status.total_payload_upload,
+    )
+    if status.errc.value() != 0:
+        say("error", message=status.errc.message())
+    is_complete = status.is_seeding
+    if is_complete and not was_complete:
+        say("complete")
+    return is_complete
+
+
+def stop(session, handle):
+    """Removes the torrent and waits until the tracker has been told, 2 s at most."""
+    session.remove_torrent(handle)
+    session.pause()
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        session.wait_for_alert(100)
+        for alert in session.pop_alerts():
+            if type(alert).__name__ in ("tracker_reply_alert", "tracker_error_alert"):
+                return
+
+
+def main():
+    host, source, folder = sys.argv[1:]
+    stopping = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
+    session = open_session(host)
+    handle = add_torrent(session, source, folder)
+    is_complete = False
+    last_report = 0
+    while not stopping:
+        ready, _, _ = select.select([sys.stdin], [], [], 0.05)
+        if ready and sys.stdin.readline().strip() in ("", "quit"):
+            break
+        now = time.monotonic()
+        if now - last_report >= (0.1 if not is_complete else 0.5):
+            last_report = now
+            is_complete = report(session, handle, is_complete)
+    stop(session, handle)
+
+
+main()

@@ -220,14 +220,8 @@ export class Downloader {
 
   onBlockStart(peer: Peer, piece: number, begin: number, length: number): void {
     peer.arrival.active = undefined;
-    const block = begin / blockLength;
-    const isBlock =
-      piece < this.#geometry.pieceCount &&
-      Number.isInteger(block) &&
-      block < this.#geometry.blockCount(piece) &&
-      length === this.#geometry.blockBytes(piece, block) &&
-      length > 0;
-    if (!isBlock) {
+    const block = this.#blockAt(piece, begin, length);
+    if (block < 0) {
       this.#unasked(peer, length);
       return;
     }
@@ -338,12 +332,15 @@ export class Downloader {
 
   /** BEP 6. */
   onReject(peer: Peer, ref: { piece: number; begin: number; length: number }): void {
-    const key = this.#key(ref.piece, ref.begin / blockLength);
+    // Keys run on from piece to piece, so what is no block must not become one.
+    const block = this.#blockAt(ref.piece, ref.begin, ref.length);
+    if (block < 0) return;
+    const key = this.#key(ref.piece, block);
     peer.cancelled.delete(key);
     if (!peer.outstanding.delete(key)) return;
     const active = this.#ledger.active(ref.piece);
     assert(active !== undefined, 'an open request has a piece in work');
-    this.#ledger.unask(active, ref.begin / blockLength);
+    this.#ledger.unask(active, block);
     peer.allowedFast?.delete(ref.piece);
     if (!peer.peerChoking) this.#refused(peer, ref.piece);
     this.wakeAll();
@@ -620,6 +617,14 @@ export class Downloader {
     let bytes = 0;
     for (const active of this.#ledger.actives) for (const s of active.segments) bytes += s?.length ?? 0;
     return bytes;
+  }
+
+  /** @returns the block that a message means, or -1: we never ask for such a thing */
+  #blockAt(piece: number, begin: number, length: number): number {
+    const block = begin / blockLength;
+    if (piece >= this.#geometry.pieceCount || !Number.isInteger(block)) return -1;
+    if (block >= this.#geometry.blockCount(piece) || length === 0) return -1;
+    return length === this.#geometry.blockBytes(piece, block) ? block : -1;
   }
 
   #key(piece: number, block: number): number {

@@ -30,3 +30,13 @@ export function makeBytes(length: number, seed = 0): Buffer {
   }
   return bytes;
 }
+
+/** The same for a part of a test: the folder is removed when `run` has ended. */
+export async function withTempFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'eider-test-'));
+  try {
+    await run(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -9,3 +9,9 @@ diskContract({
   name: 'worker',
   make: ({ folder, stateDir, limits }) => new DiskPool({ folderOf: () => folder, stateDir, limits }),
 });
+// Reads on the main thread from the second one on.
+diskContract({
+  name: 'worker with quick reads',
+  make: ({ folder, stateDir, limits }) =>
+    new DiskPool({ folderOf: () => folder, stateDir, limits: { ...limits, quickAfter: 1, quickFilesMax: 3 } }),
+});

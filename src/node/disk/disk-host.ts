@@ -3,16 +3,17 @@ import { resolve } from 'node:path';
 import { assert, BtError, type TorrentId } from '../../base/index.ts';
 import { BLOCK_LENGTH, type Geometry, type Info } from '../../metainfo/index.ts';
 import type { CommitPiece } from '../../swarm/index.ts';
-import { blockHeaderBytes, writeBlockHeader } from '../../wire/index.ts';
 import { isSystemError, toDiskError } from './disk-error.ts';
 import { FsStore } from './fs-store.ts';
 import { type DiskLimits, diskLimits } from './limits.ts';
+import { isLocalFolder } from './local-folder.ts';
 import { OpenFiles } from './open-files.ts';
 import { hashBlocks, hashLeaves, judgePiece, type PieceParts, partsOnDisk } from './piece-hasher.ts';
 import type { PieceStore } from './piece-store.ts';
 import { type DiskReply, type DiskRequest, type PackedError, packError } from './protocol.ts';
 import { RecheckJob } from './recheck-job.ts';
 import { ResumeFolder } from './resume-file.ts';
+import { frameRun } from './run-frame.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
 
 /** A store and what the host has to know of its torrent. */
@@ -108,9 +109,10 @@ export class DiskHost {
       this.#torrents.set(torrent, { info, geometry: store.geometry, folder: root, store });
       const resume = this.#resume?.load(keyOf(info), root);
       const { files, partFile } = store.states();
-      this.#reply({ verb: 'open', torrent, result: { kind: 'ok', files, partFile, resume, wallMs: Date.now() } });
+      const result = { kind: 'ok', files, partFile, resume, wallMs: Date.now() } as const;
+      this.#reply({ verb: 'open', torrent, result, isLocal: isLocalFolder(root) });
     } catch (error) {
-      this.#reply({ verb: 'open', torrent, result: { kind: 'failed', error: pack(error, root) } });
+      this.#reply({ verb: 'open', torrent, result: { kind: 'failed', error: pack(error, root) }, isLocal: false });
     }
   }
 
@@ -194,23 +196,13 @@ export class DiskHost {
 
   #readRun({ torrent, run, piece, begin, length, into }: DiskRequest & { verb: 'run' }): void {
     let error: PackedError | undefined;
+    const startedAt = performance.now();
     try {
-      const { store } = this.#torrent(torrent);
-      const blocks = Math.ceil(length / BLOCK_LENGTH);
-      const views = new Array<Uint8Array>(blocks);
-      let at = 0;
-      for (let i = 0; i < blocks; i++) {
-        const size = Math.min(BLOCK_LENGTH, length - i * BLOCK_LENGTH);
-        at = writeBlockHeader(into, at, piece, begin + i * BLOCK_LENGTH, size);
-        views[i] = into.subarray(at, at + size);
-        at += size;
-      }
-      assert(at === length + blocks * blockHeaderBytes && at <= into.length, 'a run fits its buffer');
-      store.read(piece, begin, views);
+      this.#torrent(torrent).store.read(piece, begin, frameRun({ piece, begin, length, into }));
     } catch (cause) {
       error = pack(cause, `piece ${piece}`);
     }
-    this.#reply({ verb: 'run', torrent, run, into, error });
+    this.#reply({ verb: 'run', torrent, run, into, error, tookMs: performance.now() - startedAt });
   }
 
   #hashLeaves({ torrent, piece }: DiskRequest & { verb: 'leaves' }): void {

@@ -9,6 +9,13 @@ export interface DiskLimits {
    * Overwriting: 0.15, 0.13, 0.12, 0.09 (bench/micro/disk-write.ts).
    */
   readonly writeStepBytes: number;
+  /** Files that the main thread keeps open for quick reads, beside those of the worker. */
+  readonly quickFilesMax: number;
+  /** A read on the main thread that took longer shows that the data was not in the page cache. */
+  readonly quickReadMs: number;
+  /** Reads by the worker, all quick, after which the main thread may try itself; doubles with every disappointment up to the maximum. */
+  readonly quickAfter: number;
+  readonly quickAfterMax: number;
   /** Read buffer of rechecks: small enough to be hashed while it is still in the processor's cache. */
   readonly recheckBufferBytes: number;
   /** A recheck lets other requests pass after so many bytes. */
@@ -20,6 +27,10 @@ export interface DiskLimits {
 export const diskLimits: DiskLimits = {
   openFilesMax: 128,
   writeStepBytes: 32 * 1024,
+  quickFilesMax: 64,
+  quickReadMs: 3,
+  quickAfter: 8,
+  quickAfterMax: 4096,
   recheckBufferBytes: 256 * 1024,
   recheckStepBytes: 8 * 1024 * 1024,
   recheckStepPieces: 4096,

@@ -55,7 +55,13 @@ export interface PackedError {
 type Packed<T> = T extends { readonly error: BtError } ? { readonly kind: 'failed'; readonly error: PackedError } : T;
 
 export type DiskReply =
-  | { readonly verb: 'open'; readonly torrent: TorrentId; readonly result: Packed<StoreOpened> }
+  | {
+      readonly verb: 'open';
+      readonly torrent: TorrentId;
+      readonly result: Packed<StoreOpened>;
+      /** The folder is on a file system of this machine: reading what is in the page cache never waits for anybody. */
+      readonly isLocal: boolean;
+    }
   | {
       readonly verb: 'commit';
       readonly torrent: TorrentId;
@@ -78,6 +84,8 @@ export type DiskReply =
       readonly run: number;
       readonly into: Uint8Array;
       readonly error: PackedError | undefined;
+      /** How long the disk took. */
+      readonly tookMs: number;
     }
   | {
       readonly verb: 'recheck';

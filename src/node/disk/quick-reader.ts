@@ -1,0 +1,134 @@
+// Hot path: read-run
+import type { TorrentId } from '../../base/index.ts';
+import { FileMap, Geometry, type Info } from '../../metainfo/index.ts';
+import type { DiskLimits } from './limits.ts';
+import { OpenFiles, StoreFile } from './open-files.ts';
+import type { DiskRequest } from './protocol.ts';
+import { frameRun } from './run-frame.ts';
+import { SafeFolder } from './safe-folder.ts';
+import type { SystemCalls } from './system-calls.ts';
+import { ViewCursor } from './view-cursor.ts';
+
+type RunRequest = DiskRequest & { verb: 'run' };
+
+interface QuickTorrent {
+  readonly geometry: Geometry;
+  readonly map: FileMap;
+  /** By file index; undefined: not wanted, so its bytes may be in the part file, which is the worker's. */
+  readonly files: readonly (StoreFile | undefined)[];
+  isOn: boolean;
+  /** Quick reads of the worker in a row. */
+  quickCount: number;
+  /** How many of them turn it on. */
+  quickAfter: number;
+}
+
+/**
+ * Reads on the main thread what is in the page cache anyway. There a run costs 50 us and is still in the processor's cache when the
+ * socket takes it; through a worker, its bytes move between cores (0.54 against 0.82 CPU-s/GiB for a whole seeder).
+ *
+ * A disk that has to be waited for must never stop the main thread. So the worker reads until its times show that data comes from
+ * memory, and one slow read here gives the work back to it; folders on networks are never read here. What goes wrong here is not told:
+ * the worker tries again, and its answer counts.
+ */
+export class QuickReader {
+  readonly #limits: DiskLimits;
+  readonly #calls: SystemCalls;
+  readonly #open: OpenFiles;
+  readonly #torrents = new Map<TorrentId, QuickTorrent>();
+  readonly #cursor = new ViewCursor();
+  #blocksRead = process.resourceUsage().fsRead;
+
+  constructor(options: { limits: DiskLimits; calls: SystemCalls }) {
+    this.#limits = options.limits;
+    this.#calls = options.calls;
+    this.#open = new OpenFiles({ max: options.limits.quickFilesMax, calls: options.calls });
+  }
+
+  /** To be called once the worker has opened the store of a torrent in a local folder. */
+  add(
+    torrent: TorrentId,
+    open: { readonly info: Info; readonly wanted: readonly boolean[]; readonly folder: string },
+  ): void {
+    const folder = new SafeFolder(open.folder, this.#calls);
+    this.#torrents.set(torrent, {
+      geometry: new Geometry(open.info),
+      map: new FileMap(open.info),
+      files: open.info.files.map((file, i) =>
+        open.wanted[i] === false ? undefined : new StoreFile(folder, file.path),
+      ),
+      isOn: false,
+      quickCount: 0,
+      quickAfter: this.#limits.quickAfter,
+    });
+  }
+
+  remove(torrent: TorrentId): void {
+    for (const file of this.#torrents.get(torrent)?.files ?? []) if (file !== undefined) this.#open.close(file);
+    this.#torrents.delete(torrent);
+  }
+
+  close(): void {
+    for (const torrent of [...this.#torrents.keys()]) this.remove(torrent);
+  }
+
+  /** Whether the next read of a torrent should be tried here. */
+  isOn(torrent: TorrentId): boolean {
+    return this.#torrents.get(torrent)?.isOn === true;
+  }
+
+  /** The worker has read a run, in so much time. */
+  onWorkerRead(torrent: TorrentId, tookMs: number): void {
+    const t = this.#torrents.get(torrent);
+    if (t === undefined || t.isOn) return;
+    t.quickCount = tookMs < this.#limits.quickReadMs || !this.#hasDiskRead() ? t.quickCount + 1 : 0;
+    if (t.quickCount >= t.quickAfter) t.isOn = true;
+  }
+
+  /** @returns false where the worker has to do it */
+  read(request: RunRequest): boolean {
+    const t = this.#torrents.get(request.torrent);
+    if (t === undefined || !t.isOn) return false;
+    const startedAt = performance.now();
+    try {
+      if (!this.#read(t, request)) return false;
+    } catch {
+      t.isOn = false;
+      return false;
+    }
+    const tookMs = performance.now() - startedAt;
+    if (tookMs > this.#limits.quickReadMs && (this.#hasDiskRead() || tookMs > this.#limits.quickReadMs * 20)) {
+      t.isOn = false;
+      t.quickCount = 0;
+      t.quickAfter = Math.min(t.quickAfter * 2, this.#limits.quickAfterMax);
+    }
+    return true;
+  }
+
+  /**
+   * Whether the process has read blocks from a disk since the last question: tells a slow disk from a busy processor, on which a read
+   * from memory can take long as well.
+   */
+  #hasDiskRead(): boolean {
+    const blocks = process.resourceUsage().fsRead;
+    const hasRead = blocks !== this.#blocksRead;
+    this.#blocksRead = blocks;
+    return hasRead;
+  }
+
+  #read(t: QuickTorrent, request: RunRequest): boolean {
+    const cursor = this.#cursor.start(frameRun(request));
+    for (const span of t.map.spans(t.geometry.pieceStart(request.piece) + request.begin, request.length)) {
+      const views = cursor.take(span.length);
+      if (span.file < 0) {
+        for (const view of views) view.fill(0);
+        continue;
+      }
+      const file = t.files[span.file];
+      if (file === undefined) return false;
+      const got = this.#calls.readvSync(this.#open.use(file, 'read'), views, span.fileOffset);
+      if (got !== span.length) return false;
+    }
+    return true;
+  }
+}

@@ -20,7 +20,7 @@ export interface ResolvedSource {
 /** @throws BtError `metainfo/…`, `bencode/…`, `magnet/…` where the input is not what it should be */
 export function resolveSource(input: TorrentInput, crypto: CryptoPort): ResolvedSource {
   if (typeof input === 'string') return resolveMagnet(input);
-  const file = input instanceof Uint8Array ? parseTorrentFile(input, crypto) : input;
+  const file = input instanceof Uint8Array ? parseTorrentFile(new Uint8Array(input), crypto) : input;
   return {
     source: { info: file.info, layers: file.pieceLayers, trackers: file.trackers },
     torrentFile: file,

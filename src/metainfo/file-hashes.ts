@@ -82,7 +82,7 @@ export class FileHashes {
     if (layer.length !== this.pieceCount * HASH_BYTES) return false;
     const root = this.#merkle.root(layer, this.#pieceLevel, 2 ** (this.#height - this.#pieceLevel));
     if (!isHash(root, this.root, 0)) return false;
-    this.#layers[0] = layer.slice();
+    this.#layers[0] = new Uint8Array(layer);
     this.#known.setAll();
     return true;
   }

@@ -1,5 +1,13 @@
-import { type BtError, type ConnId, concatBytes, type Millis, type Rng, type TorrentId } from '../base/index.ts';
-import type { Tracer } from '../trace/index.ts';
+import {
+  type BtError,
+  type ConnId,
+  concatBytes,
+  type Millis,
+  type Rng,
+  readU32,
+  type TorrentId,
+} from '../base/index.ts';
+import { directions, type Tracer, wireKinds } from '../trace/index.ts';
 import type { CloseReason } from '../wire/index.ts';
 import type { SwarmContext, SwarmHost } from './context.ts';
 import { limits } from './limits.ts';
@@ -49,6 +57,7 @@ export class Connections implements SwarmContext {
 
   send(peer: Peer, bytes: Uint8Array): void {
     if (peer.isClosed) return;
+    if (this.tracer?.wire !== undefined) this.#trace(peer, bytes);
     peer.out.push(bytes);
     peer.outBytes += bytes.length;
     this.#dirty.add(peer);
@@ -102,6 +111,21 @@ export class Connections implements SwarmContext {
     const dirty = this.#dirty;
     this.#dirty = new Set();
     for (const peer of dirty) this.flush(peer);
+  }
+
+  /** Reads what is sent back from its bytes: nobody who sends has to think of it. Many requests in one array are one event each. */
+  #trace(peer: Peer, bytes: Uint8Array): void {
+    for (let at = 0; at + 4 <= bytes.length; ) {
+      const length = readU32(bytes, at);
+      const word = (i: number) => (length >= 5 + i * 4 ? readU32(bytes, at + 5 + i * 4) : 0);
+      const kind = length === 0 ? wireKinds['keep-alive'] : (bytes[at + 4] as number);
+      const isExtended = kind === wireKinds.extended;
+      const isBits = kind === wireKinds.bitfield;
+      const a = isExtended ? (bytes[at + 5] as number) : isBits ? length - 1 : word(0);
+      const b = isExtended ? length - 2 : isBits ? 0 : word(1);
+      this.tracer?.wire?.(this.now, peer.conn, directions.out, kind, a, b, isExtended || isBits ? 0 : word(2));
+      at += 4 + length;
+    }
   }
 
   #remove(peer: Peer, reason: CloseReason, byUs: boolean): void {

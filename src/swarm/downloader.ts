@@ -1,7 +1,7 @@
 // Hot path: self
 import { addMs, assert, type Rng } from '../base/index.ts';
 import type { FileMap, Geometry } from '../metainfo/index.ts';
-import { pickReasons, pieceStates } from '../trace/index.ts';
+import { connEvents, pickReasons, pieceStates } from '../trace/index.ts';
 import { encodeMessage, encodeRequests } from '../wire/index.ts';
 import type { BlameVerdict } from './blame.ts';
 import { Blame } from './blame.ts';
@@ -411,6 +411,7 @@ export class Downloader {
         tracer.timeout(this.#ctx.now, peer.conn, piece, begin, this.#ctx.now - at);
       }
     }
+    tracer?.conn?.(this.#ctx.now, peer.conn, connEvents.snubbed, silentMs);
     peer.snubbed = true;
     peer.snubCount++;
     peer.pipeline.onSnubbed();
@@ -426,6 +427,7 @@ export class Downloader {
   }
 
   #unsnub(peer: Peer): void {
+    this.#ctx.tracer?.conn?.(this.#ctx.now, peer.conn, connEvents.unsnubbed, 0);
     peer.snubbed = false;
     peer.snubCount = 0;
     peer.pipeline.restart();

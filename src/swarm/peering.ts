@@ -8,6 +8,7 @@ import {
   type PeerAddress,
 } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
+import { connEvents } from '../trace/index.ts';
 import { type CloseReason, describePeerId, encodeMessage, type Handshake } from '../wire/index.ts';
 import { peerKey } from './ban-list.ts';
 import type { BlameVerdict } from './blame.ts';
@@ -83,6 +84,7 @@ export class Peering implements MessageEffects {
       pieceCount: this.#view.info?.pieceCount ?? 0,
     });
     this.#ctx.add(peer, new PeerMessages(this.#ctx, peer, this));
+    this.#ctx.tracer?.conn?.(this.#ctx.now, conn, incoming ? connEvents.incoming : connEvents.handshake, 0);
     this.#onDuplicate(peer);
     if (peer.isClosed) return;
     this.#fitToInfo(peer);

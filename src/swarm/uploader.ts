@@ -1,5 +1,6 @@
 import type { Bitfield, BtError } from '../base/index.ts';
 import type { Geometry } from '../metainfo/index.ts';
+import { directions, wireKinds } from '../trace/index.ts';
 import { type BlockRef, encodeMessage, writeBlockHeader } from '../wire/index.ts';
 import type { SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
@@ -187,7 +188,7 @@ export class Uploader {
       payload += next.length;
       count++;
     }
-    peer.requests.splice(0, count);
+    for (const r of peer.requests.splice(0, count)) this.#traceBlock(peer, r);
     this.#ctx.flush(peer);
     const sent = this.#ctx.host.runs.send(peer.conn, run, first.begin, first.begin + payload);
     this.#account(peer, sent, payload);
@@ -224,9 +225,15 @@ export class Uploader {
       done += n;
     }
     peer.requests.shift();
+    this.#traceBlock(peer, r);
     this.#ctx.flush(peer);
     this.#account(peer, this.#ctx.host.runs.sendCopy(peer.conn, out), r.length);
     return true;
+  }
+
+  #traceBlock(peer: Peer, r: BlockRef): void {
+    const { now, tracer } = this.#ctx;
+    tracer?.wire?.(now, peer.conn, directions.out, wireKinds.piece, r.piece, r.begin, r.length);
   }
 
   #account(peer: Peer, sent: { ticket: number; framed: number }, payload: number): void {

@@ -24,4 +24,4 @@ export {
   type SessionOptions,
 } from './session.ts';
 export { type ResolvedSource, resolveSource, type TorrentInput } from './source.ts';
-export { Torrent } from './torrent.ts';
+export { Torrent, type TrackerCounts } from './torrent.ts';

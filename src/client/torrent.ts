@@ -4,6 +4,7 @@ import { wrapInfo } from '../metainfo/index.ts';
 import type { Session as Brain, ReadRun } from '../session/index.ts';
 import type {
   PeerSnapshot,
+  ScrapeResult,
   Torrent as TorrentBrain,
   TorrentEvent,
   TorrentSnapshot,
@@ -11,6 +12,9 @@ import type {
 } from '../swarm/index.ts';
 import { type Abortable, untilAborted } from './events.ts';
 import { type FileHost, TorrentFileHandle } from './file.ts';
+
+/** What one tracker says about the swarm. */
+export type TrackerCounts = { readonly url: string } & ScrapeResult;
 
 /** What a torrent handle needs of the session it lives in. */
 export interface TorrentHost {
@@ -49,6 +53,7 @@ export class Torrent implements FileHost {
   /** Readers and the pieces they wait for. */
   readonly #urgent = new Map<object, readonly number[]>();
   #lastState: TorrentSnapshot | undefined;
+  #onScraped: (url: string, result: ScrapeResult) => void = () => {};
 
   /** @internal */
   constructor(options: {
@@ -163,6 +168,22 @@ export class Torrent implements FileHost {
     this.#host.input((brain, now) => brain.addPeers(now, this.#id, resolved));
   }
 
+  /** Asks every tracker how large the swarm is (BEP 48), without announcing. A tracker that fails is in the answer, with why. */
+  async scrape(options: Abortable = {}): Promise<readonly TrackerCounts[]> {
+    this.#throwIfOver();
+    const answers: TrackerCounts[] = [];
+    const collected = new Promise<void>((resolve) => {
+      const expected = this.#host.input((brain, now) => brain.scrape(now, this.#id));
+      if (expected === 0) resolve();
+      this.#onScraped = (url, result) => {
+        answers.push({ url, ...result });
+        if (answers.length >= expected) resolve();
+      };
+    });
+    await untilAborted(collected, `the scrape of ${this.name}`, options.signal);
+    return answers;
+  }
+
   /** Bytes per second for this torrent alone; Infinity = no limit. */
   setRates(rates: { readonly upload?: number; readonly download?: number }): void {
     this.#host.input((brain, now) => brain.setRates(now, rates, this.#id));
@@ -203,6 +224,9 @@ export class Torrent implements FileHost {
       case 'ready':
       case 'done':
         this.#settle(event.type);
+        return;
+      case 'scraped':
+        this.#onScraped(event.url, event.result);
         return;
       case 'error':
         for (const kind of ['metadata', 'ready', 'done'] as const) this.#fail(kind, event.error);

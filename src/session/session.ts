@@ -199,6 +199,11 @@ export class Session implements SwarmInputs {
     this.#input(now, () => this.#touch(id)?.addPeers(now, addresses));
   }
 
+  /** @returns how many `scraped` events follow, one a tracker */
+  scrape(now: Millis, id: TorrentId): number {
+    return this.#input(now, () => this.#touch(id)?.scrape(now) ?? 0);
+  }
+
   setUrgent(now: Millis, id: TorrentId, pieces: readonly number[]): void {
     this.#input(now, () => this.#touch(id)?.setUrgent(now, pieces));
   }

@@ -71,7 +71,28 @@ export class Connections implements SwarmContext {
     peer.out.length = 0;
     peer.outBytes = 0;
     peer.lastSentAt = this.now;
-    this.host.ports.write(peer.conn, bytes);
+    peer.unwrittenBytes += bytes.length;
+    if (peer.mark !== undefined || peer.unwrittenBytes < limits.peer.markBytes) {
+      this.host.ports.write(peer.conn, bytes);
+      return;
+    }
+    peer.mark = this.host.runs.sendCopy(peer.conn, bytes).ticket;
+    peer.markedBytes = peer.unwrittenBytes;
+    peer.lent.add(peer.mark);
+  }
+
+  /** A watched write has left, and all before it. @returns false: it is none of control messages */
+  onWritten(peer: Peer, ticket: number): boolean {
+    if (peer.mark !== ticket) return false;
+    peer.lent.delete(ticket);
+    this.host.runs.release(ticket);
+    peer.unwrittenBytes -= peer.markedBytes;
+    peer.mark = undefined;
+    return true;
+  }
+
+  isBackedUp(peer: Peer): boolean {
+    return peer.unwrittenBytes + peer.outBytes > limits.peer.answerBytesMax;
   }
 
   /** We end the connection. */
@@ -97,8 +118,19 @@ export class Connections implements SwarmContext {
     this.#onFail(error);
   }
 
+  /** What was written before the mark is its peer's good right; what has gathered since shows that it does not read. */
+  #dropDeaf(): void {
+    for (const peer of this.#dirty) {
+      if (peer.mark === undefined) continue;
+      const waiting = peer.unwrittenBytes - peer.markedBytes + peer.outBytes;
+      if (waiting > limits.peer.outBytesMax)
+        this.drop(peer, { code: 'peer/not-reading', detail: `${waiting} bytes wait` });
+    }
+  }
+
   /** Hands out what the turn left to do, until nothing is left, then writes. */
   endTurn(work: { fill: (peer: Peer) => void; serve: (peer: Peer) => void }): void {
+    this.#dropDeaf();
     for (let round = 0; round < 4 && (this.#hungry.size > 0 || this.#serve.size > 0); round++) {
       const hungry = this.#hungry;
       const serve = this.#serve;

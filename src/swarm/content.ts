@@ -137,7 +137,7 @@ export class Content {
       this.#hashesServed.set(peer, served);
     }
     const answer =
-      ++served.count > limits.extension.hashesServedPerMinute
+      ++served.count > limits.extension.hashesServedPerMinute || this.#ctx.isBackedUp(peer)
         ? ({ kind: 'reject' } as const)
         : this.#hashServer.onRequest(peer.conn, wanted, this.ledger.have);
     if (answer.kind === 'reject') this.#ctx.send(peer, encodeMessage({ kind: 'hash-reject', ...wanted }));

@@ -3,7 +3,7 @@ import type { Tracer } from '../trace/index.ts';
 import type { CloseReason } from '../wire/index.ts';
 import type { Peer } from './peer.ts';
 import type { PiecePool } from './piece-pool.ts';
-import type { SwarmPorts } from './ports.ts';
+import type { ScrapeResult, SwarmPorts } from './ports.ts';
 import type { RunCache } from './run-cache.ts';
 
 /** What a torrent may ask of the session it lives in: the things that all torrents of a client share. */
@@ -43,6 +43,8 @@ export type TorrentEvent =
   | { readonly type: 'bad-piece'; readonly torrent: TorrentId; readonly piece: number; readonly peers: number }
   | { readonly type: 'banned'; readonly torrent: TorrentId; readonly host: string; readonly reason: string }
   | { readonly type: 'tracker'; readonly torrent: TorrentId; readonly url: string; readonly error: BtError | undefined }
+  /** A tracker has said how large the swarm is, or could not (BEP 48). */
+  | { readonly type: 'scraped'; readonly torrent: TorrentId; readonly url: string; readonly result: ScrapeResult }
   /** Something is in the way (a full disk); it goes on by itself when that is gone. */
   | { readonly type: 'waiting'; readonly torrent: TorrentId; readonly error: BtError }
   | { readonly type: 'error'; readonly torrent: TorrentId; readonly error: BtError }
@@ -61,6 +63,8 @@ export interface SwarmContext {
   send(peer: Peer, bytes: Uint8Array): void;
   /** Writes what is queued for the peer, so that payload can follow in order. */
   flush(peer: Peer): void;
+  /** So much waits at the peer's socket that what it asks for is refused. */
+  isBackedUp(peer: Peer): boolean;
   drop(peer: Peer, reason: CloseReason): void;
   /** A peer must be looked at before the turn ends: it may be asked for blocks (down) or served (up). */
   hungry(peer: Peer): void;

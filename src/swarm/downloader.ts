@@ -1,5 +1,5 @@
 // Hot path: self
-import { addMs, assert, type Rng } from '../base/index.ts';
+import { addMs, assert, type Millis, type Rng } from '../base/index.ts';
 import type { FileMap, Geometry } from '../metainfo/index.ts';
 import { connEvents, pickReasons, pieceStates } from '../trace/index.ts';
 import { encodeMessage, encodeRequests } from '../wire/index.ts';
@@ -100,7 +100,9 @@ export class Downloader {
   /** Something that can be asked for may have appeared. */
   wakeAll(): void {
     this.#epoch++;
-    for (const peer of this.#ctx.peers.values()) this.#ctx.hungry(peer);
+    // Whoever owes us blocks is asked for what the others leave.
+    for (const peer of this.#ctx.peers.values()) if (!peer.snubbed) this.#ctx.hungry(peer);
+    for (const peer of this.#ctx.peers.values()) if (peer.snubbed) this.#ctx.hungry(peer);
   }
 
   // --- asking ---
@@ -249,6 +251,7 @@ export class Downloader {
     peer.arrival.block = block;
     peer.arrival.segment = active.segments[s];
     peer.arrival.at = begin - s * active.segmentBytes;
+    peer.arrival.since = this.#ctx.now;
   }
 
   onBlockBytes(peer: Peer, bytes: Uint8Array): void {
@@ -398,8 +401,8 @@ export class Downloader {
     if (peer.outstanding.size === 0 && peer.arrival.active === undefined) return;
     const now = this.#ctx.now;
     const silentMs = now - Math.max(peer.lastPayloadAt, peer.waitingSince);
-    if (silentMs < limits.requests.snubMs * patience) return;
-    this.#snub(peer, silentMs);
+    const isSilent = silentMs >= limits.requests.snubMs * patience;
+    if (isSilent || now - oldestWait(peer, now) >= limits.requests.slowMs * patience) this.#snub(peer, silentMs);
   }
 
   #snub(peer: Peer, silentMs: number): void {
@@ -632,4 +635,15 @@ export class Downloader {
   #key(piece: number, block: number): number {
     return piece * this.#blocksPerPiece + block;
   }
+}
+
+/** When the oldest request was sent, or the block began that is still coming in. */
+function oldestWait(peer: Peer, now: Millis): number {
+  let oldest: number = peer.arrival.active === undefined ? now : peer.arrival.since;
+  for (const at of peer.outstanding.values()) {
+    // In the order of asking, so the first is the oldest.
+    oldest = Math.min(oldest, at);
+    break;
+  }
+  return oldest;
 }

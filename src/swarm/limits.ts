@@ -16,6 +16,8 @@ export const limits = {
     snubMs: 20_000,
     /** Factor on this while our own download limit makes peers look slow. */
     limitedPatience: 3,
+    /** ms that one request or one block may take: a byte now and then must not keep a block from others for ever. */
+    slowMs: 60_000,
     /** Snubs in a row after which the connection is given up: it holds a place that a better peer could have. */
     snubsMax: 4,
     /** Open requests for one block in end-game: one duplicate finds out a slow peer, more are waste. */
@@ -84,8 +86,12 @@ export const limits = {
     connsLow: 10,
     /** Peers asked of a tracker at a time: its own default mostly. */
     numWant: 50,
-    /** Control bytes queued at one socket until reading from it stops being answered: a peer that does not read is dropped. */
+    /** Control bytes that may wait at one socket: a peer that makes us talk and does not read is dropped. */
     outBytesMax: 4_194_304,
+    /** Control bytes that may wait before answers that the peer asked for are refused (metadata, hashes). */
+    answerBytesMax: 1_048_576,
+    /** Control bytes after which one write is watched until it is at the network: rare enough to cost nothing. */
+    markBytes: 65_536,
     /** ms between looks at every connection of a torrent. */
     tickMs: 1_000,
   },

@@ -27,6 +27,7 @@ export interface Arrival {
   /** Where the next byte goes. */
   segment: Uint8Array | undefined;
   at: number;
+  since: Millis;
 }
 
 /** What the peer said it has before we knew how many pieces there are (magnet links). Bounded by the decoder's bitfield limit. */
@@ -81,7 +82,7 @@ export class Peer implements PickerPeer {
   /** Requests taken back whose blocks may be on their way all the same. */
   readonly cancelled: Set<number> = new Set<number>();
   current: ActivePiece | undefined;
-  readonly arrival: Arrival = { active: undefined, block: 0, segment: undefined, at: 0 };
+  readonly arrival: Arrival = { active: undefined, block: 0, segment: undefined, at: 0, since: 0 as Millis };
   /** Pieces it rejected while not choking us: not asked again for a while, or the two of us would go round in circles. */
   refused: Set<number> | undefined;
   refusedSince: Millis = 0 as Millis;
@@ -116,6 +117,11 @@ export class Peer implements PickerPeer {
   /** Control messages of this turn. */
   readonly out: Uint8Array[] = [];
   outBytes = 0;
+  /** Control bytes given to the socket of which it is not known that they have left. */
+  unwrittenBytes = 0;
+  /** Ticket of the write whose return says so for the first `markedBytes` of them. */
+  mark: number | undefined;
+  markedBytes = 0;
   /** Messages in the current accounting second: floods are cut. */
   controlCount = 0;
   controlSince: Millis;

@@ -296,7 +296,8 @@ export class Torrent {
   onWritten(now: Millis, conn: ConnId, ticket: number): boolean {
     this.#ctx.now = now;
     const peer = this.#ctx.peers.get(conn);
-    return peer !== undefined && this.#content?.uploader.onWritten(peer, ticket) === true;
+    if (peer === undefined) return false;
+    return this.#ctx.onWritten(peer, ticket) || this.#content?.uploader.onWritten(peer, ticket) === true;
   }
 
   onConnClosed(now: Millis, conn: ConnId, reason: CloseReason): void {
@@ -388,9 +389,18 @@ export class Torrent {
     this.#continueStop();
   }
 
+  /** Asks every tracker how large the swarm is. @returns how many `scraped` events follow */
+  scrape(now: Millis): number {
+    this.#ctx.now = now;
+    const urls = new Set(this.finder.announcer.state().map((t) => t.url));
+    const hash = swarmKeyBytes(this.#hashes[0] as InfoHash);
+    for (const url of urls) this.#host.ports.scrape(this.id, url, hash);
+    return urls.size;
+  }
+
   onScraped(now: Millis, url: string, result: ScrapeResult): void {
     this.#ctx.now = now;
-    this.#ctx.tracer?.note?.(now, 'scrape', result.ok ? { url, ...result } : { url, error: result.error.message });
+    this.#emit({ type: 'scraped', torrent: this.id, url, result });
   }
 
   // --- time ---

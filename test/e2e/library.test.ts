@@ -197,6 +197,8 @@ test('peers find each other through the tracker, over HTTP and over UDP, and fee
           t.trackers.map((x) => x.url),
           [url],
         );
+        const [counts] = await t.scrape({ signal: signal() });
+        assert.ok(counts?.ok === true && counts.complete >= 1, JSON.stringify(counts));
       });
     } finally {
       await tracker.close();

@@ -133,7 +133,8 @@ export class MetadataExtension implements Extension {
       this.#served.set(peer, served);
     }
     served.count++;
-    const refuse = bytes === undefined || at >= bytes.length || served.count > limits.extension.metadataServedPerMinute;
+    const isTooMuch = served.count > limits.extension.metadataServedPerMinute || this.#ctx.isBackedUp(peer);
+    const refuse = bytes === undefined || at >= bytes.length || isTooMuch;
     const message = refuse
       ? encodeMetadataMessage({ kind: 'reject', piece })
       : encodeMetadataMessage({

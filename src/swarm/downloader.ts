@@ -238,6 +238,7 @@ export class Downloader {
       this.#waste(peer, length, wasAsked);
       return;
     }
+    if (active.blocks[block] === BlockState.arriving) this.#takeOver(active, block);
     const lacks = active.blocks[block] === BlockState.free || active.blocks[block] === BlockState.asked;
     const takes = lacks && this.#hasBuffer(active, block) && this.#ledger.arrive(active, block, peer.key);
     if (wasAsked) this.#ledger.unask(active, block);
@@ -252,6 +253,15 @@ export class Downloader {
     peer.arrival.segment = active.segments[s];
     peer.arrival.at = begin - s * active.segmentBytes;
     peer.arrival.since = this.#ctx.now;
+  }
+
+  /** A second copy begins to arrive: where the first one takes long, that one is given up. Each block keeps one author. */
+  #takeOver(active: ActivePiece, block: number): void {
+    const before = this.#ctx.now - limits.requests.takeOverMs;
+    for (const other of this.#ctx.peers.values()) {
+      const { arrival } = other;
+      if (arrival.active === active && arrival.block === block && arrival.since <= before) this.#abortArrival(other);
+    }
   }
 
   onBlockBytes(peer: Peer, bytes: Uint8Array): void {

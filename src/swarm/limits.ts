@@ -26,6 +26,8 @@ export const limits = {
     endGameIdleMax: 2,
     /** ms that a block must have been asked for before a second peer is asked: sooner, most duplicates would be waste. */
     endGameWaitMs: 1_000,
+    /** ms that a block may take until the second copy of it is preferred to the first: the rest of that one is waste then. */
+    takeOverMs: 2_000,
     /** Duplicates asked of one peer at a time. */
     endGameBatch: 4,
     /** Requests taken back that are remembered per peer, since their blocks may still come. */

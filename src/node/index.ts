@@ -7,9 +7,11 @@
 export * from './crypto.ts';
 export { type Disk, deliverReply } from './disk/disk.ts';
 export type { FolderOf } from './disk/disk-client.ts';
+export type { StoreMaker } from './disk/disk-host.ts';
 export { DiskPool, type DiskPoolOptions } from './disk/disk-pool.ts';
 export { InlineDisk } from './disk/inline-disk.ts';
 export { type DiskLimits, diskLimits } from './disk/limits.ts';
+export { MemoryStore } from './disk/memory-store.ts';
 export type { PieceStore, StoreStates } from './disk/piece-store.ts';
 export type { DiskReply, DiskRequest } from './disk/protocol.ts';
 export * from './dns.ts';

@@ -194,6 +194,25 @@ export function transportContract(suite: TransportSuite): void {
       await far.until(() => far.length === payload.length);
     });
 
+    check('may be paused before it is open', async (transport) => {
+      const far = new End();
+      const listener = await transport.listen({ host, port: 0 }, (_from, stream) => {
+        far.stream = stream;
+        stream.write(Uint8Array.of(1, 2, 3));
+        return far;
+      });
+      const near = new End();
+      near.stream = transport.dial(listener.address, near);
+      near.stream.reading(false);
+      near.stream.write(Uint8Array.of(7));
+      await far.until(() => far.length === 1);
+      far.stream.write(Uint8Array.of(4));
+      for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+      assert.equal(near.length, 0);
+      near.stream.reading(true);
+      await near.until(() => near.length === 4);
+    });
+
     check('two streams at once do not mix their bytes', async (transport) => {
       const a = await connect(transport, host);
       const b = await connect(transport, host);

@@ -1,7 +1,7 @@
 // Hot path: disk
 import { resolve } from 'node:path';
 import { assert, BtError, type TorrentId } from '../../base/index.ts';
-import { BLOCK_LENGTH, type Geometry, type Info } from '../../metainfo/index.ts';
+import { BLOCK_LENGTH, Geometry, type Info } from '../../metainfo/index.ts';
 import type { CommitPiece } from '../../swarm/index.ts';
 import { isSystemError, toDiskError } from './disk-error.ts';
 import { FsStore } from './fs-store.ts';
@@ -24,12 +24,12 @@ interface OpenTorrent {
   readonly store: PieceStore;
 }
 
-/** What makes the stores; the only part that another kind of storage replaces. */
+/** What makes the stores; the only part that another kind of storage replaces. Called again when a store is opened again. */
 export type StoreMaker = (open: {
   readonly info: Info;
   readonly wanted: readonly boolean[];
   readonly folder: string;
-}) => PieceStore & { readonly geometry: Geometry };
+}) => PieceStore;
 
 export interface DiskHostOptions {
   readonly limits?: Partial<DiskLimits> | undefined;
@@ -106,7 +106,7 @@ export class DiskHost {
     const root = resolve(folder);
     try {
       const store = this.#makeStore({ info, wanted, folder: root });
-      this.#torrents.set(torrent, { info, geometry: store.geometry, folder: root, store });
+      this.#torrents.set(torrent, { info, geometry: new Geometry(info), folder: root, store });
       const resume = this.#resume?.load(keyOf(info), root);
       const { files, partFile } = store.states();
       const result = { kind: 'ok', files, partFile, resume, wallMs: Date.now() } as const;

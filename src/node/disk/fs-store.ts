@@ -88,10 +88,6 @@ export class FsStore implements PieceStore {
     if (this.#isDataThere()) this.#makeSkeleton();
   }
 
-  get geometry(): Geometry {
-    return this.#geometry;
-  }
-
   states(): StoreStates {
     for (const file of this.#files) {
       if (!file.isStale) continue;

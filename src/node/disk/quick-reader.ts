@@ -37,10 +37,14 @@ export class QuickReader {
   readonly #open: OpenFiles;
   readonly #torrents = new Map<TorrentId, QuickTorrent>();
   readonly #cursor = new ViewCursor();
-  #blocksRead = process.resourceUsage().fsRead;
+  readonly #countBlocks: () => number;
+  #blocksRead: number;
 
-  constructor(options: { limits: DiskLimits; calls: SystemCalls }) {
+  /** @param options `countBlocks`: blocks that this process has read from disks so far; the system's count where absent */
+  constructor(options: { limits: DiskLimits; calls: SystemCalls; countBlocks?: () => number }) {
     this.#limits = options.limits;
+    this.#countBlocks = options.countBlocks ?? (() => process.resourceUsage().fsRead);
+    this.#blocksRead = this.#countBlocks();
     this.#calls = options.calls;
     this.#open = new OpenFiles({ max: options.limits.quickFilesMax, calls: options.calls });
   }
@@ -110,7 +114,7 @@ export class QuickReader {
    * from memory can take long as well.
    */
   #hasDiskRead(): boolean {
-    const blocks = process.resourceUsage().fsRead;
+    const blocks = this.#countBlocks();
     const hasRead = blocks !== this.#blocksRead;
     this.#blocksRead = blocks;
     return hasRead;

@@ -1,17 +1,29 @@
 import { DiskPool, InlineDisk } from '#node';
+import type { DiskSuite } from '../support/disk-bench.ts';
 import { diskContract } from './piece-store.ts';
+import { diskFilesContract } from './piece-store-files.ts';
+import { diskHostileContract } from './piece-store-hostile.ts';
 
-diskContract({
-  name: 'inline',
-  make: ({ folder, stateDir, limits }) => new InlineDisk({ folderOf: () => folder, stateDir, limits }),
-});
-diskContract({
-  name: 'worker',
-  make: ({ folder, stateDir, limits }) => new DiskPool({ folderOf: () => folder, stateDir, limits }),
-});
-// Reads on the main thread from the second one on.
-diskContract({
-  name: 'worker with quick reads',
-  make: ({ folder, stateDir, limits }) =>
-    new DiskPool({ folderOf: () => folder, stateDir, limits: { ...limits, quickAfter: 1, quickFilesMax: 3 } }),
-});
+const suites: DiskSuite[] = [
+  {
+    name: 'inline',
+    make: ({ folder, stateDir, limits }) => new InlineDisk({ folderOf: () => folder, stateDir, limits }),
+  },
+  {
+    name: 'worker',
+    make: ({ folder, stateDir, limits }) =>
+      new DiskPool({ folderOf: () => folder, stateDir, limits, quickReads: false }),
+  },
+  {
+    // Reads on the main thread from the second one on.
+    name: 'worker with quick reads',
+    make: ({ folder, stateDir, limits }) =>
+      new DiskPool({ folderOf: () => folder, stateDir, limits: { ...limits, quickAfter: 1, quickFilesMax: 3 } }),
+  },
+];
+
+for (const suite of suites) {
+  diskContract(suite);
+  diskFilesContract(suite);
+  diskHostileContract(suite);
+}

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe } from 'node:test';
+
+import { check, checkFiles, type DiskSuite, setUpDisk, threeFiles } from '../support/disk-bench.ts';
+import { opened } from '../support/disk-probe.ts';
+
+import { makeTorrent } from '../support/torrents.ts';
+
+/** What becomes of the files: sizes, selections, resume records. */
+export function diskFilesContract(suite: DiskSuite): void {
+  const setUp = setUpDisk.bind(undefined, suite);
+
+  describe(`disk contract, files: ${suite.name}`, () => {
+    check('files have their full length, in holes, from the first byte on', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { '': 10_000_000 } }));
+      opened(await b.probe.open());
+      await b.commitAll([2]);
+      const stats = lstatSync(b.pathOf(0));
+      assert.equal(stats.size, 10_000_000);
+      assert.ok(stats.blocks * 512 < 1_000_000, 'sparse');
+      const good = (await b.probe.recheck()).good;
+      assert.deepEqual(
+        good.map((g, i) => (g === 1 ? i : -1)).filter((i) => i >= 0),
+        [2],
+      );
+    });
+
+    check('a file that is longer than it has to be is cut when it is written', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { '': 50_000 } }));
+      mkdirSync(b.folder, { recursive: true });
+      writeFileSync(b.pathOf(0), Buffer.alloc(70_000, 1));
+      opened(await b.probe.open());
+      await b.commitAll();
+      checkFiles(b);
+    });
+
+    check('empty files, links and the executable bit', async (t) => {
+      const made = makeTorrent({ files: { 'a.bin': 40_000, 'sub/empty': 0, run: 300 } });
+      const files = made.torrent.info.files.map((f) => ({ ...f, executable: f.path.at(-1) === 'run' }));
+      const link = { ...files[1]!, index: 3, path: ['made', 'sub', 'link'], length: 0, symlink: ['made', 'a.bin'] };
+      const info = { ...made.torrent.info, files: [...files, link] };
+      const torrent = { ...made.torrent, info };
+      const b = setUp(t, { ...made, torrent });
+      opened(await b.probe.open());
+      await b.commitAll();
+      assert.equal(lstatSync(join(b.folder, 'made/sub/empty')).size, 0);
+      assert.equal(readlinkSync(join(b.folder, 'made/sub/link')), '../a.bin');
+      assert.notEqual(lstatSync(join(b.folder, 'made/run')).mode & 0o100, 0);
+      assert.equal(lstatSync(join(b.folder, 'made/a.bin')).mode & 0o111, 0);
+    });
+
+    check('where only empty files are wanted, they are made at once', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 20, 'b/c': 0 } }));
+      opened(await b.probe.open([false, true]));
+      assert.equal(existsSync(b.pathOf(0)), false);
+      assert.equal(lstatSync(b.pathOf(1)).size, 0);
+    });
+
+    check('seeding from a wrong folder leaves it as it was', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 20, 'b/c': 0 } }));
+      opened(await b.probe.open());
+      assert.deepEqual((await b.probe.recheck()).good, [0]);
+      await assert.rejects(b.probe.read(0, 0, 20), { code: 'disk/not-found' });
+      assert.equal(await b.probe.save(Uint8Array.of(1), true), undefined);
+      assert.equal(existsSync(b.folder), false);
+    });
+
+    check('an empty file that is missing beside data that is there is made', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 20, 'b/c': 0 } }));
+      mkdirSync(join(b.folder, 'made'), { recursive: true });
+      writeFileSync(b.pathOf(0), b.made.contents[0] as Uint8Array);
+      opened(await b.probe.open());
+      assert.equal(lstatSync(b.pathOf(1)).size, 0);
+    });
+
+    check('files not selected are never created: their share lives in the part file', async (t) => {
+      const b = setUp(t, makeTorrent({ files: threeFiles }));
+      const wanted = [false, true, false];
+      opened(await b.probe.open(wanted));
+      await b.commitAll([0, 1]);
+      const parts = join(b.folder, `.${b.info.hashV1}.parts`);
+      const checkAll = async (): Promise<void> => {
+        assert.equal(existsSync(b.pathOf(0)), false);
+        assert.equal(existsSync(b.pathOf(2)), false);
+        assert.ok(readFileSync(b.pathOf(1)).equals(b.made.contents[1] as Uint8Array));
+        assert.ok(existsSync(parts));
+        assert.deepEqual((await b.probe.recheck()).good, [1, 1, 0, 0, 0]);
+        assert.deepEqual(await b.probe.read(0, 0, 32_768), b.pieceOf(0));
+        assert.deepEqual(await b.probe.read(1, 16_384, 16_384), b.pieceOf(1).subarray(16_384));
+      };
+      await checkAll();
+      await b.probe.closeStore();
+      const again = opened(await b.probe.open(wanted));
+      assert.equal(again.partFile?.length, lstatSync(parts).size);
+      assert.ok(lstatSync(parts).size < 40_000);
+      await checkAll();
+      // Now they are wanted: the shares move to where they belong.
+      await b.reopen([true, true, true]);
+      assert.equal(existsSync(parts), false);
+      assert.ok(readFileSync(b.pathOf(0)).equals(b.made.contents[0] as Uint8Array));
+      assert.deepEqual((await b.probe.recheck()).good, [1, 1, 0, 0, 0]);
+      await b.commitAll([2, 3, 4]);
+      checkFiles(b);
+    });
+
+    check('shares move one file at a time, and survive a file deselected in between', async (t) => {
+      const b = setUp(t, makeTorrent({ files: threeFiles }));
+      opened(await b.probe.open([false, true, false]));
+      await b.commitAll([0, 1]);
+      await b.reopen([true, false, false]);
+      assert.ok(readFileSync(b.pathOf(0)).equals(b.made.contents[0] as Uint8Array));
+      assert.deepEqual((await b.probe.recheck()).good, [1, 1, 0, 0, 0], 'a deselected file that is there is read');
+      await b.commitAll([2]);
+      assert.ok(existsSync(join(b.folder, `.${b.info.hashV1}.parts`)));
+      await b.reopen([false, true, true]);
+      assert.deepEqual((await b.probe.recheck()).good, [1, 1, 1, 0, 0]);
+    });
+
+    check('a damaged part file costs its pieces, nothing else', async (t) => {
+      const b = setUp(t, makeTorrent({ files: threeFiles }));
+      const wanted = [false, true, false];
+      opened(await b.probe.open(wanted));
+      await b.commitAll([0, 1]);
+      await b.probe.closeStore();
+      const parts = join(b.folder, `.${b.info.hashV1}.parts`);
+      truncateSync(parts, lstatSync(parts).size - 5);
+      opened(await b.probe.open(wanted));
+      assert.deepEqual((await b.probe.recheck()).good, [1, 0, 0, 0, 0]);
+      await b.commitAll([1]);
+      assert.deepEqual((await b.probe.recheck()).good, [1, 1, 0, 0, 0]);
+      await b.probe.closeStore();
+      writeFileSync(parts, 'something else');
+      opened(await b.probe.open(wanted));
+      assert.deepEqual((await b.probe.recheck()).good, [0, 0, 0, 0, 0]);
+      await b.commitAll([0, 1]);
+      assert.deepEqual((await b.probe.recheck()).good, [1, 1, 0, 0, 0]);
+    });
+
+    describe('resume records', () => {
+      check('come back with the states of the files, of the same folder only', async (t) => {
+        const made = makeTorrent({ files: threeFiles });
+        const b = setUp(t, made);
+        assert.equal(opened(await b.probe.open()).resume, undefined);
+        await b.commitAll([0, 1]);
+        assert.equal(await b.probe.save(Uint8Array.of(1, 2, 3), false), undefined);
+        await b.probe.closeStore();
+        const first = opened(await b.probe.open());
+        assert.deepEqual([...(first.resume?.bytes ?? [])], [1, 2, 3]);
+        assert.equal(first.resume?.final, false);
+        assert.deepEqual(first.resume?.files, first.files);
+        assert.equal(first.files[0]?.length, 10_000);
+        assert.ok(Math.abs((first.resume?.savedMs ?? 0) - first.wallMs) < 60_000);
+        assert.equal(await b.probe.save(Uint8Array.of(9), true), undefined);
+        await b.probe.closeStore();
+        const second = opened(await b.probe.open());
+        assert.deepEqual([...(second.resume?.bytes ?? [])], [9]);
+        assert.equal(second.resume?.final, true);
+        const elsewhere = setUp(t, made, { stateDir: b.stateDir });
+        assert.equal(opened(await elsewhere.probe.open()).resume, undefined);
+      });
+
+      check('fall back to the generation before, then to nothing', async (t) => {
+        const b = setUp(t, makeTorrent({ files: threeFiles }));
+        opened(await b.probe.open());
+        await b.probe.save(Uint8Array.of(1), false);
+        await b.probe.save(Uint8Array.of(2), false);
+        await b.probe.closeStore();
+        const file = join(b.stateDir, 'resume', `${b.info.hashV1}.resume`);
+        const bytes = readFileSync(file);
+        bytes[10] = (bytes[10] as number) ^ 1;
+        writeFileSync(file, bytes);
+        assert.deepEqual([...(opened(await b.probe.open()).resume?.bytes ?? [])], [1]);
+        await b.probe.closeStore();
+        rmSync(`${file}.bak`);
+        assert.equal(opened(await b.probe.open()).resume, undefined);
+      });
+    });
+
+    check('a file that has become shorter, or is gone, is told when it is read', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 40_000, b: 40_000 } }));
+      opened(await b.probe.open());
+      await b.commitAll();
+      await b.reopen();
+      truncateSync(b.pathOf(0), 10_000);
+      await assert.rejects(b.probe.read(0, 0, 32_768), { code: 'disk/changed' });
+      unlinkSync(b.pathOf(1));
+      await assert.rejects(b.probe.read(2, 0, 1000), { code: 'disk/not-found' });
+    });
+  });
+}

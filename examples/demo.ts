@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { formatBytes, formatDuration, formatPlural, formatRate } from '#room/cli/format';
 import { StatusView } from '#room/cli/render';
 import { type DemoArguments, parseArguments, usage } from './demo/arguments.ts';
-import { type Content, checkRoom, compareContent, makeContent, useContent } from './demo/content.ts';
+import {
+  type Content,
+  checkRoom,
+  compareContent,
+  describeContent,
+  makeContent,
+  type Place,
+  useContent,
+} from './demo/content.ts';
 import { EiderProcess, numberIn } from './demo/eider-process.ts';
 import { judge } from './demo/verdict.ts';
 import { showSwarm } from './demo/view.ts';
@@ -18,13 +26,17 @@ import { showSwarm } from './demo/view.ts';
  * to be ready soon must get most of the content from its fellows.
  */
 const copySec = 12;
+/** Bytes a second that the seeder sends at most: with four times as much on the move, two cores are busy and not yet the limit. */
+const limitMax = 32 * 1024 * 1024;
+/** With fewer, chance decides who has anything to give. */
+const piecesMin = 64;
 const downloaderCount = 3;
 /** Room beside the downloads themselves. */
 const spareBytes = 64 * 1024 * 1024;
 /** ms without any progress after which something is wrong. */
 const stallMs = 60_000;
-/** ms that processes get to end when the demo is broken off. */
-const graceMs = 4_000;
+/** ms that processes get to end; their own limit is 3 s. */
+const graceMs = 10_000;
 const viewEveryMs = 200;
 /** All on this machine, and any port that is free. */
 const anywhere = '127.0.0.1:0';
@@ -47,16 +59,23 @@ class Demo {
   /** @returns whether the swarm did what it should. @throws Error where anything failed */
   async run(): Promise<boolean> {
     const { path, keep } = this.#o;
-    const content = path === undefined ? await makeContent(this.#work, keep === undefined) : await useContent(path);
+    const place = path === undefined ? makeContent(this.#work, keep === undefined) : await useContent(path);
+    const torrent = await this.#prepare(place);
+    const content = await describeContent(place, torrent);
+    if (content.pieceCount < piecesMin) {
+      const least = formatBytes(piecesMin * 16 * 1024);
+      throw new Error(`${path} is too small to be shared by ${downloaderCount}: take ${least} or more`);
+    }
+    const what = `${formatPlural(content.files.length, 'file')}, ${formatBytes(content.bytes)}`;
+    say(`content: ${content.name}, ${what} in ${formatPlural(content.pieceCount, 'piece')}`);
     await checkRoom(this.#work, downloaderCount * content.bytes + spareBytes);
-    const torrent = await this.#prepare(content);
-    const limit = Math.ceil(content.bytes / copySec);
+    const limit = Math.min(limitMax, Math.ceil(content.bytes / copySec));
     const seeder = this.#start('seeder', [
       ...['seed', torrent, '--dir', content.dir, '--listen', anywhere, '--upload-limit', String(limit)],
       ...this.#ownFiles('seeder'),
     ]);
     await this.#unlessAborted(seeder.waitFor('ready'));
-    say(`seeder: may send ${formatRate(limit)}, one copy in ${copySec} s`);
+    say(`seeder: may send ${formatRate(limit)}, one copy in ${formatDuration(content.bytes / limit)}`);
     const downloaders = await this.#download({ content, torrent, seeder });
     await this.#compare(content);
     return this.#sum({ content, seeder, downloaders });
@@ -74,7 +93,7 @@ class Demo {
   }
 
   /** Tracker and torrent. @returns the .torrent file, all that the downloaders will know */
-  async #prepare(content: Content): Promise<string> {
+  async #prepare(content: Place): Promise<string> {
     const tracker = this.#start('tracker', ['tracker', '--http', anywhere, '--udp', anywhere]);
     await this.#unlessAborted(tracker.waitFor('ready'));
     const urls = ['http', 'udp'].map((protocol) => {
@@ -87,11 +106,8 @@ class Demo {
       ...['create', join(content.dir, content.name), '--output', torrent],
       ...urls.flatMap((url) => ['--tracker', url]),
     ]);
-    const made = await this.#unlessAborted(create.waitFor('done'));
+    await this.#unlessAborted(create.waitFor('done'));
     await create.ended;
-    const files = formatPlural(content.fileCount, 'file');
-    const pieces = formatPlural(numberIn(made, 'pieceCount'), 'piece');
-    say(`content: ${content.name}, ${files}, ${formatBytes(content.bytes)} in ${pieces}`);
     return torrent;
   }
 
@@ -119,8 +135,8 @@ class Demo {
         ]),
       );
       const seconds = (performance.now() - startedAt) / 1000;
-      await Promise.all(downloaders.map((d) => d.stop()));
-      await seeder.stop();
+      await Promise.all(downloaders.map((d) => d.stop(graceMs)));
+      await seeder.stop(graceMs);
       show();
       this.#view.close('keep');
       say(`all three are complete after ${formatDuration(seconds)}`);
@@ -132,7 +148,7 @@ class Demo {
 
   async #compare(content: Content): Promise<void> {
     for (let i = 0; i < downloaderCount; i++) await compareContent(content, this.#folderOf(i), this.#signal);
-    const files = formatPlural(content.fileCount, 'file');
+    const files = formatPlural(content.files.length, 'file');
     say(`compared ${downloaderCount} × ${files}, ${formatBytes(content.bytes)}: every byte is the same`);
   }
 
@@ -145,7 +161,11 @@ class Demo {
     });
     say(`\n${lines.join('\n')}`);
     if (this.#o.keep !== undefined) say(`kept: ${this.#work}`);
-    say(ok ? 'the swarm did the work' : 'failed: the swarm left the work to the seeder (--keep DIR keeps traces)');
+    say(
+      ok
+        ? 'the swarm did the work'
+        : 'failed: the work was not shared as it should be (run with --keep DIR: traces tell why)',
+    );
     return ok;
   }
 

@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { constants, copyFileSync, cpSync, existsSync, linkSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { open, readdir, realpath, stat, statfs } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { eiderPath } from './eider-process.ts';
 
 const projectRoot = fileURLToPath(new URL('../../../', import.meta.url));
 /** A Node that is smaller than this has its code in a library beside it. */
@@ -9,19 +12,25 @@ const wholeNodeBytes = 16 * 1024 * 1024;
 const compareBytes = 1024 * 1024;
 
 /** What is shared: `dir/name`. */
-export interface Content {
+export interface Place {
   readonly dir: string;
   readonly name: string;
+}
+
+/** The same with what its torrent says of it: not every file of a folder must be in it (litter of desktops is left out). */
+export interface Content extends Place {
   readonly bytes: number;
-  readonly fileCount: number;
+  readonly pieceCount: number;
+  /** From `dir` on. */
+  readonly files: readonly string[];
 }
 
 /** The user's own file or folder, where it lies. */
-export async function useContent(path: string): Promise<Content> {
+export async function useContent(path: string): Promise<Place> {
   const real = await realpath(path).catch(() => {
     throw new Error(`there is no ${path}`);
   });
-  return measure(dirname(real), basename(real));
+  return { dir: dirname(real), name: basename(real) };
 }
 
 /**
@@ -29,7 +38,7 @@ export async function useContent(path: string): Promise<Content> {
  *
  * @param canLink false: real copies, that may be changed without harm
  */
-export async function makeContent(work: string, canLink: boolean): Promise<Content> {
+export function makeContent(work: string, canLink: boolean): Place {
   const dir = join(work, 'content');
   const folder = join(dir, 'eider-demo');
   mkdirSync(folder, { recursive: true });
@@ -44,7 +53,7 @@ export async function makeContent(work: string, canLink: boolean): Promise<Conte
   }
   const docs = join(projectRoot, 'docs');
   if (existsSync(docs)) cpSync(docs, join(folder, 'docs'), { recursive: true, dereference: true });
-  return measure(dir, 'eider-demo');
+  return { dir, name: 'eider-demo' };
 }
 
 function findLargeFile(): string {
@@ -57,14 +66,18 @@ function findLargeFile(): string {
   return realpathSync(largest);
 }
 
-async function measure(dir: string, name: string): Promise<Content> {
-  const files = await listFiles(dir, name);
-  const sizes = await Promise.all(files.map(async (path) => (await stat(join(dir, path))).size));
-  return { dir, name, bytes: sizes.reduce((sum, size) => sum + size, 0), fileCount: files.length };
+/** Asks `eider info` what a torrent holds. */
+export async function describeContent(place: Place, torrent: string): Promise<Content> {
+  const { stdout } = await promisify(execFile)(process.execPath, [eiderPath, 'info', torrent, '--json'], {
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  const info = JSON.parse(stdout) as { totalLength: number; pieceCount: number; files: { path: string }[] };
+  const files = info.files.map((file) => file.path.split('/').join(sep));
+  return { ...place, bytes: info.totalLength, pieceCount: info.pieceCount, files };
 }
 
 /** Paths of all files in `dir/name`, from `dir` on, sorted; empty where there is nothing. */
-export async function listFiles(dir: string, name: string): Promise<string[]> {
+async function listFiles(dir: string, name: string): Promise<string[]> {
   const found = await stat(join(dir, name)).catch(() => undefined);
   if (found === undefined) return [];
   if (!found.isDirectory()) return [name];
@@ -90,14 +103,13 @@ export async function checkRoom(folder: string, bytes: number): Promise<void> {
  * @throws Error that names the first difference
  */
 export async function compareContent(content: Content, dir: string, signal: AbortSignal): Promise<void> {
-  const [wanted, found] = await Promise.all([listFiles(content.dir, content.name), listFiles(dir, content.name)]);
-  const extra = found.find((path) => !wanted.includes(path));
-  if (extra !== undefined) throw new Error(`${join(dir, extra)} is not in the content`);
-  for (const path of wanted) {
+  const found = new Set(await listFiles(dir, content.name));
+  for (const path of content.files) {
     signal.throwIfAborted();
-    if (!found.includes(path)) throw new Error(`${join(dir, path)} is missing`);
+    if (!found.delete(path)) throw new Error(`${join(dir, path)} is missing`);
     await compareFiles(join(content.dir, path), join(dir, path));
   }
+  for (const extra of found) throw new Error(`${join(dir, extra)} is not in the content`);
 }
 
 async function compareFiles(one: string, other: string): Promise<void> {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The built command; built examples lie in build/examples. */
-const eiderPath = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+export const eiderPath: string = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 
 /** Bytes of a process's stderr that are kept for a report of its failure. */
 const stderrKept = 4_096;
@@ -76,9 +76,9 @@ export class EiderProcess {
     });
   }
 
-  /** Lets it end in order. @throws Error where it ends in another way */
-  async stop(): Promise<void> {
-    this.#child.kill('SIGTERM');
+  /** Lets it end in order. @throws Error where it ends in another way, or not in time */
+  async stop(graceMs: number): Promise<void> {
+    await this.destroy(graceMs);
     const { code, signal } = await this.ended;
     if (code !== 0) throw new Error(`the ${this.name} ended with ${signal ?? `code ${code}`}: ${this.lastWords}`);
   }

@@ -122,6 +122,16 @@ export function transfersOf(message: DiskRequest | DiskReply): ArrayBuffer[] {
   }
 }
 
+/**
+ * What a store needs of an info dictionary: without the hashes, which are views of the whole .torrent file and would take it along to
+ * the other thread.
+ */
+export function withoutHashes(info: Info): Info {
+  const { pieces: _pieces, ...rest } = info;
+  const files = info.files.map(({ piecesRoot: _root, ...file }) => file);
+  return { ...rest, bytes: new Uint8Array(0), files };
+}
+
 /** Expectations of many pieces as three flat arrays: a recheck of 100,000 pieces is one message without 100,000 objects. */
 export interface PackedExpectations {
   readonly count: number;

@@ -11,11 +11,23 @@ import { ViewCursor } from './view-cursor.ts';
 
 type RunRequest = DiskRequest & { verb: 'run' };
 
-interface QuickTorrent {
+interface QuickOpen {
+  readonly info: Info;
+  readonly wanted: readonly boolean[];
+  readonly folder: string;
+}
+
+interface QuickFiles {
   readonly geometry: Geometry;
   readonly map: FileMap;
   /** By file index; undefined: not wanted, so its bytes may be in the part file, which is the worker's. */
   readonly files: readonly (StoreFile | undefined)[];
+}
+
+interface QuickTorrent {
+  readonly open: QuickOpen;
+  /** Made when they are first needed: most torrents are idle. */
+  files: QuickFiles | undefined;
   isOn: boolean;
   /** Quick reads of the worker in a row. */
   quickCount: number;
@@ -50,25 +62,13 @@ export class QuickReader {
   }
 
   /** To be called once the worker has opened the store of a torrent in a local folder. */
-  add(
-    torrent: TorrentId,
-    open: { readonly info: Info; readonly wanted: readonly boolean[]; readonly folder: string },
-  ): void {
-    const folder = new SafeFolder(open.folder, this.#calls);
-    this.#torrents.set(torrent, {
-      geometry: new Geometry(open.info),
-      map: new FileMap(open.info),
-      files: open.info.files.map((file, i) =>
-        open.wanted[i] === false ? undefined : new StoreFile(folder, file.path),
-      ),
-      isOn: false,
-      quickCount: 0,
-      quickAfter: this.#limits.quickAfter,
-    });
+  add(torrent: TorrentId, open: QuickOpen): void {
+    const { quickAfter } = this.#limits;
+    this.#torrents.set(torrent, { open, files: undefined, isOn: false, quickCount: 0, quickAfter });
   }
 
   remove(torrent: TorrentId): void {
-    for (const file of this.#torrents.get(torrent)?.files ?? []) if (file !== undefined) this.#open.close(file);
+    for (const file of this.#torrents.get(torrent)?.files?.files ?? []) if (file !== undefined) this.#open.close(file);
     this.#torrents.delete(torrent);
   }
 
@@ -95,7 +95,8 @@ export class QuickReader {
     if (t === undefined || !t.isOn) return false;
     const startedAt = performance.now();
     try {
-      if (!this.#read(t, request)) return false;
+      t.files ??= this.#makeFiles(t.open);
+      if (!this.#read(t.files, request)) return false;
     } catch {
       t.isOn = false;
       return false;
@@ -120,7 +121,13 @@ export class QuickReader {
     return hasRead;
   }
 
-  #read(t: QuickTorrent, request: RunRequest): boolean {
+  #makeFiles({ info, wanted, folder }: QuickOpen): QuickFiles {
+    const safe = new SafeFolder(folder, this.#calls);
+    const files = info.files.map((file, i) => (wanted[i] === false ? undefined : new StoreFile(safe, file.path)));
+    return { geometry: new Geometry(info), map: new FileMap(info), files };
+  }
+
+  #read(t: QuickFiles, request: RunRequest): boolean {
     const cursor = this.#cursor.start(frameRun(request));
     for (const span of t.map.spans(t.geometry.pieceStart(request.piece) + request.begin, request.length)) {
       const views = cursor.take(span.length);

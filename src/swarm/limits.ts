@@ -106,7 +106,9 @@ export const limits = {
     pexMinMs: 40_000,
     /** Largest info dictionary fetched from peers, bytes. */
     metadataBytesMax: 16_777_216,
-    /** ms until a piece of metadata is asked of somebody else. */
+    /** Bytes of unverified info dictionaries in memory, of all sizes that peers claim: two of the largest. */
+    metadataHeldBytesMax: 33_554_432,
+    /** ms until a piece of metadata is asked of somebody else, and until who rejected one is asked again. */
     metadataTimeoutMs: 10_000,
     /** Metadata requests open at one peer. */
     metadataRequestsMax: 4,

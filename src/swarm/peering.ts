@@ -99,6 +99,8 @@ export class Peering implements MessageEffects {
     for (const peer of [...this.#ctx.peers.values()]) {
       peer.have = new Bitfield(content.geometry.pieceCount);
       this.#fitToInfo(peer);
+      // Those who look for the metadata too learn that it can be had here.
+      if (peer.flags.extensions) this.#extensions.sendHandshake(peer, this.#view.ownFacts);
       content.exchange.adopt(peer, content.geometry.pieceCount);
       // They were told "nothing" while we did not know: now they learn piece by piece.
       for (const piece of content.ledger.have) this.#ctx.send(peer, encodeMessage({ kind: 'have', piece }));
@@ -200,8 +202,14 @@ export class Peering implements MessageEffects {
   }
   onExtended(peer: Peer, id: number, payload: Uint8Array): void {
     const hadPort = peer.listenAddress !== undefined;
+    const wasUploadOnly = peer.uploadOnly;
     this.#extensions.onMessage(peer, id, payload);
     if (peer.isClosed) return;
+    if (peer.uploadOnly !== wasUploadOnly) {
+      this.#view.active?.exchange.onUploadOnly(peer, peer.uploadOnly);
+      this.#dropIfSeed(peer);
+      if (peer.isClosed) return;
+    }
     if (!hadPort && peer.listenAddress !== undefined) this.#onListenPort(peer, peer.listenAddress.port);
   }
   onHashes(peer: Peer, message: Parameters<MessageEffects['onHashes']>[1]): void {

@@ -1,4 +1,4 @@
-import { BtError, type CryptoPort, type InfoHash, toInfoHash } from '../../base/index.ts';
+import { BtError, type CryptoPort, concatBytes, type InfoHash, toInfoHash } from '../../base/index.ts';
 import {
   type CloseReason,
   decodeMetadataMessage,
@@ -15,11 +15,12 @@ import type { Extension } from './extension.ts';
 const metadataPieceLength = 16_384;
 
 interface Fetch {
-  readonly bytes: Uint8Array;
-  /** By piece: 0 missing, 1 here. */
-  readonly here: Uint8Array;
+  readonly size: number;
+  /** As they come: a claim about the size costs nothing. */
+  readonly parts: (Uint8Array | undefined)[];
   /** By piece: who was asked and when. */
   readonly asked: Map<number, { peer: Peer; at: number }>;
+  /** By piece: key of the peer that sent it. */
   readonly from: (string | undefined)[];
   missing: number;
   /** After a fetch from several peers failed: all of it from this one, so that it is clear who lies. */
@@ -36,7 +37,8 @@ export interface MetadataOptions {
 
 /**
  * BEP 9: fetches the info dictionary of a magnet link from peers, and serves it. Sizes are claims of peers, so each claimed size is a fetch
- * of its own: a liar about the size wastes his own fetch only. Nothing is believed before the whole has the right hash.
+ * of its own: a liar about the size wastes his own fetch only. Each peer stands for one size at a time, and a size that nobody stands for
+ * is forgotten. Nothing is believed before the whole has the right hash.
  */
 export class MetadataExtension implements Extension {
   readonly name: string = extensionNames.metadata;
@@ -45,8 +47,13 @@ export class MetadataExtension implements Extension {
   readonly #o: MetadataOptions;
   readonly #fetches = new Map<number, Fetch>();
   readonly #ids = new Map<Peer, number>();
+  /** The size each peer stands for. */
+  readonly #claims = new Map<Peer, number>();
   readonly #served = new Map<Peer, { since: number; count: number }>();
+  /** Was late once: asked only for what the others leave. */
   readonly #slow = new Set<Peer>();
+  /** Has rejected: when it may be asked again. */
+  readonly #refusedUntil = new Map<Peer, number>();
   /** A fetch that several peers had a part in failed: from now on each fetch has one author. */
   #oneAuthor = false;
 
@@ -63,15 +70,25 @@ export class MetadataExtension implements Extension {
   get progress(): { here: number; of: number } {
     let best = { here: 0, of: 0 };
     for (const f of this.#fetches.values()) {
-      const here = f.here.length - f.missing;
-      if (here >= best.here) best = { here, of: f.here.length };
+      const here = f.parts.length - f.missing;
+      if (here >= best.here) best = { here, of: f.parts.length };
     }
     return best;
+  }
+
+  /** Bytes of unverified dictionaries in memory. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const f of this.#fetches.values()) bytes += heldBy(f);
+    return bytes;
   }
 
   onHandshake(peer: Peer, theirId: number | undefined): void {
     if (theirId === undefined || theirId === 0) this.#ids.delete(peer);
     else this.#ids.set(peer, theirId);
+    if (this.#o.bytes() !== undefined) return;
+    if (this.#claims.get(peer) !== peer.metadataSize) this.#withdraw(peer);
+    if (peer.metadataSize !== undefined) this.#claims.set(peer, peer.metadataSize);
     this.#ask(peer);
   }
 
@@ -79,26 +96,22 @@ export class MetadataExtension implements Extension {
     this.#ids.delete(peer);
     this.#served.delete(peer);
     this.#slow.delete(peer);
-    for (const [size, f] of this.#fetches) {
-      for (const [piece, a] of f.asked) if (a.peer === peer) f.asked.delete(piece);
-      if (f.owner === peer) this.#fetches.delete(size);
-    }
+    this.#refusedUntil.delete(peer);
+    this.#withdraw(peer);
     this.#askAll();
   }
 
   onTick(): void {
     if (this.#o.bytes() !== undefined) return;
-    let late = false;
-    for (const [size, f] of this.#fetches) {
+    for (const f of this.#fetches.values()) {
       for (const [piece, a] of f.asked) {
         if (this.#ctx.now - a.at < limits.extension.metadataTimeoutMs) continue;
         f.asked.delete(piece);
         this.#slow.add(a.peer);
-        late = true;
-        if (f.owner === a.peer) this.#fetches.delete(size);
+        if (f.owner === a.peer) this.#fetches.delete(f.size);
       }
     }
-    if (late) this.#askAll();
+    this.#askAll();
   }
 
   onMessage(peer: Peer, payload: Uint8Array): void {
@@ -108,14 +121,10 @@ export class MetadataExtension implements Extension {
         this.#serve(peer, message.piece);
         return;
       case 'data':
-        this.#take(peer, message.piece, message.totalSize ?? peer.metadataSize ?? 0, message.bytes);
+        this.#take(peer, message.piece, message.totalSize ?? this.#claims.get(peer) ?? 0, message.bytes);
         return;
       case 'reject':
-        for (const f of this.#fetches.values()) {
-          if (f.asked.get(message.piece)?.peer === peer) f.asked.delete(message.piece);
-        }
-        this.#slow.add(peer);
-        this.#askAll();
+        this.#onReject(peer, message.piece);
         return;
       default:
         return;
@@ -146,15 +155,42 @@ export class MetadataExtension implements Extension {
     this.#ctx.send(peer, encodeMessage({ kind: 'extended', id, payload: message }));
   }
 
+  #onReject(peer: Peer, piece: number): void {
+    const fetch = this.#fetches.get(this.#claims.get(peer) ?? 0);
+    if (fetch?.asked.get(piece)?.peer !== peer) return;
+    fetch.asked.delete(piece);
+    if (fetch.owner === peer) this.#fetches.delete(fetch.size);
+    this.#refusedUntil.set(peer, this.#ctx.now + limits.extension.metadataTimeoutMs);
+    this.#askAll();
+  }
+
+  /** The peer no longer stands for its size. */
+  #withdraw(peer: Peer): void {
+    const size = this.#claims.get(peer);
+    const fetch = this.#fetches.get(size ?? 0);
+    this.#claims.delete(peer);
+    if (fetch === undefined) return;
+    for (const [piece, a] of fetch.asked) if (a.peer === peer) fetch.asked.delete(piece);
+    if (fetch.owner === peer || !this.#isClaimed(fetch.size)) this.#fetches.delete(fetch.size);
+  }
+
+  #isClaimed(size: number): boolean {
+    for (const claimed of this.#claims.values()) if (claimed === size) return true;
+    return false;
+  }
+
+  /** Those who were late come last, or they would be given the same piece again. */
   #askAll(): void {
-    for (const peer of this.#ids.keys()) this.#ask(peer);
+    for (const peer of this.#ids.keys()) if (!this.#slow.has(peer)) this.#ask(peer);
+    for (const peer of this.#ids.keys()) if (this.#slow.has(peer)) this.#ask(peer);
   }
 
   #ask(peer: Peer): void {
-    const size = peer.metadataSize;
+    const size = this.#claims.get(peer);
     const id = this.#ids.get(peer);
     if (this.#o.bytes() !== undefined || id === undefined || size === undefined || peer.isClosed) return;
     if (size < 1 || size > limits.extension.metadataBytesMax) return;
+    if (this.#ctx.now < (this.#refusedUntil.get(peer) ?? 0)) return;
     const fetch = this.#fetchOf(size);
     if (this.#oneAuthor) {
       if (fetch.owner !== undefined && fetch.owner !== peer) return;
@@ -162,10 +198,9 @@ export class MetadataExtension implements Extension {
     }
     let open = 0;
     for (const a of fetch.asked.values()) if (a.peer === peer) open++;
-    // Whoever was late or refused is asked only for what nobody else is asked for.
     const most = this.#slow.has(peer) ? 1 : limits.extension.metadataRequestsMax;
-    for (let piece = 0; piece < fetch.here.length && open < most; piece++) {
-      if (fetch.here[piece] === 1 || fetch.asked.has(piece)) continue;
+    for (let piece = 0; piece < fetch.parts.length && open < most; piece++) {
+      if (fetch.parts[piece] !== undefined || fetch.asked.has(piece)) continue;
       fetch.asked.set(piece, { peer, at: this.#ctx.now });
       open++;
       const payload = encodeMetadataMessage({ kind: 'request', piece });
@@ -176,13 +211,10 @@ export class MetadataExtension implements Extension {
   #fetchOf(size: number): Fetch {
     let fetch = this.#fetches.get(size);
     if (fetch === undefined) {
-      // A handful of sizes at most: the first fetch without any answer makes way.
-      if (this.#fetches.size >= 4)
-        for (const [s, f] of this.#fetches) if (f.missing === f.here.length) this.#fetches.delete(s);
       const count = Math.ceil(size / metadataPieceLength);
       fetch = {
-        bytes: new Uint8Array(size),
-        here: new Uint8Array(count),
+        size,
+        parts: new Array<Uint8Array | undefined>(count),
         asked: new Map(),
         from: new Array<string | undefined>(count),
         missing: count,
@@ -194,32 +226,41 @@ export class MetadataExtension implements Extension {
   }
 
   #take(peer: Peer, piece: number, totalSize: number, data: Uint8Array): void {
-    const fetch = this.#fetches.get(peer.metadataSize ?? totalSize);
-    const asked = fetch?.asked.get(piece);
-    if (fetch === undefined || asked?.peer !== peer || this.#o.bytes() !== undefined) return;
+    const fetch = this.#fetches.get(this.#claims.get(peer) ?? 0);
+    if (fetch?.asked.get(piece)?.peer !== peer || this.#o.bytes() !== undefined) return;
     fetch.asked.delete(piece);
-    const at = piece * metadataPieceLength;
-    if (totalSize !== fetch.bytes.length || data.length !== Math.min(metadataPieceLength, fetch.bytes.length - at)) {
-      throw new BtError('wire/invalid', {
-        message: 'metadata piece',
-        what: `${data.length} bytes for piece ${piece} of ${totalSize}`,
-      });
+    const length = Math.min(metadataPieceLength, fetch.size - piece * metadataPieceLength);
+    if (totalSize !== fetch.size || data.length !== length) {
+      throw new BtError('wire/invalid', { message: 'metadata piece', what: `${data.length} bytes for piece ${piece} of ${totalSize}` });
     }
-    fetch.bytes.set(data, at);
-    fetch.here[piece] = 1;
+    fetch.parts[piece] = data.slice();
     fetch.from[piece] = peer.key;
     fetch.missing--;
     if (fetch.missing === 0) this.#finish(fetch);
-    else this.#ask(peer);
+    else {
+      this.#ask(peer);
+      this.#keepWithinBudget();
+    }
+  }
+
+  /** Each of many liars may have a size of its own: what the fewest stand for goes first, then what holds most. */
+  #keepWithinBudget(): void {
+    if (this.heldBytes <= limits.extension.metadataHeldBytesMax) return;
+    const claimants = (f: Fetch) => [...this.#claims.values()].filter((size) => size === f.size).length;
+    const worse = (a: Fetch, b: Fetch) => claimants(a) - claimants(b) || heldBy(b) - heldBy(a) || b.size - a.size;
+    const worst = [...this.#fetches.values()].sort(worse)[0];
+    if (worst !== undefined) this.#fetches.delete(worst.size);
   }
 
   #finish(fetch: Fetch): void {
-    if (isInfo(fetch.bytes, this.#o, this.#ctx.host.crypto)) {
+    const bytes = concatBytes(fetch.parts as Uint8Array[]);
+    if (isInfo(bytes, this.#o, this.#ctx.host.crypto)) {
       this.#fetches.clear();
-      this.#o.onMetadata(fetch.bytes);
+      this.#claims.clear();
+      this.#o.onMetadata(bytes);
       return;
     }
-    this.#fetches.delete(fetch.bytes.length);
+    this.#fetches.delete(fetch.size);
     const authors = new Set(fetch.from);
     if (authors.size > 1) {
       // Nobody can be told apart, so nobody is blamed; the next fetch has one author.
@@ -227,13 +268,14 @@ export class MetadataExtension implements Extension {
       this.#askAll();
       return;
     }
-    const reason: CloseReason = {
-      code: 'peer/bad-metadata',
-      detail: 'the info dictionary it sent does not have the info-hash',
-    };
+    const reason: CloseReason = { code: 'peer/bad-metadata', detail: 'the info dictionary it sent does not have the info-hash' };
     for (const peer of [...this.#ctx.peers.values()]) if (authors.has(peer.key)) this.#ctx.drop(peer, reason);
     this.#askAll();
   }
+}
+
+function heldBy(fetch: Fetch): number {
+  return (fetch.parts.length - fetch.missing) * metadataPieceLength;
 }
 
 function isInfo(bytes: Uint8Array, want: MetadataOptions, crypto: CryptoPort): boolean {

@@ -67,7 +67,11 @@ export class ExtensionRegistry {
   #onHandshake(peer: Peer, payload: Uint8Array): void {
     const h = decodeExtendedHandshake(payload);
     const ids = new Map(peer.extensionIds ?? []);
-    for (const [name, id] of h.m) ids.set(name, id);
+    // Only names that mean something to us: a peer may invent others without end.
+    for (const e of this.#extensions) {
+      const id = h.m.get(e.name);
+      if (id !== undefined) ids.set(e.name, id);
+    }
     peer.extensionIds = ids;
     if (h.metadataSize !== undefined) peer.metadataSize = h.metadataSize;
     if (h.reqq !== undefined && h.reqq > 0) peer.pipeline.peerMax = h.reqq;

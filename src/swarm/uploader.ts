@@ -56,7 +56,7 @@ export class Uploader {
     if (at < 0) return;
     const [request] = peer.requests.splice(at, 1);
     // BEP 6: every request gets an answer, a cancelled one a reject.
-    if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...(request as BlockRef) }));
+    if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ ...(request as BlockRef), kind: 'reject' }));
   }
 
   /** We have choked the peer: its queue is void (BEP 3); with the fast extension each request is rejected, but granted pieces stay (BEP 6). */
@@ -64,7 +64,7 @@ export class Uploader {
     const dropped = peer.requests.splice(0);
     for (const request of dropped) {
       if (peer.grantedFast?.has(request.piece) === true) peer.requests.push(request);
-      else if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...request }));
+      else if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ ...request, kind: 'reject' }));
     }
   }
 
@@ -77,6 +77,11 @@ export class Uploader {
       if (!this.#have.has(head.piece)) {
         peer.requests.shift();
         this.#refuse(peer, head);
+        continue;
+      }
+      if (head.begin >= this.#geometry.pieceBytes(head.piece)) {
+        // Beyond the end of a v2 file: nothing to read.
+        this.#sendOdd(peer, undefined, head);
         continue;
       }
       const run = this.#runFor(peer, head);
@@ -110,7 +115,7 @@ export class Uploader {
       lastRun = index;
       ahead++;
       let run = runs.find(this.#ctx.torrent, r.piece, r.begin);
-      if (run === undefined && this.#have.has(r.piece)) {
+      if (run === undefined && this.#have.has(r.piece) && r.begin < this.#geometry.pieceBytes(r.piece)) {
         run = runs.read(this.#ctx.torrent, {
           piece: r.piece,
           begin: r.begin,
@@ -154,7 +159,7 @@ export class Uploader {
     const kept = peer.requests.filter((r) => !isOfRun(r));
     peer.requests.splice(0, peer.requests.length, ...kept);
     if (peer.flags.fast && !peer.isClosed) {
-      for (const r of lost) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...r }));
+      for (const r of lost) this.#ctx.send(peer, encodeMessage({ ...r, kind: 'reject' }));
     }
   }
 
@@ -195,7 +200,7 @@ export class Uploader {
   }
 
   /** A request that is not one framed block: copied together. @returns false where the second run is still to come */
-  #sendOdd(peer: Peer, run: Run, r: BlockRef): boolean {
+  #sendOdd(peer: Peer, run: Run | undefined, r: BlockRef): boolean {
     const out = new Uint8Array(13 + r.length);
     writeBlockHeader(out, 0, r.piece, r.begin, r.length);
     // What lies beyond the piece's bytes (a v2 file's last block asked for whole) stays zero.
@@ -241,6 +246,7 @@ export class Uploader {
     peer.lentBytes += sent.framed;
     peer.up.add(this.#ctx.now, payload);
     peer.lastSentAt = this.#ctx.now;
+    peer.refusedCount = 0;
     this.counts.payloadBytes += payload;
     this.#ctx.host.tookUpload(this.#ctx.torrent, payload);
   }
@@ -255,7 +261,7 @@ export class Uploader {
       });
       return;
     }
-    if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'reject', ...request }));
+    if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ ...request, kind: 'reject' }));
   }
 }
 

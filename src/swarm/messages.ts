@@ -124,17 +124,25 @@ export class PeerMessages implements PeerMessageSink {
     else this.#to.onHave(peer, piece);
   }
 
+  /** aria2 1.36 sends a bitfield in place of many HAVEs: one that is not the first word about pieces says what is new. */
   #bitfield(bits: Uint8Array): void {
-    if (!this.#first('bitfield')) return;
+    const peer = this.#peer;
+    const isFirst = !peer.hasSpokenOfPieces;
+    peer.hasSpokenOfPieces = true;
     const count = this.#to.pieceCount;
     if (count === undefined) {
       this.#early().bits = bits.slice();
       return;
     }
     const have = Bitfield.fromBytes(count, bits);
-    if (have === undefined)
-      this.#drop('peer/bad-bitfield', `${bits.length} bytes for ${count} pieces, or spare bits set`);
-    else this.#to.onHaves(this.#peer, have);
+    if (have === undefined) this.#drop('peer/bad-bitfield', `${bits.length} bytes for ${count} pieces, or spare bits set`);
+    else if (isFirst) this.#to.onHaves(peer, have);
+    else {
+      for (const piece of have) {
+        if (!peer.have.has(piece)) this.#to.onHave(peer, piece);
+        if (peer.isClosed) return;
+      }
+    }
   }
 
   #haveAllOrNone(all: boolean): void {
@@ -152,7 +160,7 @@ export class PeerMessages implements PeerMessageSink {
     return this.#peer.early;
   }
 
-  /** BEP 3 and 6: a bitfield, have-all or have-none only comes before any other word about pieces. */
+  /** BEP 6: have-all or have-none only comes before any other word about pieces. */
   #first(what: string): boolean {
     if (!this.#peer.hasSpokenOfPieces) {
       this.#peer.hasSpokenOfPieces = true;

@@ -159,8 +159,27 @@ check('interest follows what the peer has, and flips once a change', {
     '< have 3',
     '< have 4',
     '! 500',
-    '< bitfield 18',
   ],
+});
+
+// aria2 1.36 sends one in place of many HAVEs, several times a second while it downloads fast.
+check('a bitfield that comes late says what is new', {
+  script: ['< bitfield 40', '> interested', '< bitfield c0', '< bitfield 00', '< bitfield c0', '! 100'],
+  expect: { closed: {} },
+});
+
+check('a late bitfield makes the first useful piece known', {
+  script: ['< bitfield 00', '! 100', '< bitfield 80', '> interested', '< unchoke', ...asked],
+});
+
+check('a late bitfield must fit the torrent like the first', {
+  script: ['< bitfield 80', '> interested', '< bitfield 81'],
+  expect: { closed: { 'peer/bad-bitfield': 1 } },
+});
+
+check('have-all comes first or not at all', {
+  peers: fast,
+  script: ['> have-none', '< bitfield 80', '> interested', '< have-all'],
   expect: { closed: { 'peer/late-bitfield': 1 } },
 });
 

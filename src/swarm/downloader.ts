@@ -371,11 +371,26 @@ export class Downloader {
   peerGone(peer: Peer): void {
     this.#abortArrival(peer);
     this.#giveBack(peer, { cancel: false });
-    const isLast = ![...this.#ctx.peers.values()].some((other) => other.key === peer.key);
-    if (!isLast) return;
-    // What was reserved for it is for the next one.
-    for (const active of this.#ledger.actives) if (active.exclusiveTo === peer.key) active.exclusiveTo = undefined;
-    this.wakeAll();
+  }
+
+  /**
+   * Pieces on parole belong to one peer. Where that one chokes us, stalls, will not give it or is gone, the piece begins anew with
+   * another: what it sent is thrown away, since a piece of two authors would blame nobody again.
+   */
+  freeReserved(): void {
+    for (const active of [...this.#ledger.actives]) {
+      if (active.exclusiveTo === undefined || this.#storing.has(active.piece)) continue;
+      if (this.#ledger.state(active.piece) !== PieceState.active || this.#isServed(active)) continue;
+      this.#abandonAsked(active);
+      this.wakeAll();
+    }
+  }
+
+  #isServed(active: ActivePiece): boolean {
+    for (const peer of this.#ctx.peers.values()) {
+      if (peer.key === active.exclusiveTo && !peer.snubbed && this.picker.mayAsk(peer, active)) return true;
+    }
+    return false;
   }
 
   #giveBack(peer: Peer, options: { cancel: boolean }): void {

@@ -155,6 +155,7 @@ export class Peering implements MessageEffects {
       if (peer.usefulPieces > 0) this.#ctx.hungry(peer);
       if (peer.requests.length > 0) this.#ctx.serve(peer);
     }
+    this.#view.active?.downloader.freeReserved();
     this.#extensions.onTick();
     this.#view.active?.askForHashes();
   }

@@ -112,7 +112,7 @@ export class Picker {
     let bestBlock = -1;
     let seen = 0;
     for (const active of this.#o.ledger.actives) {
-      if (this.#o.ledger.state(active.piece) !== PieceState.active || !this.#mayAsk(peer, active)) continue;
+      if (this.#o.ledger.state(active.piece) !== PieceState.active || !this.mayAsk(peer, active)) continue;
       if (active.exclusiveTo !== undefined) continue;
       for (let b = 0; b < active.blocks.length; b++) {
         const s = active.blocks[b] as number;
@@ -246,13 +246,14 @@ export class Picker {
     return false;
   }
 
-  #mayAsk(peer: PickerPeer, active: ActivePiece): boolean {
+  /** The peer has the piece and would answer. */
+  mayAsk(peer: PickerPeer, active: ActivePiece): boolean {
     return canGive(peer, active.piece) && (!peer.peerChoking || peer.allowedFast?.has(active.piece) === true);
   }
 
   #isOpenTo(peer: PickerPeer, active: ActivePiece): boolean {
     if (this.#o.ledger.state(active.piece) !== PieceState.active || active.freeCount === 0) return false;
-    return this.#mayAsk(peer, active) && (active.exclusiveTo === undefined || active.exclusiveTo === peer.key);
+    return this.mayAsk(peer, active) && (active.exclusiveTo === undefined || active.exclusiveTo === peer.key);
   }
 
   /** Nearest to complete first, then rarest, then lowest index: a total order, shared with `explain`. */

@@ -48,9 +48,6 @@ check('the last block of the last piece is as long as what is left', {
   script: ['< have 6', '> interested', '< unchoke', '> request 6 0 6784'],
 });
 
-bad('a bitfield after a have', ['< have 0', '< bitfield fe'], 'peer/late-bitfield');
-bad('two bitfields', ['< bitfield 00', '< bitfield 00'], 'peer/late-bitfield');
-bad('a bitfield after have-none', ['< have-none', '< bitfield fe'], 'peer/late-bitfield', fast);
 bad('have-all after a bitfield', ['< bitfield 80', '< have-all'], 'peer/late-bitfield', fast);
 bad('have-none after have', ['< have 1', '< have-none'], 'peer/late-bitfield', fast);
 bad('a bitfield that is too long', ['< bitfield fe00'], 'peer/bad-message');

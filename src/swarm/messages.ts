@@ -135,7 +135,8 @@ export class PeerMessages implements PeerMessageSink {
       return;
     }
     const have = Bitfield.fromBytes(count, bits);
-    if (have === undefined) this.#drop('peer/bad-bitfield', `${bits.length} bytes for ${count} pieces, or spare bits set`);
+    if (have === undefined)
+      this.#drop('peer/bad-bitfield', `${bits.length} bytes for ${count} pieces, or spare bits set`);
     else if (isFirst) this.#to.onHaves(peer, have);
     else {
       for (const piece of have) {

@@ -148,18 +148,22 @@ check('messages of the fast extension that was not agreed on end the connection'
 });
 
 check('choke and unchoke that say nothing new change nothing', {
-  script: [...piece0, ...asked, '< unchoke', '< unchoke', '! 500', '< choke', '< choke', '< unchoke', ...asked, '! 500'],
+  script: [
+    ...piece0,
+    ...asked,
+    '< unchoke',
+    '< unchoke',
+    '! 500',
+    '< choke',
+    '< choke',
+    '< unchoke',
+    ...asked,
+    '! 500',
+  ],
 });
 
 check('interest follows what the peer has, and flips once a change', {
-  script: [
-    '! 100',
-    '< have 3',
-    '> interested',
-    '< have 3',
-    '< have 4',
-    '! 500',
-  ],
+  script: ['! 100', '< have 3', '> interested', '< have 3', '< have 4', '! 500'],
 });
 
 // aria2 1.36 sends one in place of many HAVEs, several times a second while it downloads fast.

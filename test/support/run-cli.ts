@@ -25,6 +25,8 @@ export interface CliRunOptions {
   readonly onSpawn?: (child: ChildProcess) => void;
   /** Called with the process and all of stdout so far whenever more comes: to send a signal at the right moment. */
   readonly onOutput?: (child: ChildProcess, stdout: string) => void;
+  /** The same for stderr. */
+  readonly onStderr?: (child: ChildProcess, stderr: string) => void;
 }
 
 /** Runs `eider` with these arguments to its end. */
@@ -44,6 +46,7 @@ export function runCli(args: readonly string[], options: CliRunOptions = {}): Pr
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
+      options.onStderr?.(child, stderr);
     });
     child.on('error', reject);
     child.on('close', (code, signal) => {

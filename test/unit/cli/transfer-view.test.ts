@@ -33,6 +33,13 @@ test('without metadata there is no percentage; complete there is nothing left', 
   assert.match(complete.plain(), /^seeding film\.mkv: 100 %, 100 MiB of 100 MiB, down/);
 });
 
+test('why nothing moves is a line of its own, and a state of its own in a log', () => {
+  const status = createTransferStatus({ ...half, downBytesPerSec: 0 }, { code: 'choked', text: 'all choke us' });
+  assert.equal(status.lines(60)[3], 'all choke us');
+  assert.match(status.plain(), /ratio 0\.50; all choke us$/);
+  assert.notEqual(status.state, createTransferStatus(half).state);
+});
+
 test('JSON: whole numbers, null for a time nobody knows', () => {
   assert.equal(transferToJson({ ...half, downBytesPerSec: 0 })['secondsLeft'], null);
   assert.equal(transferToJson(half)['secondsLeft'], 10);

@@ -4,8 +4,10 @@ import {
   type ConnId,
   compareBytes,
   equalBytes,
+  type InfoHash,
   type Millis,
   type PeerAddress,
+  swarmKeyBytes,
 } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
 import { connEvents } from '../trace/index.ts';
@@ -35,7 +37,8 @@ export interface PeeringView {
   readonly active: Content | undefined;
   /** The content, as soon as the info dictionary is known. */
   readonly content: Content | undefined;
-  readonly hasV2: boolean;
+  /** Absent in v1 torrents, and while only the v1 hash of a hybrid is known. */
+  readonly hashV2: InfoHash | undefined;
   readonly isSeeding: boolean;
   readonly ownFacts: OwnFacts;
 }
@@ -78,7 +81,7 @@ export class Peering implements MessageEffects {
       incoming,
       id: handshake.peerId,
       client: describePeerId(handshake.peerId),
-      flags: { ...flags, v2: flags.v2 && this.#view.hasV2 },
+      flags: { ...flags, v2: this.#understandsV2(handshake) },
       key: peerKey(address),
       now: this.#ctx.now,
       pieceCount: this.#view.info?.pieceCount ?? 0,
@@ -229,6 +232,15 @@ export class Peering implements MessageEffects {
   }
 
   // --- privately ---
+
+  /**
+   * BEP 52 has its bit for hybrids, where the v1 swarm's peers tell each other that they know v2. Who is in the swarm of the v2 hash
+   * knows it anyway: libtorrent 2.0.8 does not set the bit there.
+   */
+  #understandsV2({ flags, infoHash }: Handshake): boolean {
+    const { hashV2 } = this.#view;
+    return hashV2 !== undefined && (flags.v2 || equalBytes(infoHash, swarmKeyBytes(hashV2)));
+  }
 
   #fitToInfo(peer: Peer): void {
     const { info } = this.#view;

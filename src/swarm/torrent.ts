@@ -476,8 +476,8 @@ export class Torrent {
       get content() {
         return torrent.#content;
       },
-      get hasV2() {
-        return torrent.#hashV2 !== undefined;
+      get hashV2() {
+        return torrent.#hashV2;
       },
       get isSeeding() {
         return torrent.#phase === 'seeding';

@@ -1,0 +1,22 @@
+import { hello, metadataOut, metadataPiece } from '../../support/extension-lines.ts';
+import { check } from '../../support/protocol-check.ts';
+import { sceneTorrent } from '../../support/scene.ts';
+
+const torrent = { files: 400_000, pieceLength: 65_536, format: 'v2' as const };
+const info = sceneTorrent(torrent).torrent.info.bytes;
+const fetchesMetadata = [
+  '> extended 0',
+  `< ${hello({ metadataSize: info.length })}`,
+  `> ${metadataOut({ kind: 'request', piece: 0 })}`,
+  `< ${metadataPiece(info, 0)}`,
+];
+
+// libtorrent 2.0.8 sets the bit of BEP 52 only where it was asked for the v1 info-hash of a hybrid.
+for (const v2 of [true, false]) {
+  check(`who is in the swarm of a v2 info-hash is asked for hashes, with the v2 bit ${v2 ? 'set' : 'clear'}`, {
+    torrent,
+    client: { isMagnet: true },
+    peers: { A: { extensions: true, v2 } },
+    script: ['> extended 0', '< bitfield fe', ...fetchesMetadata.slice(1), '>* hash-request 2 0 8'],
+  });
+}

@@ -66,7 +66,10 @@ export class TransferReport {
     this.#printsPath = printPath;
     const path = this.#path();
     this.#cli.events?.emit('done', { name: this.#torrent.name, path, ...this.#totals(this.#torrent.state) });
-    if (this.#cli.events === undefined && printPath) this.#cli.print(`${path}\n`);
+    if (this.#cli.events !== undefined || !printPath) return;
+    // stdout and stderr may be one terminal: the view makes room.
+    this.#cli.endStatus('erase');
+    this.#cli.print(`${path}\n`);
   }
 
   stopped(): void {

@@ -282,13 +282,13 @@ export function checkFileList(files: readonly FileRange[], fileCount: number): v
 
 /** @throws CliError where there is something left to do */
 function checkInterrupted(torrent: Torrent): void {
-  const { doneBytes, wantedBytes, phase, name } = torrent.state;
+  const { doneBytes, wantedBytes, name } = torrent.state;
   // `stop` keeps the figures: what was complete before is complete.
   if (wantedBytes > 0 && doneBytes >= wantedBytes) return;
-  const share = wantedBytes > 0 ? ` at ${formatPercent(doneBytes, wantedBytes)}` : '';
+  const share = wantedBytes > 0 ? ` (${formatPercent(doneBytes, wantedBytes)})` : '';
   throw new CliError(
     exitCodes.interrupted,
     'client/aborted',
-    `interrupted: ${printable(name)} is not complete (${phase}${share}); the same command resumes it`,
+    `interrupted: ${printable(name)} is not complete${share}; the same command resumes it`,
   );
 }

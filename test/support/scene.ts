@@ -26,6 +26,8 @@ export interface SceneOptions {
   readonly has?: 'all' | readonly number[];
   readonly client?: ClientOptions;
   readonly line?: Line;
+  /** The client has the info dictionary of a v2 torrent and nothing else, as from a magnet link. */
+  readonly lacksLayers?: boolean;
 }
 
 export interface SceneCast extends Partial<HandshakeFlags> {
@@ -59,7 +61,9 @@ export class Scene {
   constructor(options: SceneOptions = {}) {
     this.world = new SimWorld(options.seed ?? 1);
     this.net = new SimNet(this.world);
-    this.torrent = sceneTorrent(options.torrent);
+    const torrent = sceneTorrent(options.torrent);
+    const bare = { ...torrent, torrent: { ...torrent.torrent, pieceLayers: new Map() } };
+    this.torrent = options.lacksLayers === true ? bare : torrent;
     const place = {
       world: this.world,
       net: this.net.addHost({ line: options.line ?? lines.ideal }),

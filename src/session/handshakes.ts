@@ -61,16 +61,27 @@ export class Handshakes {
   get dialing(): number {
     return this.#pending.size - this.#incoming;
   }
-  get hasRoomForIncoming(): boolean {
-    return this.#incoming < limits.incomingPendingMax;
-  }
   has(conn: ConnId): boolean {
     return this.#pending.has(conn);
   }
 
   accept(now: Millis, conn: ConnId, from: PeerAddress): void {
+    if (this.#incoming >= limits.incomingPendingMax) this.makeRoom();
     this.#incoming++;
     this.#add(now, { conn, address: from, incoming: true, torrent: undefined });
+  }
+
+  /**
+   * Whoever has connected first and not said hello yet gives way: silence must not keep others out.
+   * @returns false where there is nobody like that
+   */
+  makeRoom(): boolean {
+    for (const p of this.#pending.values()) {
+      if (!p.incoming) continue;
+      this.#fail(p, { code: 'session/too-many-handshakes' });
+      return true;
+    }
+    return false;
   }
 
   dial(now: Millis, conn: ConnId, to: PeerAddress, torrent: Torrent): void {
@@ -82,6 +93,7 @@ export class Handshakes {
     const p = this.#pending.get(conn);
     if (p === undefined || p.torrent === undefined) return;
     p.deadline = addMs(now, limits.handshakeMs);
+    if (p.deadline < this.#nextDeadline) this.#nextDeadline = p.deadline;
     this.#greet(p, p.torrent);
   }
 
@@ -166,6 +178,10 @@ export class Handshakes {
     if (equalBytes(handshake.peerId, this.#o.peerId)) {
       if (!p.incoming) torrent.onOwnAddress(p.address);
       this.#fail(p, { code: 'peer/self' });
+      return;
+    }
+    if (torrent.hasEnded) {
+      this.#fail(p, { code: 'session/stopped' });
       return;
     }
     this.#remove(p);

@@ -251,8 +251,8 @@ export class Session implements SwarmInputs {
 
   onIncoming(now: Millis, from: PeerAddress): ConnId | undefined {
     return this.#input(now, () => {
-      const full = this.connCount >= (this.#o.connsMax ?? limits.connsMax) || !this.#handshakes.hasRoomForIncoming;
-      if (this.#isClosed || full) return undefined;
+      const isFull = this.connCount >= (this.#o.connsMax ?? limits.connsMax);
+      if (this.#isClosed || (isFull && !this.#handshakes.makeRoom())) return undefined;
       const conn = this.#nextConn++ as ConnId;
       this.#handshakes.accept(now, conn, from);
       return conn;

@@ -167,6 +167,10 @@ export class Torrent {
   get name(): string {
     return this.info?.name ?? this.#o.name ?? this.#hashes[0] ?? '';
   }
+  /** No connection has a place here any more. */
+  get hasEnded(): boolean {
+    return this.#phase === 'error' || this.#phase === 'stopping' || this.#phase === 'stopped';
+  }
   /** Incoming connections are welcome. */
   get acceptsPeers(): boolean {
     const isOpen = this.#isActive || this.#phase === 'fetching-metadata';

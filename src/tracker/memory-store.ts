@@ -159,11 +159,12 @@ export class MemoryStore implements SwarmStore {
     swarm: Swarm | undefined,
     o: { own: number; announce: StoreAnnounce; numWant: number; isStored: boolean },
   ): StoreAnswer {
-    const { families, address, isSeeder } = o.announce;
+    const { families, address, event } = o.announce;
+    const leechersOnly = o.announce.isSeeder && event !== 'started';
     const asker4 = address.length === 4 ? o.own : -1;
     const asker6 = address.length === 4 ? -1 : o.own;
-    const wants4 = families === 6 ? 0 : (swarm?.run4?.availableTo(asker4, isSeeder) ?? 0);
-    const wants6 = families === 4 ? 0 : (swarm?.run6?.availableTo(asker6, isSeeder) ?? 0);
+    const wants4 = families === 6 ? 0 : (swarm?.run4?.availableTo(asker4, leechersOnly) ?? 0);
+    const wants6 = families === 4 ? 0 : (swarm?.run6?.availableTo(asker6, leechersOnly) ?? 0);
     // A quarter is kept for the family the asker did not come by, which it may lack; what one cannot fill goes to the other.
     const quarter = Math.floor(o.numWant / 4);
     const share4 = address.length === 4 ? o.numWant - quarter : quarter;
@@ -171,13 +172,13 @@ export class MemoryStore implements SwarmStore {
     const count6 = Math.min(wants6, o.numWant - count4);
     const end4 = this.#sample(swarm?.run4, {
       asker: asker4,
-      leechersOnly: isSeeder,
+      leechersOnly,
       count: count4,
       into: this.#scratch4,
     });
     const end6 = this.#sample(swarm?.run6, {
       asker: asker6,
-      leechersOnly: isSeeder,
+      leechersOnly,
       count: count6,
       into: this.#scratch6,
     });

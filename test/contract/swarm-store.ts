@@ -98,6 +98,15 @@ export function swarmStoreContract(factory: SwarmStoreFactory): void {
     assert.equal(b.store.stats().seederCount, 2);
   });
 
+  // aria2 1.36 with a magnet link says that nothing is left, and wants everybody.
+  check('who starts is given all, whatever it says is left', (b) => {
+    b.announce({ port: 1, isSeeder: true });
+    b.announce({ port: 2 });
+    assert.deepEqual(b.announce({ port: 3, isSeeder: true, event: 'started' }).peers, ['10.0.0.1 1', '10.0.0.1 2']);
+    assert.deepEqual(b.announce({ port: 3, isSeeder: true }).peers, ['10.0.0.1 2']);
+    assert.deepEqual(b.counts(), [2, 1, 0]);
+  });
+
   check('completed counts once, and only who is a seeder now', (b) => {
     b.announce({ port: 1 });
     b.announce({ port: 1, event: 'completed' });
@@ -339,7 +348,7 @@ function checkAnswer(swarm: ModelSwarm, o: { a: StoreAnnounce; name: string; giv
   const eligible = [...swarm.peers].filter(
     ([other, peer]) =>
       other !== name &&
-      !(a.isSeeder && peer.isSeeder) &&
+      !(a.isSeeder && a.event !== 'started' && peer.isSeeder) &&
       (a.families === 'both' || (a.families === 6) === other.includes(':')),
   );
   const names = new Set(eligible.map(([other]) => other));

@@ -168,8 +168,9 @@ export class Downloader {
     return true;
   }
 
-  #mayStart(): boolean {
-    return this.#ctx.host.pool.hasRoom(this.#segmentBytes) || this.#evictStale();
+  /** @param keep the piece that a buffer is wanted for */
+  #mayStart(keep?: ActivePiece): boolean {
+    return this.#ctx.host.pool.hasRoom(this.#segmentBytes) || this.#evictStale(keep);
   }
 
   #start(piece: number): ActivePiece {
@@ -184,7 +185,7 @@ export class Downloader {
   #hasBuffer(active: ActivePiece, block: number): boolean {
     const s = Math.floor((block * blockLength) / active.segmentBytes);
     if (active.segments[s] !== undefined) return true;
-    if (!this.#mayStart()) return false;
+    if (!this.#mayStart(active)) return false;
     const buffer = this.#ctx.host.pool.take(this.#segmentBytes);
     if (buffer === undefined) return false;
     this.#zeroPads(active, s, buffer);
@@ -205,9 +206,10 @@ export class Downloader {
   }
 
   /** The pool is empty: a piece in work that nobody is asked for gives its buffers back. Loses blocks, never verified data. */
-  #evictStale(): boolean {
+  #evictStale(keep: ActivePiece | undefined): boolean {
     let best: ActivePiece | undefined;
     for (const active of this.#ledger.open) {
+      if (active === keep) continue;
       if (active.segments.every((s) => s === undefined) || this.#storing.has(active.piece)) continue;
       if (active.freeCount + active.hereCount !== active.blocks.length) continue;
       if (this.#ctx.now - active.touchedAt < limits.requests.stalePieceMs) continue;

@@ -74,6 +74,8 @@ export class PieceLedger {
   readonly geometry: Geometry;
   readonly have: Bitfield;
   readonly #state: Uint8Array;
+  /** 1: does not belong to the selection. Such a piece may be here all the same, from an earlier download. */
+  readonly #unselected: Uint8Array;
   readonly #active = new Map<number, ActivePiece>();
   /** Active pieces with at least one free block: what the picker looks at first. */
   readonly #open = new Set<ActivePiece>();
@@ -88,6 +90,7 @@ export class PieceLedger {
     this.geometry = geometry;
     this.have = new Bitfield(geometry.pieceCount);
     this.#state = new Uint8Array(geometry.pieceCount).fill(PieceState.wanted);
+    this.#unselected = new Uint8Array(geometry.pieceCount);
     this.#wantedMissing = geometry.pieceCount;
     this.#wantedCount = geometry.pieceCount;
     this.#unstarted = geometry.pieceCount;
@@ -150,6 +153,7 @@ export class PieceLedger {
     if (s !== PieceState.wanted && s !== PieceState.unwanted) return;
     if ((s === PieceState.wanted) === wanted) return;
     const d = wanted ? 1 : -1;
+    this.#unselected[piece] = wanted ? 0 : 1;
     this.#state[piece] = wanted ? PieceState.wanted : PieceState.unwanted;
     this.#wantedMissing += d;
     this.#wantedCount += d;
@@ -170,11 +174,15 @@ export class PieceLedger {
     this.have.set(piece);
   }
 
-  /** have -> wanted: the data is gone or bad on disk. */
+  /** have -> wanted, or unwanted where it is not selected: the data is gone or bad on disk. */
   lost(piece: number): void {
     assert(this.#state[piece] === PieceState.have, 'only a piece that is here gets lost');
-    this.#state[piece] = PieceState.wanted;
     this.have.clear(piece);
+    if (this.#unselected[piece] === 1) {
+      this.#state[piece] = PieceState.unwanted;
+      return;
+    }
+    this.#state[piece] = PieceState.wanted;
     this.#wantedMissing++;
     this.#unstarted++;
     this.#wantedMissingBytes += this.geometry.dataBytes(piece);

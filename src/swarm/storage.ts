@@ -118,6 +118,8 @@ export class Storage {
   /** Writes the record; `final`: with all data forced to the medium. */
   save(final: boolean): void {
     this.#saveAt = NEVER;
+    // In the middle of a check little is known, so the last record stays; and a closed store takes nothing.
+    if (this.#state !== 'open' && !final) return;
     if (this.#saving) {
       // One at a time: the newer one follows.
       this.#dirty = true;

@@ -569,6 +569,8 @@ export class Torrent {
 
   /** What is on disk is known: to work. */
   #begin(): void {
+    // A check that ends after the torrent has failed revives nothing.
+    if (this.hasEnded) return;
     const content = this.#content as Content;
     content.downloader.picker.refresh();
     this.#phase = content.ledger.isComplete ? 'seeding' : 'downloading';
@@ -651,13 +653,14 @@ export class Torrent {
   /** Trouble that may pass is waited for: the piece is offered again. @returns false: it is the torrent's end */
   #holdBack(piece: number, segments: (Uint8Array | undefined)[], error: BtError): boolean {
     const isFull = error.code === 'disk/no-space';
+    if (!isPassing(error)) return false;
     const held = this.#active?.downloader.holdBack(piece, segments, isFull) === true;
     return held && this.#waitForDisk(error);
   }
 
   /** What is here is still given to others meanwhile. @returns false where waiting will not help */
   #waitForDisk(error: BtError): boolean {
-    if (error.code !== 'disk/no-space' && error.code !== 'disk/io') return false;
+    if (!isPassing(error)) return false;
     if (this.#waitingFor === undefined) this.#emit({ type: 'waiting', torrent: this.id, error });
     this.#waitingFor = error;
     this.#content?.downloader.pause();
@@ -710,4 +713,9 @@ export class Torrent {
       layers: isMagnet ? content.hashes.layers() : undefined,
     });
   }
+}
+
+/** Trouble of a disk that may be over later. */
+function isPassing(error: BtError): boolean {
+  return error.code === 'disk/no-space' || error.code === 'disk/io';
 }

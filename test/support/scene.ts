@@ -1,5 +1,6 @@
 import { addMs, type ConnId, type PeerAddress } from '#base';
 import type { TorrentEvent, TorrentSnapshot } from '#room/swarm/index';
+import { Session, type SessionOptions } from '#session';
 import {
   type ClientOptions,
   checkLeaks,
@@ -55,6 +56,8 @@ export class Scene {
   readonly torrent: SimTorrent;
   readonly client: SimClient;
   readonly peers: Map<string, FakePeer> = new Map();
+  /** Calls of disk ports, and the answers that events tell of, in order: `saveResume final`, `closeStore`, `event stopped`. */
+  readonly calls: string[] = [];
   readonly #hosts = new Map<string, ReturnType<SimNet['addHost']>>();
   #current = 'A';
 
@@ -71,6 +74,7 @@ export class Scene {
       torrent: this.torrent,
       crypto,
       disk: {},
+      makeSession: (o: SessionOptions) => new Session(this.#watched(o)),
     };
     this.client = new SimClient('client', place, { isTrackerless: true, ...options.client });
     const { info } = this.torrent.torrent;
@@ -207,6 +211,24 @@ export class Scene {
   summary(): object {
     const { phase, progress, peersConnected, wasted } = this.snapshot;
     return { phase, progress, peersConnected, wasted, closed: this.closed, open: this.open };
+  }
+
+  #watched(options: SessionOptions): SessionOptions {
+    const watched = new Set(['openStore', 'commit', 'storeSegment', 'recheck', 'saveResume', 'closeStore', 'hashLeaves']);
+    const ports = new Proxy(options.ports, {
+      get: (target, name) => {
+        const member = target[name as keyof typeof target] as (...args: unknown[]) => unknown;
+        return (...args: unknown[]) => {
+          if (watched.has(String(name))) this.calls.push(args[2] === true ? `${String(name)} final` : String(name));
+          return member.apply(target, args);
+        };
+      },
+    });
+    const onEvent = (event: TorrentEvent) => {
+      this.calls.push(`event ${event.type}`);
+      options.onEvent(event);
+    };
+    return { ...options, ports, onEvent };
   }
 
   #sendHalf(words: string): void {

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BtError } from '#base';
+import { Scene } from '../../support/scene.ts';
+import { isDone, joinSeed, serve, withSeed } from '../../support/scene-seed.ts';
+
+test('a clean stop saves and syncs what is known, then closes, then says so', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], () => scene.have.length >= 3);
+  assert.deepEqual(scene.stop(), []);
+  assert.deepEqual(scene.calls.slice(-3), ['saveResume final', 'closeStore', 'event stopped']);
+  const { resume } = scene.client.disk.image(scene.torrent.torrent.info);
+  assert.equal(resume?.final, true);
+});
+
+test('after a clean stop nothing is hashed again', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], () => scene.have.length >= 3);
+  const before = scene.have;
+  scene.stop();
+  scene.client.start();
+  scene.run('1s');
+  assert.deepEqual(scene.have, before);
+  assert.equal(scene.calls.includes('recheck'), false);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('after a kill what the last record has is believed', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], () => scene.have.length >= 3);
+  scene.run('11s');
+  const before = scene.have.length;
+  scene.client.kill();
+  scene.run('1s');
+  scene.client.start();
+  scene.run('1s');
+  assert.ok(scene.have.length >= before);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a file that changed while we were away is hashed again', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], isDone(scene));
+  scene.stop();
+  scene.run('30s');
+  const image = scene.client.disk.image(scene.torrent.torrent.info);
+  image.flipBit(2, scene.world.rng);
+  image.truncate(0, 400_000, scene.world.wallMs);
+  scene.client.start();
+  scene.run('1s');
+  assert.deepEqual(scene.have, [0, 1, 3, 4, 5, 6]);
+  assert.equal(scene.events('checking').length, 1);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a file that is gone is fetched again', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], isDone(scene));
+  scene.stop();
+  scene.client.disk.image(scene.torrent.torrent.info).truncate(0, 0, scene.world.wallMs, true);
+  scene.client.start();
+  scene.run('1s');
+  assert.deepEqual(scene.have, []);
+  joinSeed(scene, 'B');
+  serve(scene, ['B'], () => scene.have.length === 7);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a recheck finds what went bad, keeps the rest, and fetches it again', () => {
+  const scene = withSeed({ has: 'all' });
+  scene.client.disk.image(scene.torrent.torrent.info).flipBit(4, scene.world.rng);
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  scene.run('1s');
+  assert.deepEqual(scene.have, [0, 1, 2, 3, 5, 6]);
+  assert.equal(scene.snapshot.phase, 'downloading');
+  joinSeed(scene, 'B');
+  serve(scene, ['B'], () => scene.have.length === 7);
+  assert.deepEqual(scene.stop(), []);
+});
+
+const twoFiles = { torrent: { files: [200_000, 200_000] }, client: { select: () => [true, false] } };
+
+test('a recheck does not make files wanted that were not selected', () => {
+  // All of it lies there from an earlier download.
+  const scene = new Scene({ ...twoFiles, has: 'all' }).start();
+  assert.equal(scene.snapshot.phase, 'seeding');
+  scene.client.disk.image(scene.torrent.torrent.info).flipBit(5, scene.world.rng);
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  scene.run('1s');
+  assert.deepEqual(scene.have, [0, 1, 2, 3, 4, 6]);
+  assert.equal(scene.snapshot.phase, 'seeding');
+  joinSeed(scene, 'A');
+  scene.run('1s');
+  assert.deepEqual(scene.peer('A').received.filter((m) => m.kind === 'request'), []);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('files that are not selected are not fetched beyond the piece they share, and never made', () => {
+  const scene = withSeed(twoFiles);
+  serve(scene, ['A'], isDone(scene));
+  // 200,000 bytes: three pieces and a bit of the fourth.
+  assert.deepEqual(scene.have, [0, 1, 2, 3]);
+  const [wanted, other] = scene.client.disk.image(scene.torrent.torrent.info).fileStates();
+  assert.equal(wanted?.length, 200_000);
+  assert.equal(other, undefined);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('where nothing is selected nothing is fetched', () => {
+  const scene = withSeed({ torrent: { files: [200_000, 200_000] }, client: { select: () => [false, false] } });
+  scene.run('5s');
+  assert.deepEqual(scene.have, []);
+  assert.equal(scene.snapshot.phase, 'seeding');
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a full disk is waited for, and nothing is fetched twice', () => {
+  const scene = withSeed();
+  scene.client.disk.capacityBytes = 200_000;
+  serve(scene, ['A'], () => scene.snapshot.waitingFor !== undefined);
+  assert.ok(BtError.is(scene.snapshot.waitingFor, 'disk/no-space'));
+  assert.equal(scene.events('waiting').length, 1);
+  // What is here is given to others meanwhile.
+  const piece = scene.have[0] as number;
+  scene.join('B');
+  scene.play(['B>* bitfield', 'B< interested', 'B>* unchoke', `B< request ${piece} 0`, `B>* piece ${piece} 0`]);
+  scene.run('40s');
+  assert.equal(scene.events('done').length, 0);
+  scene.client.disk.capacityBytes = Number.POSITIVE_INFINITY;
+  serve(scene, ['A'], isDone(scene));
+  assert.equal(scene.snapshot.waitingFor, undefined);
+  assert.ok(scene.snapshot.downloaded <= 400_000 + 8 * 16_384, `${scene.snapshot.downloaded}`);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a torrent can be stopped while the disk is full', () => {
+  const scene = withSeed();
+  scene.client.disk.capacityBytes = 200_000;
+  serve(scene, ['A'], () => scene.snapshot.waitingFor !== undefined);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a folder that cannot be written to ends the torrent with its reason', () => {
+  const scene = withSeed();
+  scene.client.disk.faults.isReadOnly = true;
+  serve(scene, ['A'], () => scene.snapshot.phase === 'error');
+  assert.ok(BtError.is(scene.snapshot.error, 'disk/access'));
+  assert.equal(scene.snapshot.peersConnected, 0);
+  assert.equal(scene.events('error').length, 1);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a disk that fails for good ends the torrent, one that fails once does not', () => {
+  const once = withSeed();
+  once.client.disk.faults.writeErrorRate = 1;
+  serve(once, ['A'], () => once.snapshot.waitingFor !== undefined);
+  once.client.disk.faults.writeErrorRate = 0;
+  serve(once, ['A'], isDone(once));
+  assert.deepEqual(once.stop(), []);
+  const forGood = withSeed();
+  forGood.client.disk.faults.writeErrorRate = 1;
+  serve(forGood, ['A'], () => forGood.snapshot.phase === 'error', 3_600_000);
+  assert.ok(BtError.is(forGood.snapshot.error, 'disk/io'));
+  assert.deepEqual(forGood.stop(), []);
+});
+
+test('a store that cannot be opened ends the torrent, which can be stopped all the same', () => {
+  const scene = new Scene();
+  scene.client.disk.faults.openError = new BtError('disk/access', { path: 'x', what: 'no' });
+  scene.start();
+  assert.equal(scene.snapshot.phase, 'error');
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a read that fails costs the request it was for, not the torrent', () => {
+  const scene = new Scene({ has: 'all' }).start();
+  scene.join('A', { fast: true });
+  scene.play(['>* have-all', '< interested', '>* unchoke']);
+  scene.client.disk.faults.readErrorRate = 1;
+  scene.play(['< request 0 0', '>* reject 0 0']);
+  scene.client.disk.faults.readErrorRate = 0;
+  scene.play(['< request 0 0', '>* piece 0 0']);
+  assert.equal(scene.snapshot.phase, 'seeding');
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a piece that fails at the disk while all is being checked does not bring a failed torrent back to life', () => {
+  const scene = withSeed({ has: [0, 1, 2, 3, 4] });
+  scene.client.disk.speed = { latencyMs: 50, reorderMs: 1, bytesPerSec: 100_000_000 };
+  serve(scene, ['A'], () => scene.calls.includes('commit'));
+  scene.client.disk.faults.isReadOnly = true;
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  scene.run('5s');
+  scene.run('60s');
+  const { phase } = scene.snapshot;
+  assert.ok(phase === 'error' || phase === 'downloading');
+  // Either way the last word counts.
+  assert.equal(scene.events('error').length, phase === 'error' ? 1 : 0);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('stopping in the middle of a check writes nothing to a store that is closed', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], () => scene.have.length >= 3);
+  // A record is due in a few seconds.
+  scene.client.disk.speed = { latencyMs: 3_000, reorderMs: 0, bytesPerSec: 100_000_000 };
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  scene.run('10ms');
+  const from = scene.calls.length;
+  assert.deepEqual(scene.stop(), []);
+  assert.deepEqual(scene.calls.slice(from).filter((call) => call.startsWith('saveResume')), []);
+});
+
+test('a check that is broken off leaves the last record as it was', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], () => scene.have.length >= 3);
+  scene.run('6s');
+  serve(scene, ['A'], () => scene.have.length >= 4);
+  scene.client.disk.speed = { latencyMs: 8_000, reorderMs: 0, bytesPerSec: 100_000_000 };
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  const from = scene.calls.length;
+  // The record that was due before the check is not written in its middle, when nothing is known.
+  scene.run('6s');
+  assert.deepEqual(scene.calls.slice(from).filter((call) => call.startsWith('saveResume')), []);
+  scene.client.kill();
+  scene.client.disk.speed = { latencyMs: 1, reorderMs: 0, bytesPerSec: 100_000_000 };
+  scene.client.start();
+  scene.run('5s');
+  assert.ok(scene.have.length >= 3, `${scene.have}`);
+});
+
+for (const pieceBytesMax of [1, 65_536, 100_000]) {
+  test(`with ${pieceBytesMax} bytes for pieces a download completes all the same`, () => {
+    const scene = withSeed({ client: { pieceBytesMax } });
+    joinSeed(scene, 'B');
+    serve(scene, ['A', 'B'], isDone(scene));
+    assert.equal(scene.snapshot.wasted, 0);
+    assert.deepEqual(scene.stop(), []);
+  });
+}

@@ -135,28 +135,31 @@ export class Picker {
     const out: PickCandidate[] = [];
     const line = (piece: number, reason: PickReason, freeBlocks: number) =>
       out.push({ piece, reason, rarity: this.availability(piece), freeBlocks });
+    if (peer.peerChoking) {
+      for (const piece of peer.allowedFast ?? []) {
+        const active = this.#o.ledger.active(piece);
+        const isOpen = active !== undefined && this.#isOpenTo(peer, active);
+        const isNew = this.order.has(piece) && canGive(peer, piece) && this.#o.isVerifiable(piece);
+        if (isOpen || isNew) line(piece, 'allowed-fast', active?.freeCount ?? this.#o.ledger.geometry.blockCount(piece));
+      }
+      return out.slice(0, limit);
+    }
     const current = peer.current;
-    if (!peer.peerChoking && current !== undefined && this.#isOpenTo(peer, current)) {
+    if (current !== undefined && this.#isOpenTo(peer, current)) {
       line(current.piece, 'same-piece', current.freeCount);
     }
     const open = [...this.#o.ledger.open].filter((a) => a !== current && this.#isOpenTo(peer, a));
     open.sort((a, b) => this.#compareOpen(a, b));
-    for (const a of open) line(a.piece, peer.peerChoking ? 'allowed-fast' : 'resume-partial', a.freeCount);
-    for (const piece of peer.peerChoking ? [] : this.urgent) {
+    for (const a of open) line(a.piece, 'resume-partial', a.freeCount);
+    for (const piece of this.urgent) {
       if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
       line(piece, 'deadline', this.#o.ledger.geometry.blockCount(piece));
     }
     const random = this.#o.ledger.have.count < this.#o.randomFirstPieces;
     for (let rank = 0; rank < this.order.size && out.length < limit; rank++) {
       const piece = this.order.pieceAt(rank);
-      if (
-        !canGive(peer, piece) ||
-        !this.#o.isVerifiable(piece) ||
-        (peer.peerChoking && peer.allowedFast?.has(piece) !== true)
-      )
-        continue;
-      const reason: PickReason = peer.peerChoking ? 'allowed-fast' : random ? 'random-first' : 'rarest';
-      line(piece, reason, this.#o.ledger.geometry.blockCount(piece));
+      if (!canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
+      line(piece, random ? 'random-first' : 'rarest', this.#o.ledger.geometry.blockCount(piece));
     }
     return out.slice(0, limit);
   }
@@ -201,10 +204,9 @@ export class Picker {
       if (!canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
       if (!this.#o.mayStart(piece)) return false;
       const candidates = random ? size : this.order.bucketSizeAt(rank);
-      const active = this.#o.start(piece);
-      const parole = this.#o.onParole(piece);
-      if (parole) active.exclusiveTo = peer.key;
-      const reason: PickReason = parole ? 'parole' : random ? 'random-first' : 'rarest';
+      const active = this.#start(peer, piece);
+      const isReserved = active.exclusiveTo !== undefined;
+      const reason: PickReason = isReserved ? 'parole' : random ? 'random-first' : 'rarest';
       return this.#answer(out, { active, block: active.nextFree(), reason, candidates });
     }
     return false;
@@ -214,7 +216,7 @@ export class Picker {
     for (const piece of this.urgent) {
       if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
       if (!this.#o.mayStart(piece)) return false;
-      const active = this.#o.start(piece);
+      const active = this.#start(peer, piece);
       return this.#answer(out, {
         active,
         block: active.nextFree(),
@@ -223,6 +225,13 @@ export class Picker {
       });
     }
     return false;
+  }
+
+  /** Begins a piece; one on parole is this peer's alone. */
+  #start(peer: PickerPeer, piece: number): ActivePiece {
+    const active = this.#o.start(piece);
+    if (this.#o.onParole(piece)) active.exclusiveTo = peer.key;
+    return active;
   }
 
   #pickAllowedFast(peer: PickerPeer, out: Pick): boolean {
@@ -239,7 +248,7 @@ export class Picker {
         });
       }
       if (this.order.has(piece) && this.#o.isVerifiable(piece) && this.#o.mayStart(piece)) {
-        const started = this.#o.start(piece);
+        const started = this.#start(peer, piece);
         return this.#answer(out, { active: started, block: started.nextFree(), reason: 'allowed-fast', candidates: 1 });
       }
     }

@@ -22,7 +22,8 @@ export interface WriteAtomicOptions {
  */
 export function writeAtomic(path: string, bytes: Uint8Array, options: WriteAtomicOptions = {}): void {
   const calls = options.calls ?? systemCalls;
-  const temporary = `${path}.tmp`;
+  // Two processes may write the same file: each has a name of its own for what is not finished.
+  const temporary = `${path}.${process.pid}.tmp`;
   try {
     calls.mkdirSync(dirname(path), { recursive: true });
     writeWhole(calls, temporary, bytes, options.sync === true);
@@ -111,7 +112,8 @@ function moveIfThere(calls: SystemCalls, from: string, to: string): void {
   }
 }
 
-function removeIfThere(calls: SystemCalls, path: string): void {
+/** Removes a file; nothing happens where there is none, or it may not be removed. */
+export function removeIfThere(calls: SystemCalls, path: string): void {
   try {
     calls.unlinkSync(path);
   } catch {

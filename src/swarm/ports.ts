@@ -124,7 +124,12 @@ export interface SavedResume {
   readonly partFile: FileState | undefined;
   /** True: saved by a clean stop, data synced, nothing written since. False: work was going on, files may be newer. */
   readonly final: boolean;
+  /** When it was saved, or when the last of `committed` was noted. */
   readonly savedMs: number;
+  /** Pieces verified and stored after the record was saved: each is noted as soon as it is written, so that a killed process loses none. */
+  readonly committed: readonly number[];
+  /** False: the machine was started anew since; what had not been forced to the medium may be lost. */
+  readonly isSameBoot: boolean;
 }
 
 export type StoreOpened =

@@ -8,6 +8,8 @@ import type { ResumeData } from './resume.ts';
 export type FileReason =
   /** As it was when a clean stop saved the record. */
   | 'unchanged'
+  /** The machine went down in the middle: what it had not yet put on the medium is lost, and nobody knows what that was. */
+  | 'power-lost'
   /** The program died; what is newer in the file is what it was still writing. */
   | 'written-until-the-end'
   | 'missing'
@@ -58,6 +60,7 @@ export interface JudgeInput {
  * - After a clean stop a file must have exactly the length and time of the record; otherwise it is hashed again.
  * - After a crash files may be newer than the record, since it is written behind the data, but only by as much as we go on without
  *   writing it: a later change was somebody else's. Nor may a file be shorter or older than it was.
+ * - Where the machine itself went down before a clean stop, everything is hashed: what was written may never have reached the medium.
  * - A file that somebody changed is hashed wholly, not only where the record had pieces: he may have put the right one there.
  */
 export function judgeResume(input: JudgeInput): ResumeVerdict {
@@ -69,14 +72,23 @@ export function judgeResume(input: JudgeInput): ResumeVerdict {
   const notes = toNotes(input, byFile, part);
   const isWhole = (v: FileVerdict, i: number) =>
     v.file >= 0 && v.verdict === 'trusted' && (input.files[i]?.length ?? 0) >= (info.files[i] as FileEntry).length;
-  if (isOurs && byFile.every(isWhole)) return { trusted: (data.have as Bitfield).clone(), recheck: [], notes };
-  return { ...judgePieces(input, byFile, part), notes };
+  const claimed = isOurs ? claimedBy(input) : undefined;
+  if (claimed !== undefined && byFile.every(isWhole)) return { trusted: claimed, recheck: [], notes };
+  return { ...judgePieces(input, byFile, part, claimed), notes };
+}
+
+/** What the record says is here, and what was noted after it. */
+function claimedBy({ data, saved }: JudgeInput): Bitfield {
+  const claimed = (data.have as Bitfield).clone();
+  for (const piece of saved.committed) if (piece < claimed.size) claimed.set(piece);
+  return claimed;
 }
 
 function judgePieces(
-  { info, data, files, wanted }: JudgeInput,
+  { info, files, wanted }: JudgeInput,
   byFile: readonly FileVerdict[],
   part: FileVerdict | undefined,
+  claimed: Bitfield | undefined,
 ): Pick<ResumeVerdict, 'trusted' | 'recheck'> {
   const map = new FileMap(info);
   const trusted = new Bitfield(info.pieceCount);
@@ -93,7 +105,7 @@ function judgePieces(
       if (!isThere || place === 'gone') verdict = 'gone';
       else if (verdict === 'trusted') verdict = own === 'recheck' ? 'recheck' : place;
     }
-    if (verdict === 'trusted' && data.have?.has(piece) === true) trusted.set(piece);
+    if (verdict === 'trusted' && claimed?.has(piece) === true) trusted.set(piece);
     else if (verdict === 'recheck') append(recheck, piece);
   }
   return { trusted, recheck };
@@ -146,6 +158,7 @@ function judgeState(
 ): Omit<FileVerdict, 'file'> {
   const { saved, wallMs } = input;
   if (now === undefined) return { verdict: 'gone', reason: 'missing' };
+  if (!saved.final && !saved.isSameBoot) return { verdict: 'recheck', reason: 'power-lost' };
   const nowMs = Math.floor(now.modifiedMs);
   // Where the clock has gone back, nothing can be said about what came after what.
   const isExact = saved.final || wallMs < saved.savedMs;
@@ -163,7 +176,7 @@ function judgeState(
   return { verdict: 'trusted', reason: 'written-until-the-end' };
 }
 
-/** Whether the record has a piece with bytes of these files. */
+/** Whether the record itself (not what was noted after it) has a piece with bytes of these files. */
 function claims({ info, data }: JudgeInput, holds: (file: number) => boolean): boolean {
   return info.files.some((file) => {
     if (file.length === 0 || !holds(file.index)) return false;

@@ -32,6 +32,8 @@ export class Storage {
   #saving = false;
   #dirty = false;
   #saveAt: Millis = NEVER;
+  /** The record of the last clean stop says all that is to be said. */
+  #recordHolds = false;
 
   constructor(ctx: SwarmContext, options: StorageOptions) {
     this.#ctx = ctx;
@@ -115,18 +117,21 @@ export class Storage {
       this.#saveAt = addMs(this.#ctx.now, limits.resumeSave.debounceMs);
   }
 
-  /** Writes the record; `final`: with all data forced to the medium. */
-  save(final: boolean): void {
+  /** Writes the record. Where nothing more will be written (complete, or closing), all data is forced to the medium first. */
+  save(): void {
     this.#saveAt = NEVER;
     // In the middle of a check little is known, so the last record stays; and a closed store takes nothing.
-    if (this.#state !== 'open' && !final) return;
-    if (this.#saving) {
-      // One at a time: the newer one follows.
-      this.#dirty = true;
-      return;
-    }
+    if (this.#state !== 'open') return;
+    // One at a time: the newer one follows.
+    if (this.#saving) this.#dirty = true;
+    else this.#write();
+  }
+
+  #write(): void {
+    this.#saveAt = NEVER;
     this.#dirty = false;
     this.#saving = true;
+    const final = this.#state === 'closing' || this.#o.content.ledger.isComplete;
     this.#ctx.host.ports.saveResume(this.#ctx.torrent, this.#o.encode(), final);
   }
 
@@ -146,7 +151,7 @@ export class Storage {
     const knows = this.#state === 'open';
     this.#state = 'closing';
     // A check that was broken off knows less than the last record: that one stays.
-    if (knows) this.save(true);
+    if (knows) this.#write();
     else if (!wasOpening) this.#ctx.host.ports.closeStore(this.#ctx.torrent);
     return false;
   }
@@ -158,8 +163,8 @@ export class Storage {
   #ready(): void {
     this.#state = 'open';
     this.#o.onReady();
-    // From now on files may be newer than the record: it has to say so before the first write.
-    this.save(false);
+    // From now on files may be newer than the record, and it has to say so before the first write; a seed writes nothing.
+    if (!(this.#recordHolds && this.#o.content.ledger.isComplete)) this.save();
   }
 
   /** Believes what may be believed. @returns pieces that must be hashed, as [first, end) */
@@ -185,6 +190,7 @@ export class Storage {
         wanted: content.wanted,
         wallMs: opened.wallMs,
       });
+      this.#recordHolds = opened.resume.final && verdict.recheck.length === 0 && verdict.notes.length === 0;
       this.#o.onResume(resume);
       for (const piece of verdict.trusted) ledger.found(piece);
       for (const note of verdict.notes) this.#ctx.tracer?.note?.(this.#ctx.now, 'resume', note);

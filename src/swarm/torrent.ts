@@ -427,7 +427,7 @@ export class Torrent {
           this.finder.onTimer();
           break;
         case 'resume':
-          this.#storage?.save(false);
+          this.#storage?.save();
           break;
         case 'retry':
           this.#active?.downloader.resume();
@@ -604,7 +604,7 @@ export class Torrent {
     this.#content?.exchange.completed();
     this.#uploadOnly.announce(true);
     this.finder.announceDue();
-    this.#storage?.changed();
+    this.#storage?.save();
     this.#peering.dropSeeds();
     if (this.#doneEmitted) return;
     this.#doneEmitted = true;

@@ -4,6 +4,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -178,7 +179,9 @@ export function diskFilesContract(suite: DiskSuite): void {
         await b.probe.save(Uint8Array.of(1), false);
         await b.probe.save(Uint8Array.of(2), false);
         await b.probe.closeStore();
-        const file = join(b.stateDir, 'resume', `${b.info.hashV1}.resume`);
+        const records = readdirSync(join(b.stateDir, 'resume')).filter((name) => name.endsWith('.resume'));
+        assert.equal(records.length, 1);
+        const file = join(b.stateDir, 'resume', records[0] as string);
         const bytes = readFileSync(file);
         bytes[10] = (bytes[10] as number) ^ 1;
         writeFileSync(file, bytes);
@@ -187,6 +190,23 @@ export function diskFilesContract(suite: DiskSuite): void {
         rmSync(`${file}.bak`);
         assert.equal(opened(await b.probe.open()).resume, undefined);
       });
+    });
+
+    check('pieces stored after the record are found again', async (t) => {
+      const b = setUp(t, makeTorrent({ files: threeFiles }));
+      opened(await b.probe.open());
+      await b.probe.save(Uint8Array.of(1), false);
+      await b.commitAll();
+      await b.probe.closeStore();
+      const resume = opened(await b.probe.open()).resume;
+      assert.deepEqual(
+        resume?.committed,
+        Array.from({ length: b.info.pieceCount }, (_, piece) => piece),
+      );
+      assert.equal(resume?.isSameBoot, true);
+      await b.probe.save(Uint8Array.of(2), true);
+      await b.probe.closeStore();
+      assert.deepEqual(opened(await b.probe.open()).resume?.committed, []);
     });
 
     check('a file that has become shorter, or is gone, is told when it is read', async (t) => {

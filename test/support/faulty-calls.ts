@@ -1,4 +1,6 @@
 import * as fs from 'node:fs';
+import { uptime } from 'node:os';
+import type { SystemCalls } from '#room/node/disk/system-calls';
 
 /** A disk with something wrong, as seen through the system calls. */
 export interface Faults {
@@ -32,7 +34,7 @@ function systemError(code: string, syscall: string): Error {
 }
 
 /** node:fs with the faults put in; they may change at any time. */
-export function faultyCalls(faults: Faults): typeof fs {
+export function faultyCalls(faults: Faults): SystemCalls {
   const paths = new Map<number, string>();
   const failIfBroken = (fd: number, syscall: string): void => {
     if (faults.brokenPath !== undefined && paths.get(fd)?.includes(faults.brokenPath) === true) {
@@ -41,6 +43,7 @@ export function faultyCalls(faults: Faults): typeof fs {
   };
   return {
     ...fs,
+    uptime,
     openSync: (path: string, flags: fs.OpenMode, mode?: fs.Mode) => {
       if (faults.openCount >= faults.descriptorsMax) throw systemError('EMFILE', 'open');
       const isWriting =
@@ -76,5 +79,5 @@ export function faultyCalls(faults: Faults): typeof fs {
       faults.spaceBytes -= count;
       return fs.writeSync(fd, bytes, at, count, position);
     },
-  } as unknown as typeof fs;
+  } as unknown as SystemCalls;
 }

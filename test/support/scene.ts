@@ -214,7 +214,15 @@ export class Scene {
   }
 
   #watched(options: SessionOptions): SessionOptions {
-    const watched = new Set(['openStore', 'commit', 'storeSegment', 'recheck', 'saveResume', 'closeStore', 'hashLeaves']);
+    const watched = new Set([
+      'openStore',
+      'commit',
+      'storeSegment',
+      'recheck',
+      'saveResume',
+      'closeStore',
+      'hashLeaves',
+    ]);
     const ports = new Proxy(options.ports, {
       get: (target, name) => {
         const member = target[name as keyof typeof target] as (...args: unknown[]) => unknown;

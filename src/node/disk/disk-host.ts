@@ -97,6 +97,7 @@ export class DiskHost {
     this.#rechecks.length = 0;
     for (const { store } of this.#torrents.values()) store.close();
     this.#torrents.clear();
+    this.#resume?.closeAll();
   }
 
   // --- stores ----------------------------------------------------------------------------------------------------------------------
@@ -122,7 +123,9 @@ export class DiskHost {
       this.#rechecks.splice(this.#rechecks.indexOf(job), 1);
       this.#reply(job.cancel());
     }
-    this.#torrents.get(torrent)?.store.close();
+    const open = this.#torrents.get(torrent);
+    open?.store.close();
+    if (open !== undefined) this.#resume?.close(keyOf(open.info), open.folder);
     this.#torrents.delete(torrent);
     this.#reply({ verb: 'close', torrent });
   }
@@ -147,7 +150,7 @@ export class DiskHost {
     let outcome: (DiskReply & { verb: 'commit' })['outcome'];
     let blockHashes: Uint8Array | undefined;
     try {
-      const { geometry, store } = this.#torrent(torrent);
+      const { geometry, store, info, folder } = this.#torrent(torrent);
       const parts = this.#partsOf(job, geometry, store);
       const verdict = judgePiece(parts, geometry.dataBytes(piece), job.expect);
       if (job.blockHashes || verdict === 'bad') blockHashes = hashBlocks(parts, geometry.pieceBytes(piece));
@@ -155,6 +158,7 @@ export class DiskHost {
         segments.forEach((segment, i) => {
           if (segment !== undefined) store.write(piece, i * job.segmentBytes, segment);
         });
+        this.#resume?.note(keyOf(info), folder, piece);
       }
       outcome = { kind: verdict };
     } catch (error) {

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { uptime } from 'node:os';
 
 /**
  * The calls to the operating system that touch files, all synchronous. The seam where tests put in a disk that is full or broken; in
@@ -19,9 +20,12 @@ export type SystemCalls = Pick<
   | 'renameSync'
   | 'unlinkSync'
   | 'symlinkSync'
->;
+> & {
+  /** Seconds since the machine was started. */
+  uptime(): number;
+};
 
-export const systemCalls: SystemCalls = fs;
+export const systemCalls: SystemCalls = { ...fs, uptime };
 
 /**
  * Never follow a link in the last part of a path, and never wait for a pipe that somebody put in a file's place. Absent on Windows,

@@ -25,7 +25,11 @@ export class StoreImage {
   readonly info: Info;
   readonly geometry: Geometry;
   readonly content: Content | undefined;
-  resume: SavedResume | undefined;
+  #record: Omit<SavedResume, 'committed' | 'isSameBoot'> | undefined;
+  /** Pieces stored since the record was saved. */
+  #committed: number[] = [];
+  #notedMs = 0;
+  #isSameBoot = true;
   /** Files that answer every access with an input/output error. */
   readonly brokenFiles: Set<number> = new Set();
   /** Bytes that pieces occupy. */
@@ -39,7 +43,7 @@ export class StoreImage {
   readonly #bytes = new Map<number, Uint8Array>();
   /** Pieces written since the last sync: what a power cut may take. */
   readonly #unsynced = new Set<number>();
-  #syncedResume: SavedResume | undefined;
+  #syncedRecord: Omit<SavedResume, 'committed' | 'isSameBoot'> | undefined;
 
   constructor(info: Info, content: Content | undefined) {
     this.info = info;
@@ -198,16 +202,39 @@ export class StoreImage {
 
   // --- durability ----------------------------------------------------------------------------------------------------------------
 
-  save(bytes: Uint8Array, final: boolean, wallMs: number): void {
-    this.resume = { bytes, files: this.fileStates(), partFile: this.partFile, final, savedMs: wallMs };
-    if (!final) return;
-    this.#unsynced.clear();
-    this.#syncedResume = this.resume;
+  /** What the next process finds. */
+  get resume(): SavedResume | undefined {
+    if (this.#record === undefined) return undefined;
+    const savedMs = Math.max(this.#record.savedMs, this.#notedMs);
+    return { ...this.#record, savedMs, committed: this.#committed, isSameBoot: this.#isSameBoot };
   }
 
-  /** The machine lost power: about half of what was not forced to the medium is gone, and the resume record is the last synced one. */
+  save(bytes: Uint8Array, final: boolean, wallMs: number): void {
+    this.#record = { bytes, files: this.fileStates(), partFile: this.partFile, final, savedMs: wallMs };
+    this.#committed = [];
+    this.#notedMs = 0;
+    this.#isSameBoot = true;
+    if (!final) return;
+    this.#unsynced.clear();
+    this.#syncedRecord = this.#record;
+  }
+
+  /** A piece has been stored: noted at once. */
+  note(piece: number, wallMs: number): void {
+    this.#committed.push(piece);
+    this.#notedMs = wallMs;
+  }
+
+  /**
+   * The machine lost power: about half of what was not forced to the medium is gone, and the resume record is the last synced one, or, as
+   * often, a later one that promises more than there is.
+   */
   losePower(rng: Rng, wallMs: number): void {
-    this.resume = this.#syncedResume;
+    if (rng.below(2) === 0) {
+      this.#record = this.#syncedRecord;
+      this.#committed = [];
+    }
+    this.#isSameBoot = false;
     for (const piece of this.#unsynced) {
       if (rng.below(2) === 0) continue;
       this.#setAbsent(piece);

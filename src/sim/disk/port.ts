@@ -255,6 +255,7 @@ export class SimDiskPort implements DiskPort {
         if (segment !== undefined) this.#write(image, piece, i * job.segmentBytes, segment);
       });
     }
+    image.note(piece, this.#disk.world.wallMs);
     return { kind: 'ok' };
   }
 

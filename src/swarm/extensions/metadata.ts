@@ -231,7 +231,10 @@ export class MetadataExtension implements Extension {
     fetch.asked.delete(piece);
     const length = Math.min(metadataPieceLength, fetch.size - piece * metadataPieceLength);
     if (totalSize !== fetch.size || data.length !== length) {
-      throw new BtError('wire/invalid', { message: 'metadata piece', what: `${data.length} bytes for piece ${piece} of ${totalSize}` });
+      throw new BtError('wire/invalid', {
+        message: 'metadata piece',
+        what: `${data.length} bytes for piece ${piece} of ${totalSize}`,
+      });
     }
     fetch.parts[piece] = data.slice();
     fetch.from[piece] = peer.key;
@@ -268,7 +271,10 @@ export class MetadataExtension implements Extension {
       this.#askAll();
       return;
     }
-    const reason: CloseReason = { code: 'peer/bad-metadata', detail: 'the info dictionary it sent does not have the info-hash' };
+    const reason: CloseReason = {
+      code: 'peer/bad-metadata',
+      detail: 'the info dictionary it sent does not have the info-hash',
+    };
     for (const peer of [...this.#ctx.peers.values()]) if (authors.has(peer.key)) this.#ctx.drop(peer, reason);
     this.#askAll();
   }

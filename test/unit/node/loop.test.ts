@@ -167,7 +167,8 @@ describe('the loop', () => {
     await new Promise(setImmediate);
     assert.equal(recorder.log.length, count);
     const open = process.getActiveResourcesInfo().filter((name) => name !== 'Timeout' && name !== 'Immediate');
-    assert.equal(open.length, before, open.join(', '));
+    // Not equal: other tests of this process may have ended theirs meanwhile.
+    assert.ok(open.length <= before, open.join(', '));
   });
 
   test('takes the real tracker client, and is the ports of a session', async (t) => {

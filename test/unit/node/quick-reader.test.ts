@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { TorrentId } from '#base';
@@ -22,6 +23,7 @@ function setUp(t: TestContext): {
   const slow = { ms: 0, blocks: 10 };
   const calls = {
     ...fs,
+    uptime,
     readvSync: ((fd, views, position) => {
       // A disk that the call waits for.
       for (const until = performance.now() + slow.ms; performance.now() < until; );

@@ -177,6 +177,9 @@ interface JudgeCase {
   wantedBefore?: string;
   wantedNow?: string;
   hash?: string;
+  /** Pieces noted after the record. */
+  committed?: readonly number[];
+  isSameBoot?: boolean;
   /** One letter a piece: `x` trusted, `?` to be hashed, `.` not here. */
   expect: string;
   notes?: string;
@@ -191,6 +194,8 @@ function check(name: string, c: JudgeCase): void {
       partFile: states(c.partBefore ?? '-')[0],
       final: c.final ?? false,
       savedMs: c.savedMs ?? 100_000,
+      committed: c.committed ?? [],
+      isSameBoot: c.isSameBoot ?? true,
     };
     const verdict = judgeResume({
       saved,
@@ -216,7 +221,7 @@ function check(name: string, c: JudgeCase): void {
     const notes = verdict.notes.map((n) => `${n.file} ${n.verdict} ${n.reason}`).join(', ');
     if (c.notes !== undefined) assert.equal(notes, c.notes);
     assert.ok(
-      [...verdict.trusted].every((p) => c.have[p] === 'x'),
+      [...verdict.trusted].every((p) => c.have[p] === 'x' || c.committed?.includes(p) === true),
       'nothing is believed that was not claimed',
     );
   });
@@ -288,6 +293,34 @@ check('after a crash the file may be newer than the record, within reason', {
   now: '300@110000',
   expect: 'xx.',
   notes: '0 trusted written-until-the-end',
+});
+check('after a crash what was noted since the record is as good as the record', {
+  files: [300],
+  have: 'x..',
+  committed: [2, 7],
+  before: '100@99000',
+  now: '300@110000',
+  expect: 'x.x',
+  notes: '0 trusted written-until-the-end',
+});
+check('after the machine went down, everything is hashed', {
+  files: [300],
+  have: 'x..',
+  committed: [2],
+  isSameBoot: false,
+  before: '300@99000',
+  now: '300@99000',
+  expect: '???',
+  notes: '0 recheck power-lost',
+});
+check('after a clean stop the machine may go down', {
+  files: [300],
+  have: 'xx.',
+  final: true,
+  isSameBoot: false,
+  before: '300@99000',
+  now: '300@99000',
+  expect: 'xx.',
 });
 check('after a crash a much later change is not ours', {
   files: [300],

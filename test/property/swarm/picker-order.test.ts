@@ -22,7 +22,10 @@ function compare(order: PickerOrder, present: ReadonlySet<number>, rarity: reado
   const ranked = Array.from({ length: order.size }, (_, rank) => order.pieceAt(rank));
   assert.deepEqual(new Set(ranked), present);
   const rarities = ranked.map((piece) => rarity[piece] as number);
-  assert.deepEqual(rarities, [...rarities].sort((a, b) => a - b));
+  assert.deepEqual(
+    rarities,
+    [...rarities].sort((a, b) => a - b),
+  );
   for (let piece = 0; piece < PIECES; piece++) {
     assert.equal(order.has(piece), present.has(piece));
     assert.equal(order.rarity(piece), rarity[piece]);

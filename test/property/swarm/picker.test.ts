@@ -30,7 +30,13 @@ interface World {
 
 function makeWorld(seed: number, randomFirstPieces: number): World {
   const ledger = new PieceLedger(geometry);
-  const world = { ledger, peers: [], parole: new Set<number>(), unverifiable: new Set<number>(), room: 1_000 } as unknown as World;
+  const world = {
+    ledger,
+    peers: [],
+    parole: new Set<number>(),
+    unverifiable: new Set<number>(),
+    room: 1_000,
+  } as unknown as World;
   const picker: Picker = new Picker({
     ledger,
     rng: seededRng(seed),
@@ -83,7 +89,20 @@ function ask(world: World, peer: FakeSource, pick: Pick): void {
 }
 
 const action = fc.record({
-  kind: fc.constantFrom('pick', 'pick', 'pick', 'pick', 'here', 'choke', 'refuse', 'allow', 'parole', 'free', 'unverifiable', 'full'),
+  kind: fc.constantFrom(
+    'pick',
+    'pick',
+    'pick',
+    'pick',
+    'here',
+    'choke',
+    'refuse',
+    'allow',
+    'parole',
+    'free',
+    'unverifiable',
+    'full',
+  ),
   peer: fc.nat(3),
   piece: fc.nat(PIECES - 1),
 });
@@ -96,7 +115,7 @@ function act(world: World, { kind, peer: index, piece }: Action): void {
   else if (kind === 'choke') peer.peerChoking = !peer.peerChoking;
   else if (kind === 'refuse') (peer.refused ??= new Set()).add(piece);
   else if (kind === 'allow') (peer.allowedFast ??= new Set()).add(piece);
-  else if (kind === 'parole') world.parole.add(piece);
+  else if (kind === 'parole' && world.ledger.state(piece) === PieceState.wanted) world.parole.add(piece);
   else if (kind === 'unverifiable') world.unverifiable.add(piece);
   else if (kind === 'full') world.room = world.room > 0 ? 0 : 1_000;
   else if (kind === 'here') comeHome(world, piece);
@@ -132,7 +151,10 @@ function judge(world: World, peer: FakeSource, pick: Pick): void {
   const active = pick.active as ActivePiece;
   const { piece } = active;
   assert.ok(peer.have.has(piece) && peer.refused?.has(piece) !== true, 'the peer has it and gives it');
-  assert.ok(!peer.peerChoking || peer.allowedFast?.has(piece) === true, 'the peer does not choke us, or allows this one');
+  assert.ok(
+    !peer.peerChoking || peer.allowedFast?.has(piece) === true,
+    'the peer does not choke us, or allows this one',
+  );
   assert.ok(active.exclusiveTo === undefined || active.exclusiveTo === peer.key, 'it is not reserved for another');
   assert.equal(world.ledger.state(piece), PieceState.active);
   assert.equal(pick.rarity, world.picker.availability(piece));
@@ -141,7 +163,10 @@ function judge(world: World, peer: FakeSource, pick: Pick): void {
 const worlds = fc.record({
   seed: fc.nat(),
   random: fc.constantFrom(0, 0, 4),
-  peers: fc.array(fc.record({ bits: fc.nat(2 ** PIECES - 1), choking: fc.constantFrom(false, false, true) }), { minLength: 1, maxLength: 4 }),
+  peers: fc.array(fc.record({ bits: fc.nat(2 ** PIECES - 1), choking: fc.constantFrom(false, false, true) }), {
+    minLength: 1,
+    maxLength: 4,
+  }),
   actions: fc.array(action, { maxLength: 60 }),
 });
 
@@ -161,7 +186,10 @@ test('the first line of explain is what pick chooses from, and pick keeps all ru
         const isPicked = world.picker.pick(peer, pick);
         if (!isPicked) {
           const isOpen = first?.reason === 'same-piece' || first?.reason === 'resume-partial';
-          assert.ok(first === undefined || (!mayStart && !isOpen), `nothing was picked, but ${JSON.stringify(first)} was there`);
+          assert.ok(
+            first === undefined || (!mayStart && !isOpen),
+            `nothing was picked, but ${JSON.stringify(first)} was there`,
+          );
           continue;
         }
         judge(world, peer, pick);
@@ -169,12 +197,17 @@ test('the first line of explain is what pick chooses from, and pick keeps all ru
         assert.ok(first !== undefined);
         seen.add(pick.reason);
         // A random choice is any of them.
-        if (first.reason !== 'random-first') assert.equal(first.piece, pick.active?.piece, `${pick.reason} and ${first.reason}`);
+        if (first.reason !== 'random-first')
+          assert.equal(first.piece, pick.active?.piece, `${pick.reason} and ${first.reason}`);
         if (first.reason === 'rarest') {
           const rarest = Math.min(...startable(world, peer, pick.active?.piece));
           assert.ok(pick.rarity <= rarest, 'nothing rarer could have been begun');
         }
-        if (world.parole.has(pick.active?.piece as number) && pick.reason !== 'same-piece' && pick.reason !== 'resume-partial') {
+        if (
+          world.parole.has(pick.active?.piece as number) &&
+          pick.reason !== 'same-piece' &&
+          pick.reason !== 'resume-partial'
+        ) {
           assert.equal(pick.active?.exclusiveTo, peer.key, `a piece on parole has one author (${pick.reason})`);
         }
         ask(world, peer, pick);
@@ -191,7 +224,8 @@ function startable(world: World, peer: FakeSource, but: number | undefined): num
   const out = [Number.POSITIVE_INFINITY];
   for (let piece = 0; piece < PIECES; piece++) {
     const isFree = world.ledger.state(piece) === PieceState.wanted && !world.unverifiable.has(piece);
-    if (isFree && piece !== but && peer.have.has(piece) && peer.refused?.has(piece) !== true) out.push(world.picker.availability(piece));
+    if (isFree && piece !== but && peer.have.has(piece) && peer.refused?.has(piece) !== true)
+      out.push(world.picker.availability(piece));
   }
   return out;
 }

@@ -47,7 +47,10 @@ function verify(model: Model, { ledger }: Real): void {
     const isFree = (s: number) => s === BlockState.free;
     free += blocks.filter(isFree).length;
     assert.equal(active.nextFree(), blocks.findIndex(isFree));
-    assert.equal(active.isComplete, blocks.every((s) => s === BlockState.here));
+    assert.equal(
+      active.isComplete,
+      blocks.every((s) => s === BlockState.here),
+    );
   }
   const unstarted = model.state.filter((s) => s === PieceState.wanted).length;
   assert.equal(ledger.wantedMissing, missing);
@@ -59,7 +62,12 @@ function verify(model: Model, { ledger }: Real): void {
 }
 
 /** A move of a piece: done where the model allows it, refused where not. */
-function pieceMove(name: string, piece: number, is: (model: Model) => boolean, run: (ledger: PieceLedger, model: Model) => void): Step {
+function pieceMove(
+  name: string,
+  piece: number,
+  is: (model: Model) => boolean,
+  run: (ledger: PieceLedger, model: Model) => void,
+): Step {
   return {
     check: () => true,
     run: (model, real) => {
@@ -72,7 +80,10 @@ function pieceMove(name: string, piece: number, is: (model: Model) => boolean, r
 }
 
 const moves = (piece: number): Step[] => {
-  const inState = (...states: number[]) => (model: Model) => states.includes(model.state[piece] as number);
+  const inState =
+    (...states: number[]) =>
+    (model: Model) =>
+      states.includes(model.state[piece] as number);
   return [
     pieceMove('found', piece, inState(PieceState.wanted, PieceState.unwanted), (ledger, model) => {
       ledger.found(piece);
@@ -137,7 +148,11 @@ type BlockMove = 'ask' | 'unask' | 'arrive' | 'arriveFailed' | 'arrived';
 const blockMove = (kind: BlockMove, piece: number, at: number): Step => ({
   check: (model) => model.state[piece] === PieceState.active,
   run: (model, real) => {
-    const { active, blocks, askers } = model.actives.get(piece) as { active: ActivePiece; blocks: number[]; askers: number[] };
+    const { active, blocks, askers } = model.actives.get(piece) as {
+      active: ActivePiece;
+      blocks: number[];
+      askers: number[];
+    };
     const b = at % blocks.length;
     const state = blocks[b] as number;
     const { ledger } = real;
@@ -169,7 +184,9 @@ const blockMove = (kind: BlockMove, piece: number, at: number): Step => ({
       const perSegment = SEGMENT / 16_384;
       const segment = Math.floor(b / perSegment);
       blocks[b] = BlockState.here;
-      const isWhole = blocks.slice(segment * perSegment, (segment + 1) * perSegment).every((s) => s === BlockState.here);
+      const isWhole = blocks
+        .slice(segment * perSegment, (segment + 1) * perSegment)
+        .every((s) => s === BlockState.here);
       assert.equal(ledger.arrived(active, b), isWhole ? segment : -1);
     }
     verify(model, real);
@@ -182,7 +199,9 @@ const fetchAll = (piece: number): Step => ({
   check: (model) => model.state[piece] === PieceState.active,
   run: (model, real) => {
     const { length } = model.actives.get(piece)?.blocks ?? [];
-    for (let b = 0; b < length; b++) for (const kind of ['ask', 'arrive', 'arrived', 'unask'] as const) void blockMove(kind, piece, b).run(model, real);
+    for (let b = 0; b < length; b++)
+      for (const kind of ['ask', 'arrive', 'arrived', 'unask'] as const)
+        void blockMove(kind, piece, b).run(model, real);
   },
   toString: () => `fetchAll ${piece}`,
 });

@@ -43,7 +43,8 @@ function dial(scene: Scene, hello?: Uint8Array): Raw {
   return raw;
 }
 
-const hello = (scene: Scene, infoHash = scene.torrent.swarmKey, id = peerId) => encodeHandshake({ infoHash, peerId: id, flags });
+const hello = (scene: Scene, infoHash = scene.torrent.swarmKey, id = peerId) =>
+  encodeHandshake({ infoHash, peerId: id, flags });
 
 test('a connection that says nothing is let go after fifteen seconds', () => {
   const scene = new Scene().start();
@@ -104,7 +105,10 @@ test('what is no handshake ends the connection at its first wrong byte', () => {
 
 test('messages in the same chunk as the handshake are heard', () => {
   const scene = new Scene().start();
-  const raw = dial(scene, concatBytes([hello(scene), encodeMessage({ kind: 'have', piece: 3 }), encodeMessage({ kind: 'unchoke' })]));
+  const raw = dial(
+    scene,
+    concatBytes([hello(scene), encodeMessage({ kind: 'have', piece: 3 }), encodeMessage({ kind: 'unchoke' })]),
+  );
   scene.run('50ms');
   // interested, and requests for the four blocks
   assert.equal(raw.bytes.length, 68 + 5 + 4 * 17);

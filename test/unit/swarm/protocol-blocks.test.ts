@@ -118,7 +118,13 @@ test('a piece on parole goes to another peer when its one stalls, chokes, reject
   for (const trouble of ['< choke', '= 25000', 'reject', '-']) {
     const scene = new Scene({ seed: 3 }).start();
     for (const name of ['A', 'B', 'C']) scene.join(name, { fast: true });
-    scene.play(['A> have-none', 'B> have-none', 'C> have-none', ...by('A', ['< bitfield 80', '> interested']), ...by('B', ['< bitfield 80', '> interested'])]);
+    scene.play([
+      'A> have-none',
+      'B> have-none',
+      'C> have-none',
+      ...by('A', ['< bitfield 80', '> interested']),
+      ...by('B', ['< bitfield 80', '> interested']),
+    ]);
     for (let n = 0; n < 2; n++) {
       scene.play([
         'A< unchoke',

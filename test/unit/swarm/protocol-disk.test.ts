@@ -91,7 +91,10 @@ test('a recheck does not make files wanted that were not selected', () => {
   assert.equal(scene.snapshot.phase, 'seeding');
   joinSeed(scene, 'A');
   scene.run('1s');
-  assert.deepEqual(scene.peer('A').received.filter((m) => m.kind === 'request'), []);
+  assert.deepEqual(
+    scene.peer('A').received.filter((m) => m.kind === 'request'),
+    [],
+  );
   assert.deepEqual(scene.stop(), []);
 });
 
@@ -209,7 +212,10 @@ test('stopping in the middle of a check writes nothing to a store that is closed
   scene.run('10ms');
   const from = scene.calls.length;
   assert.deepEqual(scene.stop(), []);
-  assert.deepEqual(scene.calls.slice(from).filter((call) => call.startsWith('saveResume')), []);
+  assert.deepEqual(
+    scene.calls.slice(from).filter((call) => call.startsWith('saveResume')),
+    [],
+  );
 });
 
 test('a check that is broken off leaves the last record as it was', () => {
@@ -222,7 +228,10 @@ test('a check that is broken off leaves the last record as it was', () => {
   const from = scene.calls.length;
   // The record that was due before the check is not written in its middle, when nothing is known.
   scene.run('6s');
-  assert.deepEqual(scene.calls.slice(from).filter((call) => call.startsWith('saveResume')), []);
+  assert.deepEqual(
+    scene.calls.slice(from).filter((call) => call.startsWith('saveResume')),
+    [],
+  );
   scene.client.kill();
   scene.client.disk.speed = { latencyMs: 1, reorderMs: 0, bytesPerSec: 100_000_000 };
   scene.client.start();

@@ -32,7 +32,20 @@ check('the handshake says what we can do, and where we listen', {
 
 check('addresses that peers tell are dialled, and no more often than the rules allow', {
   peers: { A: ext },
-  script: ['> extended 0', `< ${hello()}`, `< ${pexIn(strangers)}`, '= 50', known(2), `< ${pexIn([{ host: '60.0.2.1', port: 1 }])}`, '= 50', known(2), '= 41000', `< ${pexIn([{ host: '60.0.2.1', port: 1 }])}`, '= 50', known(3)],
+  script: [
+    '> extended 0',
+    `< ${hello()}`,
+    `< ${pexIn(strangers)}`,
+    '= 50',
+    known(2),
+    `< ${pexIn([{ host: '60.0.2.1', port: 1 }])}`,
+    '= 50',
+    known(2),
+    '= 41000',
+    `< ${pexIn([{ host: '60.0.2.1', port: 1 }])}`,
+    '= 50',
+    known(3),
+  ],
 });
 
 check('in a private torrent peers tell nothing and are not heard', {
@@ -124,7 +137,16 @@ check('a seed that loses a piece is a seed no more', {
 check('who wants nothing gets no upload slot, until it wants something again', {
   has: 'all',
   peers: { A: ext },
-  script: ['> extended 0', '> bitfield', `< ${hello()}`, '< have 0', '< interested', '> unchoke', `< ${uploadOnlyIn(false)}`, '! 100'],
+  script: [
+    '> extended 0',
+    '> bitfield',
+    `< ${hello()}`,
+    '< have 0',
+    '< interested',
+    '> unchoke',
+    `< ${uploadOnlyIn(false)}`,
+    '! 100',
+  ],
 });
 
 check('two who want nothing part', {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeExtendedHandshake, encodeMessage, encodeMetadataMessage, encodeRequests } from '#wire';
 import { concatBytes } from '#base';
+import { encodeExtendedHandshake, encodeMessage, encodeMetadataMessage, encodeRequests } from '#wire';
 import { Scene, type SceneOptions, sceneTorrent } from '../../support/scene.ts';
 
 /** Bytes that wait at the client's sockets, and the most there ever were. */
@@ -33,8 +33,16 @@ const MIB = 1_048_576;
 const fast = { fast: true, extensions: true };
 
 test('requests for metadata by one that does not read do not fill the memory', () => {
-  const handshake = encodeMessage({ kind: 'extended', id: 0, payload: encodeExtendedHandshake({ m: new Map([['ut_metadata', 3]]) }) });
-  const request = encodeMessage({ kind: 'extended', id: 1, payload: encodeMetadataMessage({ kind: 'request', piece: 0 }) });
+  const handshake = encodeMessage({
+    kind: 'extended',
+    id: 0,
+    payload: encodeExtendedHandshake({ m: new Map([['ut_metadata', 3]]) }),
+  });
+  const request = encodeMessage({
+    kind: 'extended',
+    id: 1,
+    payload: encodeMetadataMessage({ kind: 'request', piece: 0 }),
+  });
   const many = concatBytes([handshake, ...Array.from({ length: 500 }, () => request)]);
   // An info dictionary of a good 16 KiB.
   const torrent = { files: 900 * 16_384, pieceLength: 16_384 };

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { toHex } from '#base';
 import { FileHashes, Merkle } from '#metainfo';
 import type { HashRange } from '#wire';
-import { check } from '../../support/protocol-check.ts';
 import { nodeCrypto } from '../../support/node-crypto.ts';
+import { check } from '../../support/protocol-check.ts';
 import { Scene, sceneTorrent } from '../../support/scene.ts';
 
 // One file of ten pieces and one of less than a piece; the long one has a piece layer.
@@ -14,11 +14,23 @@ const { info, pieceLayers } = made.torrent;
 const root = info.files[0]?.piecesRoot as Uint8Array;
 const layer = pieceLayers.get(toHex(root)) as Uint8Array;
 const v2 = { v2: true, fast: true };
-const range = (r: Partial<HashRange>): HashRange => ({ root, baseLayer: 1, index: 0, length: 16, proofLayers: 0, ...r });
-const wants = (scene: Scene, name: string, r: Partial<HashRange>) => scene.peer(name).send({ kind: 'hash-request', ...range(r) });
+const range = (r: Partial<HashRange>): HashRange => ({
+  root,
+  baseLayer: 1,
+  index: 0,
+  length: 16,
+  proofLayers: 0,
+  ...r,
+});
+const wants = (scene: Scene, name: string, r: Partial<HashRange>) =>
+  scene.peer(name).send({ kind: 'hash-request', ...range(r) });
 
 function tree(): FileHashes {
-  const hashes = new FileHashes(new Merkle(nodeCrypto), { root, length: info.files[0]?.length as number, pieceLength: info.pieceLength });
+  const hashes = new FileHashes(new Merkle(nodeCrypto), {
+    root,
+    length: info.files[0]?.length as number,
+    pieceLength: info.pieceLength,
+  });
   hashes.acceptLayer(layer);
   return hashes;
 }
@@ -45,7 +57,13 @@ check('leaves are read from disk for those who ask', {
   torrent,
   has: 'all',
   peers: { A: v2 },
-  script: ['>* have-all', (s) => wants(s, 'A', { baseLayer: 0, index: 4, length: 4 }), '>* hashes 0 4 4 0', (s) => wants(s, 'A', { baseLayer: 0, index: 0, length: 2, proofLayers: 4 }), '>* hashes 0 0 2 4'],
+  script: [
+    '>* have-all',
+    (s) => wants(s, 'A', { baseLayer: 0, index: 4, length: 4 }),
+    '>* hashes 0 4 4 0',
+    (s) => wants(s, 'A', { baseLayer: 0, index: 0, length: 2, proofLayers: 4 }),
+    '>* hashes 0 0 2 4',
+  ],
 });
 
 check('what cannot be served is rejected', {

@@ -61,7 +61,18 @@ bad('allowed-fast without the fast extension', ['< allowed-fast 0'], 'peer/not-n
 
 check('port, suggest, keep-alives and unknown messages are let pass', {
   peers: fast,
-  script: ['> have-none', '< port 6881', '< suggest 3', '< suggest 900', '< keep-alive', '< unknown 77', '< unknown 255', '! 100', '< have 0', '> interested'],
+  script: [
+    '> have-none',
+    '< port 6881',
+    '< suggest 3',
+    '< suggest 900',
+    '< keep-alive',
+    '< unknown 77',
+    '< unknown 255',
+    '! 100',
+    '< have 0',
+    '> interested',
+  ],
   expect: { open: ['A'] },
 });
 
@@ -70,4 +81,7 @@ check('a have of what a peer has already changes nothing, nor does one of what w
   script: ['> bitfield 40', '< bitfield c0', '> interested', '< have 0', '< have 1', '! 200'],
 });
 
-check('who offers only what we have is of no interest', { has: [0, 1, 2], script: ['> bitfield e0', '< bitfield e0', '! 500'] });
+check('who offers only what we have is of no interest', {
+  has: [0, 1, 2],
+  script: ['> bitfield e0', '< bitfield e0', '! 500'],
+});

@@ -84,7 +84,9 @@ test('a torrent is stopped, and started again, in the middle of a large piece', 
 });
 
 test('the pads of a hybrid torrent of large pieces are made, not fetched', () => {
-  const scene = withSeed({ torrent: { files: [9 * MIB + 1, 2 * MIB], pieceLength: 8 * MIB, format: 'hybrid', isPretended: true } });
+  const scene = withSeed({
+    torrent: { files: [9 * MIB + 1, 2 * MIB], pieceLength: 8 * MIB, format: 'hybrid', isPretended: true },
+  });
   serve(scene, ['A'], isDone(scene));
   assert.equal(scene.snapshot.downloaded, 11 * MIB + 1);
   assert.deepEqual(scene.stop(), []);

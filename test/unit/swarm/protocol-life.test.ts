@@ -74,7 +74,11 @@ test('a magnet link becomes a download, and a seed in the end', () => {
   const { bytes } = scene.torrent.torrent.info;
   scene.play([`A< have-all`, 'A< unchoke', `A< ${hello({ metadataSize: bytes.length })}`]);
   scene.until(() => scene.peer('A').received.some((m) => m.kind === 'extended' && m.id === 7), '1s');
-  scene.peer('A').send({ kind: 'extended', id: 1, payload: concat(`d8:msg_typei1e5:piecei0e10:total_sizei${bytes.length}ee`, bytes) });
+  scene.peer('A').send({
+    kind: 'extended',
+    id: 1,
+    payload: concat(`d8:msg_typei1e5:piecei0e10:total_sizei${bytes.length}ee`, bytes),
+  });
   serve(scene, ['A'], isDone(scene));
   assert.deepEqual(
     scene.client.events.map((e) => e.event.type).filter((type) => type !== 'piece'),

@@ -65,21 +65,53 @@ check('who has got the dictionary says so to those who were there before', {
 check('what a peer said it has before the dictionary came is remembered', {
   ...magnet,
   peers: { A: { ...ext, fast: true } },
-  script: ['> extended 0', '> have-none', '< have-all', '< unchoke', sized(info.length), asks(0), asks(1), gives(0), gives(1), '> extended 0', '> interested', '> request'],
+  script: [
+    '> extended 0',
+    '> have-none',
+    '< have-all',
+    '< unchoke',
+    sized(info.length),
+    asks(0),
+    asks(1),
+    gives(0),
+    gives(1),
+    '> extended 0',
+    '> interested',
+    '> request',
+  ],
   expect: { open: ['A'] },
 });
 
 check('what it said before turns out to be nonsense', {
   ...magnet,
   peers: { A: ext, B: ext },
-  script: ['A> extended 0', 'A< have 900', 'B> extended 0', `B${sized(info.length)}`, `B${asks(0)}`, `B${asks(1)}`, `B${gives(0)}`, `B${gives(1)}`, '= 100'],
+  script: [
+    'A> extended 0',
+    'A< have 900',
+    'B> extended 0',
+    `B${sized(info.length)}`,
+    `B${asks(0)}`,
+    `B${asks(1)}`,
+    `B${gives(0)}`,
+    `B${gives(1)}`,
+    '= 100',
+  ],
   expect: { closed: { 'peer/bad-bitfield': 1 }, open: ['B'] },
 });
 
 check('a dictionary with the wrong hash ends the connection to its only author', {
   ...magnet,
   peers: { A: ext },
-  script: ['> extended 0', sized(info.length), asks(0), asks(1), gives(0), gives(1, spoiled()), '= 100', phase('fetching-metadata')],
+  script: [
+    '> extended 0',
+    sized(info.length),
+    asks(0),
+    asks(1),
+    gives(0),
+    gives(1, spoiled()),
+    '= 100',
+    phase('fetching-metadata'),
+  ],
   expect: { closed: { 'peer/bad-metadata': 1 }, open: [] },
 });
 
@@ -152,14 +184,35 @@ check('a piece of the wrong length ends the connection', {
 check('pieces that were not asked for are not taken', {
   ...magnet,
   peers: { A: ext, B: ext },
-  script: [`A${sized(info.length)}`, 'A>* extended 7', `B${gives(0, spoiled())}`, `B${gives(1, spoiled())}`, `A${gives(0)}`, `A${gives(1)}`, '= 100', fetched],
+  script: [
+    `A${sized(info.length)}`,
+    'A>* extended 7',
+    `B${gives(0, spoiled())}`,
+    `B${gives(1, spoiled())}`,
+    `A${gives(0)}`,
+    `A${gives(1)}`,
+    '= 100',
+    fetched,
+  ],
   expect: { open: ['A', 'B'] },
 });
 
 check('who rejects is not asked again at once', {
   ...magnet,
   peers: { A: ext },
-  script: ['> extended 0', sized(info.length), asks(0), asks(1), rejects(0), '! 3000', rejects(1), '! 3000', '= 12000', '>* extended 7', gives(0)],
+  script: [
+    '> extended 0',
+    sized(info.length),
+    asks(0),
+    asks(1),
+    rejects(0),
+    '! 3000',
+    rejects(1),
+    '! 3000',
+    '= 12000',
+    '>* extended 7',
+    gives(0),
+  ],
 });
 
 check('who does not answer does not keep the others from answering', {
@@ -224,7 +277,12 @@ check('the dictionary is served, and what lies outside of it is rejected', {
 check('who has no dictionary yet rejects requests for it', {
   ...magnet,
   peers: { A: ext },
-  script: ['> extended 0', `< ${hello()}`, `< ${metadataIn({ kind: 'request', piece: 0 })}`, `> ${metadataOut({ kind: 'reject', piece: 0 })}`],
+  script: [
+    '> extended 0',
+    `< ${hello()}`,
+    `< ${metadataIn({ kind: 'request', piece: 0 })}`,
+    `> ${metadataOut({ kind: 'reject', piece: 0 })}`,
+  ],
 });
 
 check('an extension message that is no dictionary ends the connection', {

@@ -15,7 +15,10 @@ check('what was asked for comes', {
   expect: { snapshot: { uploaded: 16_384 + 6_784 } },
 });
 
-check('a choked peer that asks gets nothing', { ...seed, script: ['> bitfield', '< request 0 0', '! 500', '< interested', '> unchoke', '! 500'] });
+check('a choked peer that asks gets nothing', {
+  ...seed,
+  script: ['> bitfield', '< request 0 0', '! 500', '< interested', '> unchoke', '! 500'],
+});
 
 check('a choked peer that asks gets a reject where it understands one', {
   ...seed,
@@ -45,7 +48,11 @@ check('what we do not have is rejected, or passed over', {
 });
 
 const bad = (name: string, request: string) =>
-  check(name, { ...seed, script: [...open, `< ${request}`, '= 50'], expect: { closed: { 'peer/bad-request': 1 }, open: [] } });
+  check(name, {
+    ...seed,
+    script: [...open, `< ${request}`, '= 50'],
+    expect: { closed: { 'peer/bad-request': 1 }, open: [] },
+  });
 bad('a request beyond the end of its piece ends the connection', 'request 0 65536 1');
 bad('a request across the end of its piece ends the connection', 'request 0 49153 16384');
 bad('a request beyond the last byte ends the connection', 'request 6 0 6785');
@@ -117,7 +124,17 @@ bytesAre('pad bytes of a hybrid torrent are served as zeros', hybrid, [
 check('pad bytes are never asked for', {
   ...hybrid,
   peers: { A: { v2: true } },
-  script: ['< bitfield 80', '> interested', '< unchoke', '> request 0 0 16384', '> request 0 16384 3616', '! 500', '< piece 0 0', '< piece 0 16384 3616', '> have 0'],
+  script: [
+    '< bitfield 80',
+    '> interested',
+    '< unchoke',
+    '> request 0 0 16384',
+    '> request 0 16384 3616',
+    '! 500',
+    '< piece 0 0',
+    '< piece 0 16384 3616',
+    '> have 0',
+  ],
   expect: { have: [0], snapshot: { wasted: 0 } },
 });
 

@@ -10,7 +10,15 @@ import {
   type TorrentId,
 } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
-import { DiskPool, type Listener, NodeLoop, nodeCrypto, resolveHost, TrackerClient } from '../node/index.ts';
+import {
+  DiskPool,
+  type Listener,
+  NodeLoop,
+  nodeCrypto,
+  resolveHost,
+  TrackerClient,
+  toDiskError,
+} from '../node/index.ts';
 import { Session as Brain } from '../session/index.ts';
 import type { TorrentEvent } from '../swarm/index.ts';
 import type { Tracer } from '../trace/index.ts';
@@ -296,7 +304,7 @@ async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (cause) {
-    throw new BtError('disk/access', { path, what: (cause as Error).message }, { cause });
+    throw toDiskError(cause, path);
   }
 }
 

@@ -7,6 +7,7 @@
 export * from './crypto.ts';
 export { type Disk, deliverReply } from './disk/disk.ts';
 export type { FolderOf } from './disk/disk-client.ts';
+export { toDiskError } from './disk/disk-error.ts';
 export type { StoreMaker } from './disk/disk-host.ts';
 export { DiskPool, type DiskPoolOptions } from './disk/disk-pool.ts';
 export { InlineDisk } from './disk/inline-disk.ts';

@@ -230,7 +230,9 @@ export class Downloader {
       return;
     }
     const key = this.#key(piece, block);
+    const askedAt = peer.outstanding.get(key);
     const wasAsked = peer.outstanding.delete(key);
+    peer.arrival.askedAt = askedAt;
     if (!wasAsked && !peer.cancelled.delete(key)) {
       this.#unasked(peer, length);
       return;
@@ -280,7 +282,8 @@ export class Downloader {
 
   onBlockEnd(peer: Peer): void {
     const now = this.#ctx.now;
-    peer.pipeline.onBlock(now, peer.down.bytesPerSec(now));
+    const { askedAt } = peer.arrival;
+    peer.pipeline.onBlock(now, peer.down.bytesPerSec(now), askedAt === undefined ? undefined : now - askedAt);
     if (peer.snubbed) this.#unsnub(peer);
     peer.waitingSince = now;
     this.#ctx.hungry(peer);

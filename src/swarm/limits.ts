@@ -10,8 +10,13 @@ export const limits = {
     max: 512,
     /** Requests sent at once: one packet for many, small enough that the pipe never runs dry meanwhile. */
     batch: 32,
-    /** ms of blocks to have asked for. */
-    queueMs: 2_000,
+    /**
+     * ms of blocks to have asked for beyond a round trip. The sender always has something to send, and a piece is not promised to a slow
+     * peer long before it comes: in a swarm, fellows get it meanwhile and it is fetched twice (a demo seed sent 1.27 copies at 2,000).
+     */
+    queueMs: 500,
+    /** ms of the longest round trip that is allowed for: two satellites. */
+    latencyMaxMs: 1_500,
     /** ms without a byte of what was asked for until a peer is snubbed; its blocks are free for others then. */
     snubMs: 20_000,
     /** Factor on this while our own download limit makes peers look slow. */

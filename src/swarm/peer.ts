@@ -28,6 +28,8 @@ export interface Arrival {
   segment: Uint8Array | undefined;
   at: number;
   since: Millis;
+  /** When it was asked for; undefined: it had been taken back. */
+  askedAt: Millis | undefined;
 }
 
 /** What the peer said it has before we knew how many pieces there are (magnet links). Bounded by the decoder's bitfield limit. */
@@ -82,7 +84,14 @@ export class Peer implements PickerPeer {
   /** Requests taken back whose blocks may be on their way all the same. */
   readonly cancelled: Set<number> = new Set<number>();
   current: ActivePiece | undefined;
-  readonly arrival: Arrival = { active: undefined, block: 0, segment: undefined, at: 0, since: 0 as Millis };
+  readonly arrival: Arrival = {
+    active: undefined,
+    block: 0,
+    segment: undefined,
+    at: 0,
+    since: 0 as Millis,
+    askedAt: undefined,
+  };
   /** Pieces it rejected while not choking us: not asked again for a while, or the two of us would go round in circles. */
   refused: Set<number> | undefined;
   refusedSince: Millis = 0 as Millis;

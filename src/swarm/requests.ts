@@ -5,7 +5,7 @@ const blockLength = 16_384;
 
 /**
  * How many requests may be open at one peer. A pipe shorter than bandwidth x delay leaves the line idle; a longer one only delays what is
- * asked next and holds buffers. So depth follows the measured rate: as many blocks as come in `queueMs`. It begins small and grows
+ * asked next and holds buffers. So depth follows the measured rate: as many blocks as come within the shortest time that one took, and `queueMs` more. It begins small and grows
  * by one a block (doubling each round trip) while the rate still grows, so a fast peer is filled within a few round trips.
  */
 export class RequestPipeline {
@@ -16,9 +16,15 @@ export class RequestPipeline {
   #slowStart = true;
   #lastRate = 0;
   #checkAt = 0;
+  #latencyMs: number = limits.requests.latencyMaxMs;
 
-  /** @param rate payload bytes per second from this peer now */
-  onBlock(now: Millis, rate: number): void {
+  /**
+   * @param rate payload bytes per second from this peer now
+   * @param tookMs from request to the last byte of the block; undefined where it had been taken back meanwhile
+   */
+  onBlock(now: Millis, rate: number, tookMs: number | undefined): void {
+    // The shortest is nearest to the bare round trip: later ones hold our own queue, and following them would feed on itself.
+    if (tookMs !== undefined && tookMs < this.#latencyMs) this.#latencyMs = tookMs;
     if (!this.#slowStart) {
       this.#follow(rate);
       return;
@@ -42,6 +48,7 @@ export class RequestPipeline {
     this.#slowStart = true;
     this.#lastRate = 0;
     this.#checkAt = 0;
+    this.#latencyMs = limits.requests.latencyMaxMs;
     this.depth = this.#clamp(limits.requests.start);
   }
 
@@ -51,7 +58,8 @@ export class RequestPipeline {
   }
 
   #follow(rate: number): void {
-    const target = 2 + Math.ceil((rate * limits.requests.queueMs) / 1000 / blockLength);
+    const waitMs = this.#latencyMs + limits.requests.queueMs;
+    const target = 2 + Math.ceil((rate * waitMs) / 1000 / blockLength);
     // Down slowly, up at once: one quiet second must not empty a long pipe.
     this.depth = this.#clamp(target >= this.depth ? target : this.depth - 1);
   }

@@ -78,6 +78,7 @@ export class Connections implements SwarmContext {
     }
     peer.mark = this.host.runs.sendCopy(peer.conn, bytes).ticket;
     peer.markedBytes = peer.unwrittenBytes;
+    if (peer.lent.size === 0) peer.lastWrittenAt = this.now;
     peer.lent.add(peer.mark);
   }
 
@@ -85,6 +86,7 @@ export class Connections implements SwarmContext {
   onWritten(peer: Peer, ticket: number): boolean {
     if (peer.mark !== ticket) return false;
     peer.lent.delete(ticket);
+    peer.lastWrittenAt = this.now;
     this.host.runs.release(ticket);
     peer.unwrittenBytes -= peer.markedBytes;
     peer.mark = undefined;

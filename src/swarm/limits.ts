@@ -67,6 +67,10 @@ export const limits = {
     readAheadRuns: 3,
     /** Bytes at the socket of one peer that are not written yet: fills bandwidth x delay together with the kernel's buffer. */
     windowBytes: 1_048_576,
+    /** Runs that one peer's socket may hold; what else it asks for is copied, so that peers who do not read cannot hold all buffers. */
+    heldRunsMax: 4,
+    /** ms in which nothing at all has left for a peer that has asked for data: it does not read. */
+    stuckMs: 240_000,
     /** Requests queued for one peer; told to it as `reqq` (BEP 10). A request beyond is rejected. */
     queueMax: 2_000,
     /** Rejected or ignored requests in a row that make a flood. */

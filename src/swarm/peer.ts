@@ -112,6 +112,8 @@ export class Peer implements PickerPeer {
   readonly up: RateMeter = new RateMeter();
   readonly lent: Set<number> = new Set<number>();
   lentBytes = 0;
+  /** When a view last came back, or the first of those was lent that are there now. */
+  lastWrittenAt: Millis;
   refusedCount = 0;
   /** The head of its queue is being read. */
   waitsForRun = false;
@@ -151,6 +153,7 @@ export class Peer implements PickerPeer {
     this.waitingSince = options.now;
     this.lastReceivedAt = options.now;
     this.lastSentAt = options.now;
+    this.lastWrittenAt = options.now;
     this.controlSince = options.now;
     this.listenAddress = options.incoming ? undefined : options.address;
   }

@@ -150,6 +150,10 @@ export class Peering implements MessageEffects {
         this.#ctx.drop(peer, { code: 'peer/idle' });
         continue;
       }
+      if (peer.lent.size > 0 && now - peer.lastWrittenAt > limits.upload.stuckMs) {
+        this.#ctx.drop(peer, { code: 'peer/not-reading', detail: `for ${limits.upload.stuckMs / 1000} s` });
+        continue;
+      }
       if (now - peer.lastSentAt > limits.peer.keepAliveMs) this.#ctx.send(peer, encodeMessage({ kind: 'keep-alive' }));
       this.#view.active?.downloader.tick(peer, patience);
       if (peer.isClosed) continue;

@@ -26,8 +26,10 @@ export interface Run {
   readonly length: number;
   /** Undefined while it is being read. */
   bytes: Uint8Array | undefined;
-  /** Views of it that are lent to sockets. */
+  /** Views of it that are lent to sockets, and whoever else must not lose it. */
   pins: number;
+  /** The same by connection. */
+  readonly holders: Map<ConnId, number>;
   /** Told once when it is read or failed. */
   readonly waiting: ((error: BtError | undefined) => void)[];
 }
@@ -51,6 +53,8 @@ export class RunCache {
   readonly #runs = new Map<string, Run>();
   readonly #byId = new Map<number, Run>();
   readonly #lent = new Map<number, Lent>();
+  /** Runs of which a connection has views. */
+  readonly #runsOf = new Map<ConnId, number>();
   #nextId = 1;
   #nextTicket = 1;
   #reading = 0;
@@ -100,6 +104,7 @@ export class RunCache {
       length,
       bytes: undefined,
       pins: 0,
+      holders: new Map(),
       waiting: [],
     };
     this.#runs.set(toKey(torrent, where.piece, begin), run);
@@ -135,7 +140,7 @@ export class RunCache {
     assert(run.bytes !== undefined, 'only a run that is here is sent');
     const first = ((begin - run.begin) / blockLength) * (blockLength + blockHeaderBytes);
     const end = framedLength(lastBlockEnd - run.begin);
-    run.pins++;
+    if (!this.#hold(conn, run)) return this.sendCopy(conn, run.bytes.slice(first, end));
     const view = run.bytes.subarray(first, end);
     return { ticket: this.#lend(conn, run, view), framed: view.length };
   }
@@ -150,7 +155,10 @@ export class RunCache {
     const lent = this.#lent.get(ticket);
     assert(lent !== undefined, 'a view comes back once');
     this.#lent.delete(ticket);
-    if (lent.run !== undefined) this.#unpin(lent.run);
+    if (lent.run !== undefined) {
+      this.#letGo(lent.conn, lent.run);
+      this.#unpin(lent.run);
+    }
     this.#tellRoom();
     return lent.bytes;
   }
@@ -171,6 +179,29 @@ export class RunCache {
       this.#runs.delete(key);
       if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes);
     }
+  }
+
+  /** @returns false where the connection has views of as many runs as it may */
+  #hold(conn: ConnId, run: Run): boolean {
+    const views = run.holders.get(conn) ?? 0;
+    const runs = this.#runsOf.get(conn) ?? 0;
+    if (views === 0 && runs >= limits.upload.heldRunsMax) return false;
+    if (views === 0) this.#runsOf.set(conn, runs + 1);
+    run.holders.set(conn, views + 1);
+    run.pins++;
+    return true;
+  }
+
+  #letGo(conn: ConnId, run: Run): void {
+    const views = run.holders.get(conn) as number;
+    if (views > 1) {
+      run.holders.set(conn, views - 1);
+      return;
+    }
+    run.holders.delete(conn);
+    const runs = this.#runsOf.get(conn) as number;
+    if (runs > 1) this.#runsOf.set(conn, runs - 1);
+    else this.#runsOf.delete(conn);
   }
 
   #lend(conn: ConnId, run: Run | undefined, view: Uint8Array): number {

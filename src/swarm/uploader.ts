@@ -94,6 +94,7 @@ export class Uploader {
   /** A view lent to the peer's socket is back. */
   onWritten(peer: Peer, ticket: number): boolean {
     if (!peer.lent.delete(ticket)) return false;
+    peer.lastWrittenAt = this.#ctx.now;
     peer.lentBytes -= this.#ctx.host.runs.release(ticket);
     this.#ctx.serve(peer);
     return true;
@@ -101,39 +102,44 @@ export class Uploader {
 
   /** @returns the run that holds the request's first byte if it is in memory; otherwise starts reading it and comes back later */
   #runFor(peer: Peer, request: BlockRef): Run | undefined {
-    const runs = this.#ctx.host.runs;
-    let head: Run | undefined;
+    const { runs } = this.#ctx.host;
+    const head =
+      runs.find(this.#ctx.torrent, request.piece, request.begin) ??
+      runs.read(this.#ctx.torrent, {
+        piece: request.piece,
+        begin: request.begin,
+        pieceBytes: this.#geometry.pieceBytes(request.piece),
+      });
+    if (head === undefined) {
+      this.#waitForRoom(peer);
+      return undefined;
+    }
+    if (head.bytes === undefined) this.#waitFor(peer, head);
+    // What is read ahead must not push out what it is read behind.
+    head.pins++;
+    this.#readAhead(peer);
+    head.pins--;
+    return head.bytes === undefined ? undefined : head;
+  }
+
+  /** The runs of the requests behind the first: the disk works while the socket drains. */
+  #readAhead(peer: Peer): void {
+    const { runs } = this.#ctx.host;
     let ahead = 0;
     let lastPiece = -1;
     let lastRun = -1;
-    // The head's run first, then those of the requests behind it: the disk works while the socket drains.
     for (let i = 0; i < peer.requests.length && ahead < limits.upload.readAheadRuns; i++) {
-      const r = peer.requests[i] as BlockRef;
-      const index = Math.floor(r.begin / runLength);
-      if (r.piece === lastPiece && index === lastRun) continue;
-      lastPiece = r.piece;
+      const { piece, begin } = peer.requests[i] as BlockRef;
+      const index = Math.floor(begin / runLength);
+      if (piece === lastPiece && index === lastRun) continue;
+      lastPiece = piece;
       lastRun = index;
       ahead++;
-      let run = runs.find(this.#ctx.torrent, r.piece, r.begin);
-      if (run === undefined && this.#have.has(r.piece) && r.begin < this.#geometry.pieceBytes(r.piece)) {
-        run = runs.read(this.#ctx.torrent, {
-          piece: r.piece,
-          begin: r.begin,
-          pieceBytes: this.#geometry.pieceBytes(r.piece),
-        });
-      }
-      if (i > 0) {
-        if (run === undefined) break;
-        continue;
-      }
-      head = run;
-      if (run === undefined) {
-        this.#waitForRoom(peer);
-        return undefined;
-      }
-      if (run.bytes === undefined) this.#waitFor(peer, run);
+      const pieceBytes = this.#geometry.pieceBytes(piece);
+      if (!this.#have.has(piece) || begin >= pieceBytes) continue;
+      if (runs.find(this.#ctx.torrent, piece, begin) !== undefined) continue;
+      if (runs.read(this.#ctx.torrent, { piece, begin, pieceBytes }) === undefined) return;
     }
-    return head?.bytes === undefined ? undefined : head;
   }
 
   #waitFor(peer: Peer, run: Run): void {
@@ -242,6 +248,7 @@ export class Uploader {
   }
 
   #account(peer: Peer, sent: { ticket: number; framed: number }, payload: number): void {
+    if (peer.lent.size === 0) peer.lastWrittenAt = this.#ctx.now;
     peer.lent.add(sent.ticket);
     peer.lentBytes += sent.framed;
     peer.up.add(this.#ctx.now, payload);

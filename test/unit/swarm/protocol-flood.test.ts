@@ -82,3 +82,41 @@ test('messages without end end the connection', () => {
   const { closed } = flood({ has: [1] }, {}, [], many, 20);
   assert.equal(closed['peer/message-flood'], 1);
 });
+
+// Each run of 256 KiB that is at a socket is a buffer less for everybody else.
+const manyRuns = { files: 100 * 262_144, pieceLength: 262_144, isPretended: true };
+
+test('peers that do not read do not use up the buffers of uploads', () => {
+  const scene = new Scene({ has: 'all', torrent: manyRuns }).start();
+  for (const [i, name] of ['A', 'B', 'C', 'D', 'E', 'F'].entries()) {
+    scene.join(name, { fast: true });
+    scene.play([`${name}>* have-all`, `${name}< interested`, `${name}>* unchoke`]);
+    scene.peer(name).link?.setReading(false);
+    for (let n = 0; n < 16; n++) {
+      for (let k = 0; k < 100; k++) scene.peer(name).send(`request ${(k + i * 16) % 100} ${n * 16_384}`);
+    }
+  }
+  scene.run('20s');
+  scene.join('Z', { fast: true });
+  scene.play(['Z>* have-all', 'Z< interested', 'Z>* unchoke']);
+  // More than there are buffers, so that some must be read anew.
+  for (let piece = 0; piece < 100; piece++) scene.play([`Z< request ${piece} 0`, `Z>* piece ${piece} 0`]);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a peer that asks and never reads is let go', () => {
+  const scene = new Scene({ has: 'all', torrent: manyRuns }).start();
+  scene.join('A', { fast: true });
+  scene.play(['>* have-all', '< interested', '>* unchoke']);
+  scene.peer('A').link?.setReading(false);
+  for (let piece = 0; piece < 100; piece++) {
+    for (let n = 0; n < 16; n++) scene.peer('A').send(`request ${piece} ${n * 16_384}`);
+  }
+  const alive = () => scene.peer('A').send('keep-alive');
+  for (let minute = 0; minute < 5; minute++) {
+    alive();
+    scene.run('60s');
+  }
+  assert.deepEqual(scene.closed, { 'peer/not-reading': 1 });
+  assert.deepEqual(scene.stop(), []);
+});

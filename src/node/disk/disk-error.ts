@@ -24,6 +24,7 @@ export function toDiskError(error: unknown, path: string): BtError {
     case 'ENXIO':
     case 'EISDIR':
       return new BtError('disk/unsafe-path', { path, what: 'it is not a regular file' }, options);
+    case 'EEXIST':
     case 'ENOTDIR':
       return new BtError('disk/unsafe-path', { path, what: 'a file stands where a folder has to be' }, options);
     case 'EMFILE':

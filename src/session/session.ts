@@ -503,8 +503,10 @@ export class Session implements SwarmInputs {
     for (const id of [...this.#notReading]) {
       if (!this.#bandwidth.mayRead(this.#now, id)) continue;
       this.#notReading.delete(id);
-      const torrent = this.#torrents.get(id);
-      if (torrent !== undefined) for (const conn of torrent.conns) this.#ports.reading(conn, true);
+      // Whoever may read first mostly uses up what there is, so it is another one each time.
+      const conns = [...(this.#torrents.get(id)?.conns ?? [])];
+      const from = this.#o.rng.below(Math.max(1, conns.length));
+      for (let i = 0; i < conns.length; i++) this.#ports.reading(conns[(from + i) % conns.length] as ConnId, true);
     }
     this.#planReading();
   }

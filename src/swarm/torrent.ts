@@ -24,7 +24,7 @@ import type { SwarmHost, TorrentEvent } from './context.ts';
 import { MetadataExtension } from './extensions/metadata.ts';
 import { PexExtension } from './extensions/pex.ts';
 import { ExtensionRegistry } from './extensions/registry.ts';
-import { DontHaveExtension, UploadOnlyExtension } from './extensions/small.ts';
+import { dontHaveExtension, type StatementExtension, uploadOnlyExtension } from './extensions/statement.ts';
 import { PeerFinder } from './finder.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
@@ -81,7 +81,7 @@ export class Torrent {
   readonly #ctx: Connections;
   readonly #timers = new Deadlines<Timer>();
   readonly #metadata: MetadataExtension;
-  readonly #uploadOnly: UploadOnlyExtension;
+  readonly #uploadOnly: StatementExtension<boolean>;
   readonly #peering: Peering;
   #hashV1: InfoHash | undefined;
   #hashV2: InfoHash | undefined;
@@ -127,8 +127,8 @@ export class Torrent {
       bytes: () => this.info?.bytes,
       onMetadata: (bytes) => this.#onMetadata(bytes),
     });
-    const dontHave = new DontHaveExtension(this.#ctx, (peer, piece) => this.#active?.exchange.onDontHave(peer, piece));
-    this.#uploadOnly = new UploadOnlyExtension(this.#ctx, (peer, value) => {
+    const dontHave = dontHaveExtension(this.#ctx, (peer, piece) => this.#active?.exchange.onDontHave(peer, piece));
+    this.#uploadOnly = uploadOnlyExtension(this.#ctx, (peer, value) => {
       if (this.#active === undefined) peer.uploadOnly = value;
       else this.#active.exchange.onUploadOnly(peer, value);
     });
@@ -281,6 +281,12 @@ export class Torrent {
     if (downloader === undefined) return;
     downloader.picker.urgent = pieces;
     downloader.wakeAll();
+  }
+
+  /** Another torrent has no buffer for a piece: one that is held here for nothing is given back. */
+  giveUpStale(now: Millis): void {
+    this.#ctx.now = now;
+    this.#active?.downloader.giveUpStale();
   }
 
   // --- connections ---

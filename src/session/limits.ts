@@ -16,6 +16,8 @@ export const limits = {
   burstSec: 0.1,
   /** Smallest burst, bytes: one block. */
   burstBytesMin: 16_384,
+  /** ms between two searches for buffers that torrents hold for nothing. */
+  reclaimMs: 1_000,
   /** ms that stopping may wait for trackers. */
   stopAnnounceMs: 3_000,
 } as const;

@@ -1,4 +1,5 @@
 import {
+  addMs,
   assert,
   type BtError,
   type ConnId,
@@ -95,6 +96,7 @@ export class Session implements SwarmInputs {
   #wakeAt: Millis = NEVER;
   #depth = 0;
   #isClosed = false;
+  #reclaimAt = 0 as Millis;
 
   constructor(options: SessionOptions) {
     this.#o = options;
@@ -413,6 +415,7 @@ export class Session implements SwarmInputs {
       pool: this.pool,
       runs: this.runs,
       listenPort: () => this.#listenPort,
+      reclaimBuffers: (torrent) => this.#reclaimBuffers(torrent),
       dial: (torrent, to) => this.#dial(torrent, to),
       closeConn: (conn, reason) => {
         this.#conns.delete(conn);
@@ -449,6 +452,14 @@ export class Session implements SwarmInputs {
         else take({ ok: true, begin: run.begin, bytes: unframe(run) });
       });
     }
+  }
+
+  #reclaimBuffers(id: TorrentId): boolean {
+    // A look at every torrent: not more often than something can have become stale.
+    if (this.#now < this.#reclaimAt) return false;
+    this.#reclaimAt = addMs(this.#now, limits.reclaimMs);
+    for (const torrent of this.#torrents.values()) if (torrent.id !== id) torrent.giveUpStale(this.#now);
+    return true;
   }
 
   #dial(id: TorrentId, to: PeerAddress): boolean {

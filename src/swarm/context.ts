@@ -17,6 +17,8 @@ export interface SwarmHost {
   readonly runs: RunCache;
   /** Port that others reach us at, for trackers and BEP 10; 0 while not listening. */
   readonly listenPort: () => number;
+  /** All buffers are lent: other torrents give back what they hold and do not use. @returns whether one is free now */
+  reclaimBuffers(torrent: TorrentId): boolean;
   /** Opens a connection if the session's limits allow. @returns false: try again later */
   dial(torrent: TorrentId, to: PeerAddress): boolean;
   closeConn(conn: ConnId, reason: CloseReason): void;

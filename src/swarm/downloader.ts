@@ -170,7 +170,9 @@ export class Downloader {
 
   /** @param keep the piece that a buffer is wanted for */
   #mayStart(keep?: ActivePiece): boolean {
-    return this.#ctx.host.pool.hasRoom(this.#segmentBytes) || this.#evictStale(keep);
+    const { host, torrent } = this.#ctx;
+    if (host.pool.hasRoom(this.#segmentBytes) || this.#evictStale(keep)) return true;
+    return host.reclaimBuffers(torrent) && host.pool.hasRoom(this.#segmentBytes);
   }
 
   #start(piece: number): ActivePiece {
@@ -203,6 +205,11 @@ export class Downloader {
       if (span.file < 0) buffer.fill(0, at, at + span.length);
       at += span.length;
     }
+  }
+
+  /** Another torrent has no buffer. @returns whether one was given back */
+  giveUpStale(): boolean {
+    return this.#evictStale(undefined);
   }
 
   /** The pool is empty: a piece in work that nobody is asked for gives its buffers back. Loses blocks, never verified data. */

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TorrentId } from '#base';
+import { FakePeer, readBlock, type SimTorrent } from '#sim';
+import { Scene, sceneTorrent } from '../../support/scene.ts';
+
+const KIB = 1_024;
+
+/** A second torrent in the client of a scene, and a peer that has all of it. */
+function addSecond(scene: Scene): { id: TorrentId; torrent: SimTorrent; seed: FakePeer; isDone: () => boolean } {
+  const torrent = sceneTorrent({ seed: 77, files: 500_000 });
+  let id = 0 as TorrentId;
+  scene.client.ask((session, _, now) => {
+    id = session.add(now, { info: torrent.torrent.info, trackers: [] });
+  });
+  scene.run('100ms');
+  const seed = new FakePeer({
+    world: scene.world,
+    net: scene.net.addHost(),
+    infoHash: torrent.swarmKey,
+    flags: { fast: true },
+    readBlock: (piece, begin, length) => readBlock(torrent, piece, begin, length),
+  });
+  seed.dial(scene.client.address);
+  const onMessage = seed.onMessage.bind(seed);
+  seed.onMessage = (link, m) => {
+    if (m.kind === 'request') seed.sendBlock(m.piece, m.begin, readBlock(torrent, m.piece, m.begin, m.length));
+    else onMessage(link, m);
+  };
+  seed.send('have-all', 'unchoke');
+  const isDone = () => {
+    let complete = false;
+    scene.client.ask((session) => {
+      complete = session.torrent(id)?.content?.ledger.isComplete === true;
+    });
+    return complete;
+  };
+  return { id, torrent, seed, isDone };
+}
+
+test('buffers of a torrent whose peers have gone serve the others', () => {
+  const scene = new Scene({ client: { pieceBytesMax: 128 * KIB } }).start();
+  scene.join('A');
+  scene.play(['A< bitfield fe', 'A> interested', 'A< unchoke', 'A= 50']);
+  // Half of each piece that is asked for.
+  for (const m of scene.peer('A').received.splice(0)) {
+    if (m.kind === 'request' && m.begin % 32_768 === 0) scene.play([`A< piece ${m.piece} ${m.begin} ${m.length}`]);
+  }
+  scene.play(['A= 50', 'A-']);
+  const second = addSecond(scene);
+  scene.run('40s');
+  assert.ok(second.isDone(), 'the second torrent is complete');
+});
+
+test('a torrent is stopped and removed while another goes on', () => {
+  const scene = new Scene({ has: 'all' }).start();
+  const second = addSecond(scene);
+  scene.join('A');
+  scene.play(['A> bitfield', 'A< interested', 'A> unchoke', 'A< request 0 0', 'A> piece 0 0']);
+  scene.run('2s');
+  assert.ok(second.isDone());
+  const { session } = scene.client;
+  const { gate } = scene.client.host;
+  gate.enter((_, now) => session.stop(now, second.id));
+  scene.run('5s');
+  assert.equal(scene.events('stopped').length, 1);
+  gate.enter((_, now) => session.remove(now, second.id));
+  assert.equal(session.torrent(second.id), undefined);
+  scene.play(['A< request 0 16384', 'A> piece 0 16384']);
+});
+
+test('both torrents of a session share its upload limit', () => {
+  const scene = new Scene({ has: 'all', client: { uploadLimit: 128 * KIB } }).start();
+  const second = addSecond(scene);
+  scene.run('3s');
+  assert.ok(second.isDone());
+  const got = { first: 0, second: 0 };
+  const take = (peer: FakePeer, name: keyof typeof got, pieces: number) => {
+    let at = 0;
+    const ask = () => peer.send(`request ${(at >> 2) % pieces} ${(at++ & 3) * 16_384}`);
+    peer.onBlock = (_link, _piece, _begin, bytes) => {
+      got[name] += bytes.length;
+      ask();
+    };
+    for (let n = 0; n < 60; n++) ask();
+  };
+  scene.join('A', { fast: true });
+  scene.play(['A>* have-all', 'A< interested', 'A>* unchoke']);
+  const taker = new FakePeer({
+    world: scene.world,
+    net: scene.net.addHost(),
+    infoHash: second.torrent.swarmKey,
+    flags: { fast: true },
+  });
+  taker.dial(scene.client.address);
+  taker.play(['>* have-all', '< interested', '>* unchoke']);
+  take(scene.peer('A'), 'first', 6);
+  take(taker, 'second', 7);
+  scene.run('2s');
+  got.first = got.second = 0;
+  scene.run('20s');
+  const sum = (got.first + got.second) / 20;
+  assert.ok(Math.abs(sum - 128 * KIB) < 128 * KIB * 0.03, `${sum}`);
+  assert.ok(got.first > sum * 5 && got.second > sum * 5, JSON.stringify(got));
+});

@@ -1,4 +1,4 @@
-/** `npm run check`: types (the build that came before), format and lint, layers, and the self-test of the layer check. */
+/** `npm run check`: types (the build that came before), format and lint, layers with their self-test, documents. */
 import { spawnSync } from 'node:child_process';
 import { projectRoot } from './rooms.mjs';
 
@@ -6,6 +6,8 @@ const steps = [
   ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '--max-diagnostics=50', '.'],
   ['tools/check-layers.mjs', '--self-test'],
   ['tools/check-layers.mjs'],
+  ['tools/check-docs.mjs'],
+  ['tools/limits-doc.mjs'],
 ];
 
 let failures = 0;

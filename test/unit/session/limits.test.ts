@@ -62,7 +62,11 @@ function download(options: { limit: number; seeds: number; time: string }): { su
   const takenBy = () => {
     let each: number[] = [];
     scene.client.ask((session, id, now) => {
-      each = session.torrent(id)?.peers(now).map((p) => p.downloaded) ?? [];
+      each =
+        session
+          .torrent(id)
+          ?.peers(now)
+          .map((p) => p.downloaded) ?? [];
     });
     return each;
   };
@@ -112,9 +116,7 @@ test('a limit can be changed, and taken away', () => {
   scene.client.ask((session, _, now) => session.setRates(now, { upload: 0 }));
   rate('1s');
   assert.equal(rate('10s'), 0);
-  scene.client.ask((session, id, now) => {
-    session.setRates(now, { upload: Number.POSITIVE_INFINITY });
-  });
+  scene.client.ask((session, _, now) => session.setRates(now, { upload: Number.POSITIVE_INFINITY }));
   scene.client.ask((session, id, now) => session.setRates(now, { upload: Number.POSITIVE_INFINITY }, id));
   assert.ok(rate('2s') > 4 * MIB);
   assert.deepEqual(scene.stop(), []);

@@ -171,22 +171,32 @@ check('cancels of what was never asked for change nothing', {
   script: [...fastOpen, '< cancel 0 0', '< cancel 9 9 9', '! 200', '< request 0 0', '> piece 0 0'],
 });
 
-check('a choke voids what waits; with the fast extension each is rejected', {
-  ...seed,
-  client: { uploadLimit: 16_384 },
-  peers: { A: { fast: true }, B: {} },
-  script: [
-    'A> have-all',
-    'A< interested',
-    'A>* unchoke',
-    'B> bitfield',
-    'B< interested',
-    'B>* unchoke',
-    ...[0, 1, 2].flatMap((piece) => [0, 16_384, 32_768].map((begin) => `A< request ${piece} ${begin}`)),
-    // It wants nothing any more, and somebody else waits for its place.
-    'A= 100',
-    'A< not-interested',
-  ],
+test('a choke voids what waits; with the fast extension each of it is rejected', () => {
+  for (const fastPeers of [true, false]) {
+    // Two slots, next to no bandwidth, and three who want them.
+    const scene = new Scene({ ...seed, client: { uploadLimit: 1 } }).start();
+    const names = ['A', 'B', 'C'];
+    for (const name of names) {
+      scene.join(name, { fast: fastPeers });
+      scene.play([`${name}< interested`]);
+    }
+    scene.run('100ms');
+    const has = (name: string, kind: string) => scene.peer(name).received.some((m) => m.kind === kind);
+    const chosen = names.filter((name) => has(name, 'unchoke'));
+    assert.ok(chosen.length >= 2);
+    for (const name of chosen) scene.play([0, 1, 2].map((piece) => `${name}< request ${piece} 0`));
+    scene.until(() => chosen.some((name) => has(name, 'choke')), '3m', 'a choke');
+    scene.run('100ms');
+    const choked = chosen.find((name) => has(name, 'choke')) as string;
+    const { received } = scene.peer(choked);
+    const after = received.slice(received.findIndex((m) => m.kind === 'choke') + 1);
+    const rejects = after.flatMap((m) => (m.kind === 'reject' ? [m.piece] : []));
+    const served = received.filter((m) => m.kind === 'piece').length;
+    assert.equal(rejects.length, fastPeers ? 3 - served : 0);
+    scene.peer(choked).clear();
+    scene.play([`${choked}! 5000 piece`]);
+    assert.deepEqual(scene.stop(), []);
+  }
 });
 
 check('a peer with more than it may have waiting gets rejects for the rest', {

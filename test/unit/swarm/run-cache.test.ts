@@ -5,7 +5,7 @@ import type { SwarmContext } from '#room/swarm/context';
 import { limits } from '#room/swarm/limits';
 import { Peer } from '#room/swarm/peer';
 import type { SwarmPorts } from '#room/swarm/ports';
-import { framedLength, RunCache, type Run, runLength, unframe } from '#room/swarm/run-cache';
+import { framedLength, type Run, RunCache, runLength, unframe } from '#room/swarm/run-cache';
 import { Uploader } from '#room/swarm/uploader';
 import { sceneTorrent } from '../../support/scene.ts';
 
@@ -154,7 +154,11 @@ test('what is forgotten while it is read or lent gives its buffer back when it r
 
 test('one torrent’s runs, or one piece’s, are forgotten alone', () => {
   const { cache, answer, read } = makeCache(3);
-  for (const [piece, of] of [[0, torrent], [1, torrent], [0, other]] as const) {
+  for (const [piece, of] of [
+    [0, torrent],
+    [1, torrent],
+    [0, other],
+  ] as const) {
     read(piece, 0, of);
     answer();
   }
@@ -175,7 +179,10 @@ test('one connection holds a few runs; of others it gets copies', () => {
     for (const begin of [0, 16_384]) tickets.push(cache.send(conn, run, begin, begin + 16_384).ticket);
   }
   const isCopy = (i: number) => (written[i]?.bytes.buffer.byteLength as number) < frame;
-  assert.deepEqual(written.map((_, i) => isCopy(i)), [...new Array(8).fill(false), ...new Array(8).fill(true)]);
+  assert.deepEqual(
+    written.map((_, i) => isCopy(i)),
+    [...new Array(8).fill(false), ...new Array(8).fill(true)],
+  );
   assert.equal(written[15]?.bytes[13], 2);
   cache.send(2 as ConnId, cache.find(torrent, 7, 0) as Run, 0, 16_384);
   assert.equal(isCopy(16), false);

@@ -437,8 +437,10 @@ export class Session implements SwarmInputs {
   }
 
   #read(id: TorrentId, piece: number, begin: number, take: (run: ReadRun) => void): void {
-    const content = this.#torrents.get(id)?.content;
-    if (content === undefined || !content.ledger.have.has(piece)) {
+    const torrent = this.#torrents.get(id);
+    const content = torrent?.content;
+    // Who has waited for a buffer may find the store closed.
+    if (content === undefined || torrent?.hasEnded === true || !content.ledger.have.has(piece)) {
       take({ ok: false, error: undefined });
       return;
     }

@@ -91,8 +91,8 @@ export const limits = {
     controlPerSecMax: 20_000,
     /** Bytes of payload never asked for until a peer is dropped. */
     unaskedBytesMax: 1_048_576,
-    /** Bytes of HAVEs and bitfields kept per peer before the metadata is known. */
-    earlyHavesMax: 65_536,
+    /** HAVEs kept of one peer before the metadata is known: some 300 KB. Honest peers send a bitfield. */
+    earlyHavesMax: 8_192,
     /** Fewer connections than this while downloading: trackers are asked again as soon as they allow. */
     connsLow: 10,
     /** Peers asked of a tracker at a time: its own default mostly. */

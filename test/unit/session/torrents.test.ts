@@ -103,3 +103,31 @@ test('both torrents of a session share its upload limit', () => {
   assert.ok(Math.abs(sum - 128 * KIB) < 128 * KIB * 0.03, `${sum}`);
   assert.ok(got.first > sum * 5 && got.second > sum * 5, JSON.stringify(got));
 });
+
+test('reads that wait for a buffer while the torrent stops come to nothing', () => {
+  const scene = new Scene({ has: 'all', torrent: { files: 40 * 16_384, pieceLength: 16_384 } }).start();
+  scene.client.disk.speed = { latencyMs: 100, reorderMs: 0, bytesPerSec: 1e9 };
+  const heard: boolean[] = [];
+  for (let piece = 0; piece < 40; piece++) {
+    scene.client.ask((session, id, now) => session.read(now, id, piece, 0, (run) => heard.push(run.ok)));
+  }
+  assert.deepEqual(scene.stop(), []);
+  assert.equal(heard.length, 40);
+  assert.equal(heard.filter((ok) => ok).length, 16);
+});
+
+test('a read brings what is verified, and nothing else', () => {
+  const scene = new Scene({ has: [1] }).start();
+  const heard: string[] = [];
+  const read = (piece: number, begin: number) =>
+    scene.client.ask((session, id, now) =>
+      session.read(now, id, piece, begin, (run) => heard.push(run.ok ? `${run.begin} ${run.bytes.length}` : 'none')),
+    );
+  read(1, 70);
+  read(0, 0);
+  read(1_000_000, 0);
+  scene.run('100ms');
+  read(1, 65_535);
+  assert.deepEqual(heard, ['none', 'none', '0 65536', '0 65536']);
+  assert.deepEqual(scene.stop(), []);
+});

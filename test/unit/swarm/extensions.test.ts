@@ -5,8 +5,9 @@ import type { SwarmContext } from '#room/swarm/context';
 import { MetadataExtension } from '#room/swarm/extensions/metadata';
 import { ExtensionRegistry } from '#room/swarm/extensions/registry';
 import { limits } from '#room/swarm/limits';
+import { PeerMessages } from '#room/swarm/messages';
 import { Peer } from '#room/swarm/peer';
-import { decodeMetadataMessage, encodeExtendedHandshake, encodeMetadataMessage } from '#wire';
+import { decodeMetadataMessage, encodeExtendedHandshake, encodeMessage, encodeMetadataMessage } from '#wire';
 import { nodeCrypto as crypto } from '../../support/node-crypto.ts';
 
 const PIECE = 16_384;
@@ -75,3 +76,11 @@ function makePeer(i: number): Peer {
     pieceCount: 0,
   });
 }
+
+test('what peers say they have before the metadata is known is kept within bounds', () => {
+  const ctx = { now: 0 as Millis, tracer: undefined, drop: () => assert.fail('no reason to drop it') };
+  const peer = makePeer(1);
+  const messages = new PeerMessages(ctx as unknown as SwarmContext, peer, { pieceCount: undefined } as never);
+  for (let piece = 0; piece < 15_000; piece++) messages.push(encodeMessage({ kind: 'have', piece }));
+  assert.equal(peer.early?.pieces.size, limits.peer.earlyHavesMax);
+});

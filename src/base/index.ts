@@ -1,6 +1,8 @@
 /**
- * base — what every room stands on: bytes, sets of pieces, ids, addresses, time, chance, rates, errors.
- * May know: nothing but the language. Must never know: IO of any kind, or that BitTorrent messages exist.
+ * base: What every room stands on: bytes, sets of pieces, ids, addresses, time, chance, rates, errors.
+ *
+ * May know: nothing but the language.
+ * Must never know: IO of any kind, or that BitTorrent messages exist.
  */
 export * from './address.ts';
 export * from './assert.ts';

@@ -1,5 +1,5 @@
 /**
- * bencode: Bencode: strict, bounded decoding and canonical encoding.
+ * bencode: Strict, bounded decoding and canonical encoding.
  *
  * May know: base.
  * Must never know: what the decoded values mean.

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createTorrent } from 'eider/create';
 import { parseTorrentFile } from 'eider/metainfo';
+import { decodeTrace } from 'eider/trace';
 import { startTracker } from 'eider/trackerd';
 import { fromHex } from '#base';
 import { TrackerClient } from '#node';
@@ -129,6 +130,15 @@ test('events.ts: pieces, then done', { timeout: timeoutMs }, async (t) => {
     const lines = out.trimEnd().split('\n');
     assert.ok(lines.includes('torrent.piece 0'), out);
     assert.equal(lines.at(-1)?.trim(), 'torrent.done');
+  });
+});
+
+test('why.ts: a trace with a reason for every piece', { timeout: timeoutMs }, async (t) => {
+  await withSeeder(t, async ({ folder, torrentFile }) => {
+    const out = (await new Example(t, 'why', [torrentFile, join(folder, 'traced')]).end()).toString('utf8');
+    const { events } = decodeTrace(out);
+    const picked = new Set(events.flatMap((e) => (e.kind === 'pick' && e.reason !== 'end-game' ? [e.piece] : [])));
+    assert.equal(picked.size, Math.ceil(300_000 / 16_384));
   });
 });
 

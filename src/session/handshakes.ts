@@ -10,7 +10,13 @@ import {
   toHex,
 } from '../base/index.ts';
 import type { AddPeer, SwarmPorts, Torrent } from '../swarm/index.ts';
-import { type CloseReason, encodeHandshake, type Handshake, HandshakeDecoder } from '../wire/index.ts';
+import {
+  type CloseReason,
+  encodeHandshake,
+  type Handshake,
+  HandshakeDecoder,
+  type HandshakeStart,
+} from '../wire/index.ts';
 import { limits } from './limits.ts';
 
 interface Pending {
@@ -151,19 +157,20 @@ export class Handshakes {
 
   /** An incoming connection is answered as soon as it is known which torrent it wants. @returns false where it was closed */
   #identify(p: Pending): boolean {
-    const hash = p.decoder.infoHash;
-    if (p.greeted || hash === undefined) return true;
-    const torrent = this.#o.find(toHex(hash));
+    const asked = p.decoder.start;
+    if (p.greeted || asked === undefined) return true;
+    const key = toHex(asked.infoHash);
+    const torrent = this.#o.find(key);
     if (torrent === undefined || !torrent.acceptsPeers) {
-      this.#fail(p, { code: 'peer/unknown-info-hash', detail: toHex(hash) });
+      this.#fail(p, { code: 'peer/unknown-info-hash', detail: key });
       return false;
     }
     p.torrent = torrent;
-    this.#greet(p, torrent, hash);
+    this.#greet(p, torrent, asked);
     return true;
   }
 
-  #greet(p: Pending, torrent: Torrent, asked?: Uint8Array): void {
+  #greet(p: Pending, torrent: Torrent, asked?: HandshakeStart): void {
     p.greeted = true;
     const { infoHash, flags } = torrent.handshake(asked);
     this.#o.ports.write(p.conn, encodeHandshake({ infoHash, peerId: this.#o.peerId, flags }));

@@ -15,7 +15,7 @@ import {
 } from '../base/index.ts';
 import { type Info, parseInfo } from '../metainfo/index.ts';
 import type { Tracer } from '../trace/index.ts';
-import type { AnnounceRequest, CloseReason, HandshakeFlags } from '../wire/index.ts';
+import type { AnnounceRequest, CloseReason, HandshakeStart } from '../wire/index.ts';
 import type { AnnounceFigures } from './announcer.ts';
 import type { BlameVerdict } from './blame.ts';
 import { Connections } from './connections.ts';
@@ -188,11 +188,17 @@ export class Torrent {
     return this.#hashes.map(toSwarmKey);
   }
 
-  /** @param asked what an incoming handshake asked for: it is answered with the same */
-  handshake(asked?: Uint8Array): { infoHash: Uint8Array; flags: HandshakeFlags } {
+  /**
+   * @param asked what an incoming handshake asked for: it is answered with the same, but where both know the v2 info-hash of a hybrid
+   *   with that (BEP 52, "upgrade"). libtorrent 2.0.8 drops who knows v2 and answers with v1 all the same.
+   */
+  handshake(asked?: HandshakeStart): HandshakeStart {
+    const v2 = this.#hashV2;
+    const first = this.#hashes[0] as InfoHash;
+    const isV2 = asked?.flags.v2 === true && v2 !== undefined;
     return {
-      infoHash: asked ?? swarmKeyBytes(this.#hashes[0] as InfoHash),
-      flags: { extensions: true, fast: true, dht: false, v2: this.#hashV2 !== undefined },
+      infoHash: isV2 ? swarmKeyBytes(v2) : (asked?.infoHash ?? swarmKeyBytes(first)),
+      flags: { extensions: true, fast: true, dht: false, v2: v2 !== undefined },
     };
   }
 

@@ -1,4 +1,4 @@
-import { Bitfield, type PeerAddress, type Rng, toHex } from '../../base/index.ts';
+import { Bitfield, type PeerAddress, type Rng, toHex, toSwarmKey } from '../../base/index.ts';
 import {
   type AnnounceEvent,
   type CloseReason,
@@ -107,7 +107,10 @@ export class SimPeer implements LinkOwner, PeerView {
   // --- LinkOwner -----------------------------------------------------------------------------------------------------------------
 
   onReady(link: WireLink, theirs: Handshake): void {
-    if (this.#isStopped || toHex(theirs.infoHash) !== toHex(this.torrent.swarmKey)) return link.close();
+    const { hashV1, hashV2 } = this.torrent.torrent.info;
+    const key = toHex(theirs.infoHash);
+    const isOurs = [hashV1, hashV2].some((hash) => hash !== undefined && toSwarmKey(hash) === key);
+    if (this.#isStopped || !isOurs) return link.close();
     const state: LinkState = {
       link,
       theirs: new Bitfield(this.torrent.geometry.pieceCount),

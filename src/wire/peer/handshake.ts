@@ -22,6 +22,9 @@ export interface Handshake {
   readonly reserved: Uint8Array;
 }
 
+/** What a handshake says before the peer id. */
+export type HandshakeStart = Pick<Handshake, 'infoHash' | 'flags'>;
+
 export const handshakeBytes = 68;
 
 const PROTOCOL = 'BitTorrent protocol';
@@ -70,18 +73,21 @@ export function decodeHandshake(bytes: Uint8Array): Handshake {
     });
   }
   if (bytes.length > handshakeBytes) throw invalid(`${bytes.length} bytes where ${handshakeBytes} were expected`);
-  const reserved = copy(bytes, RESERVED_AT, INFO_HASH_AT);
-  const last = reserved[7] as number;
   return {
     infoHash: copy(bytes, INFO_HASH_AT, PEER_ID_AT),
     peerId: copy(bytes, PEER_ID_AT, handshakeBytes),
-    flags: {
-      extensions: ((reserved[5] as number) & 0x10) !== 0,
-      fast: (last & 0x04) !== 0,
-      dht: (last & 0x01) !== 0,
-      v2: (last & 0x10) !== 0,
-    },
-    reserved,
+    flags: decodeFlags(bytes),
+    reserved: copy(bytes, RESERVED_AT, INFO_HASH_AT),
+  };
+}
+
+function decodeFlags(bytes: Uint8Array): HandshakeFlags {
+  const last = bytes[RESERVED_AT + 7] as number;
+  return {
+    extensions: ((bytes[RESERVED_AT + 5] as number) & 0x10) !== 0,
+    fast: (last & 0x04) !== 0,
+    dht: (last & 0x01) !== 0,
+    v2: (last & 0x10) !== 0,
   };
 }
 
@@ -94,11 +100,12 @@ export class HandshakeDecoder {
   #length = 0;
 
   /**
-   * The info-hash (a copy) as soon as its last byte is here, before the peer id: an accepting side may answer then, and some
+   * What is before the peer id (copies), as soon as the last byte of the info-hash is here: an accepting side may answer then, and some
    * initiators hold their peer id back until it does.
    */
-  get infoHash(): Uint8Array | undefined {
-    return this.#length < PEER_ID_AT ? undefined : this.#bytes.slice(INFO_HASH_AT, PEER_ID_AT);
+  get start(): HandshakeStart | undefined {
+    if (this.#length < PEER_ID_AT) return undefined;
+    return { infoHash: this.#bytes.slice(INFO_HASH_AT, PEER_ID_AT), flags: decodeFlags(this.#bytes) };
   }
 
   /** Bytes taken so far, 0 to 68. */

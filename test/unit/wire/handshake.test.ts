@@ -25,9 +25,9 @@ test('handshake decoder knows the info-hash before the peer id', () => {
   const bytes = encodeHandshake(handshake);
   const decoder = new HandshakeDecoder();
   decoder.push(bytes.subarray(0, 47));
-  assert.equal(decoder.infoHash, undefined);
+  assert.equal(decoder.start, undefined);
   decoder.push(bytes.subarray(47, 48));
-  assert.deepEqual(decoder.infoHash, handshake.infoHash);
+  assert.deepEqual(decoder.start, { infoHash: handshake.infoHash, flags: handshake.flags });
   assert.equal(decoder.length, 48);
 });
 

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { ForeignClient } from './foreign.ts';
 import { Program } from './program.ts';
 
@@ -8,7 +10,14 @@ const logCharsShown = 12_000;
 export const aria2: ForeignClient = {
   name: 'aria2',
   knowsPadFiles: false,
+  makesEmptyFiles: true,
   needs: ['aria2c --version'],
+  casesAtOnce: 4,
+  async misreads(torrentFile, hashV1) {
+    const { stdout } = await promisify(execFile)('aria2c', ['--no-conf', '--show-files', torrentFile]);
+    const found = /^Info Hash: ([0-9a-f]{40})$/m.exec(stdout)?.[1];
+    return found === hashV1 ? undefined : `takes ${found} for its info-hash`;
+  },
   async start({ side, input, folder, workFolder, tracker, isSeeder }) {
     const log = join(workFolder, 'aria2.log');
     const program = new Program(side, [

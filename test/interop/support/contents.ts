@@ -32,30 +32,37 @@ export const contents: Readonly<Record<Layout, Contents>> = {
 
 /** Files as a tree on disk: path below the download folder to bytes. */
 export function toTree({ name, files }: Contents): Record<string, Uint8Array> {
-  return Object.fromEntries(Object.entries(files).map(([path, bytes]) => [path === '' ? name : `${name}/${path}`, bytes]));
+  return Object.fromEntries(
+    Object.entries(files).map(([path, bytes]) => [path === '' ? name : `${name}/${path}`, bytes]),
+  );
 }
 
-/**
- * Byte for byte, and nothing beside.
- *
- * @param padsAllowed programs that do not know BEP 47 store pad files: those must hold zeros
- * @returns what is wrong, empty where all is well
- */
-export function compareTree(folder: string, expected: Contents, padsAllowed: boolean): string[] {
+/** What a program does differently on disk, and may. */
+export interface TreeHabits {
+  /** It keeps pad files like any other (BEP 47): they must hold zeros. */
+  readonly keepsPads: boolean;
+  /** It makes no files that are empty. */
+  readonly skipsEmpty: boolean;
+}
+
+/** Byte for byte, and nothing beside. @returns what is wrong, empty where all is well */
+export function compareTree(folder: string, expected: Contents, habits: TreeHabits): string[] {
   const wrong: string[] = [];
-  const tree = toTree(expected);
   const found = new Set(listFiles(folder));
-  for (const [path, bytes] of Object.entries(tree)) {
-    if (!found.delete(path)) wrong.push(`${path} is missing`);
-    else if (!readFileSync(join(folder, path)).equals(bytes)) wrong.push(`${path} differs`);
+  for (const [path, bytes] of Object.entries(toTree(expected))) {
+    if (found.delete(path)) {
+      if (!readFileSync(join(folder, path)).equals(bytes)) wrong.push(`${path} differs`);
+    } else if (bytes.length > 0 || !habits.skipsEmpty) wrong.push(`${path} is missing`);
   }
   for (const path of found) {
-    if (!padsAllowed || !path.startsWith(`${expected.name}/.pad/`)) wrong.push(`${path} should not be there`);
+    if (!habits.keepsPads || !path.startsWith(`${expected.name}/.pad/`)) wrong.push(`${path} should not be there`);
     else if (readFileSync(join(folder, path)).some((byte) => byte !== 0)) wrong.push(`${path} is not all zeros`);
   }
   return wrong;
 }
 
 function listFiles(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => lstatSync(join(folder, path)).isFile());
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    lstatSync(join(folder, path)).isFile(),
+  );
 }

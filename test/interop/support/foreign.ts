@@ -28,7 +28,13 @@ export interface ForeignClient {
   readonly name: string;
   /** Knows BEP 47: others keep pad files on disk like any file. */
   readonly knowsPadFiles: boolean;
+  /** Otherwise empty files are missing from its downloads. */
+  readonly makesEmptyFiles: boolean;
   /** Commands that must be there. */
   readonly needs: readonly string[];
+  /** Of its cases: programs that mostly wait for their own timers can wait together. */
+  readonly casesAtOnce: number;
+  /** @returns what it makes of a .torrent file whose v1 info-hash is given, where that is not what it should: then such torrents are skipped */
+  misreads?(torrentFile: string, hashV1: string): Promise<string | undefined>;
   start(task: ForeignTask): Promise<ForeignRun>;
 }

@@ -15,7 +15,9 @@ interface Said {
 export const libtorrent: ForeignClient = {
   name: 'libtorrent',
   knowsPadFiles: true,
+  makesEmptyFiles: true,
   needs: [`${python} -c "import libtorrent"`],
+  casesAtOnce: 2,
   async start({ side, input, folder }) {
     const program = new Program(side, [python, script, side.host, input, folder]);
     const completed = new Promise<void>((resolve, reject) => {

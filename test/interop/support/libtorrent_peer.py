@@ -8,6 +8,7 @@ Settings are libtorrent's own, except for what would look for peers or gateways 
 """
 
 import json
+import os
 import select
 import signal
 import sys
@@ -26,12 +27,29 @@ SHOWN_ALERTS = (
     "peer_ban_alert",
     "peer_disconnected_alert",
     "listen_failed_alert",
+    "peer_connect_alert",
+    "peer_log_alert",
+    "tracker_reply_alert",
 )
+
+
+started_at = time.monotonic()
+verbose = os.environ.get("EIDER_INTEROP_REPORT") == "1"
 
 
 def say(event, **fields):
     sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
     sys.stdout.flush()
+
+
+last_said = {}
+
+
+def say_news(event, **fields):
+    """Says it unless that is what was said last time."""
+    if last_said.get(event) != fields:
+        last_said[event] = fields
+        say(event, **fields)
 
 
 def open_session(host):
@@ -42,10 +60,14 @@ def open_session(host):
             "enable_lsd": False,
             "enable_upnp": False,
             "enable_natpmp": False,
+            # Eider has no uTP yet: libtorrent tries it first and waits 4 s for an answer.
+            "enable_outgoing_utp": False,
             "alert_mask": lt.alert.category_t.error_notification
             | lt.alert.category_t.status_notification
             | lt.alert.category_t.tracker_notification
-            | lt.alert.category_t.peer_notification,
+            | lt.alert.category_t.peer_notification
+            | lt.alert.category_t.connect_notification
+            | (lt.alert.category_t.peer_log_notification if verbose else 0),
             "stop_tracker_timeout": 2,
         }
     )
@@ -67,9 +89,9 @@ def report(session, handle, was_complete):
     for alert in session.pop_alerts():
         name = type(alert).__name__
         if name in SHOWN_ALERTS:
-            say("alert", what=name, message=alert.message())
+            say("alert", at=round(time.monotonic() - started_at, 3), what=name, message=alert.message())
     status = handle.status()
-    say(
+    say_news(
         "progress",
         state=str(status.state),
         progress=round(status.progress, 4),
@@ -89,14 +111,14 @@ def report(session, handle, was_complete):
 
 
 def stop(session, handle):
-    """Removes the torrent and waits until the tracker has been told, 2 s at most."""
-    session.remove_torrent(handle)
-    session.pause()
+    """Pauses the torrent and waits until the tracker has been told, 2 s at most."""
+    session.pop_alerts()
+    handle.pause()
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
         session.wait_for_alert(100)
         for alert in session.pop_alerts():
-            if type(alert).__name__ in ("tracker_reply_alert", "tracker_error_alert"):
+            if isinstance(alert, (lt.tracker_reply_alert, lt.tracker_error_alert)):
                 return
 
 

@@ -15,7 +15,19 @@ const pollMs = 200;
 export const transmission: ForeignClient = {
   name: 'transmission',
   knowsPadFiles: false,
-  needs: ['transmission-daemon --version', 'transmission-remote --version'],
+  makesEmptyFiles: false,
+  needs: ['transmission-daemon --version', 'transmission-remote --version', 'transmission-show --version'],
+  // It looks at its peers every 10 s.
+  casesAtOnce: 6,
+  async misreads(torrentFile, hashV1) {
+    try {
+      const { stdout } = await run('transmission-show', [torrentFile]);
+      const found = /^\s*Hash: ([0-9a-f]{40})$/m.exec(stdout)?.[1];
+      return found === hashV1 ? undefined : `takes ${found} for its info-hash`;
+    } catch {
+      return 'does not read it';
+    }
+  },
   async start({ side, input, folder, workFolder }) {
     const config = join(workFolder, 'transmission');
     await mkdir(config, { recursive: true });
@@ -35,16 +47,24 @@ export const transmission: ForeignClient = {
       '--no-incomplete-dir',
       '--no-dht',
       '--no-lpd',
+      // It waits for minutes on a peer that does not answer by uTP before it tries TCP.
+      '--no-utp',
       '--no-portmap',
       '--log-info',
     ]);
     const over = new AbortController();
     const remote = (...args: string[]) => askDaemon(side, args);
     const details = async () => `${await remote('-t', 'all', '-i')}\n${await remote('-t', 'all', '-pi')}`;
+    const isUp = () =>
+      remote('-si').then(
+        () => true,
+        () => false,
+      );
     const complete = (async () => {
-      while (!(await remote('-si').then(isGood, () => false))) await sleep(pollMs / 4, undefined, over);
+      while (!(await isUp())) await sleep(pollMs / 4, undefined, over);
       await remote('--add', input);
-      while (!isComplete(await remote('-t', 'all', '-i'))) await sleep(pollMs, undefined, over);
+      // Busy, it does not answer in time now and then.
+      while (!isComplete(await remote('-t', 'all', '-i').catch(String))) await sleep(pollMs, undefined, over);
     })();
     return {
       program,
@@ -63,10 +83,6 @@ async function askDaemon(side: NetworkSide, args: readonly string[]): Promise<st
   const [file, ...rest] = [...inside(side), 'transmission-remote', `127.0.0.1:${rpcPort}`, ...args];
   const { stdout } = await run(file as string, rest, { timeout: 10_000, env: { ...process.env, LC_ALL: 'C.UTF-8' } });
   return stdout;
-}
-
-function isGood(): boolean {
-  return true;
 }
 
 function isComplete(details: string): boolean {

@@ -27,18 +27,28 @@ export class EventHub<E extends object> {
     this.#readers.clear();
   }
 
-  /** @throws (into the loop) the signal's reason */
-  async *read(
+  /**
+   * Events from this moment on: nothing is missed between the call and the first `next`.
+   * @throws (into the loop) the signal's reason
+   */
+  read(
     accept: (event: E) => boolean,
     signal?: AbortSignal,
   ): AsyncGenerator<E & { readonly lagged?: number }, void, undefined> {
-    signal?.throwIfAborted();
-    if (this.#closed) return;
     const reader = new Reader<E>(accept);
-    this.#readers.add(reader);
+    if (this.#closed) reader.end();
+    else this.#readers.add(reader);
+    return this.#readAll(reader, signal);
+  }
+
+  async *#readAll(
+    reader: Reader<E>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<E & { readonly lagged?: number }, void, undefined> {
     const onAbort = () => reader.end();
-    signal?.addEventListener('abort', onAbort, { once: true });
     try {
+      signal?.throwIfAborted();
+      signal?.addEventListener('abort', onAbort, { once: true });
       for (;;) {
         const next = reader.take() ?? (await reader.wait());
         if (next === undefined) break;

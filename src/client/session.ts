@@ -67,10 +67,13 @@ export interface AddOptions extends Abortable {
   readonly tracer?: Tracer;
 }
 
-/** Events of low rate; `torrent` is the handle that `add` returned. Told apart by `type`. */
-export type SessionEvent =
-  | { readonly type: 'listening'; readonly host: string; readonly port: number; readonly protocol: 'tcp' }
-  | ({ readonly type: `torrent.${TorrentEvent['type']}`; readonly torrent: Torrent } & Record<string, unknown>);
+/** Events of low rate, told apart by `type`; `torrent` is the handle that `add` returned. */
+export type SessionEvent = { [E in TorrentEvent as E['type']]: ToSessionEvent<E> }[TorrentEvent['type']];
+
+type ToSessionEvent<E extends TorrentEvent> = Omit<E, 'type' | 'torrent'> & {
+  readonly type: `torrent.${E['type']}`;
+  readonly torrent: Torrent;
+};
 
 /** Starts a session: sockets are open when this resolves. Dispose it (`await using`, or `close`) to end everything in order. */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
@@ -132,8 +135,6 @@ export class Session {
     for (const at of [...this.#places()].sort((a, b) => isV6(a) - isV6(b))) {
       const listener = await this.#listen(at);
       this.#listeners.push(listener);
-      const { host, port } = listener.address;
-      this.#hub.emit({ type: 'listening', host, port, protocol: 'tcp' });
     }
     this.#brain.setListenPort(this.#listeners[0]?.address.port ?? 0);
   }
@@ -261,7 +262,7 @@ export class Session {
       const torrent = this.#torrents.get(event.torrent);
       if (torrent === undefined) continue;
       if (event.type === 'piece') torrent.onPiece(event.piece);
-      this.#hub.emit({ ...event, type: `torrent.${event.type}`, torrent });
+      this.#hub.emit({ ...event, type: `torrent.${event.type}`, torrent } as SessionEvent);
       torrent.onEvent(event);
     }
   }

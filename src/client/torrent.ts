@@ -26,6 +26,8 @@ export interface TorrentHost {
   resolve(peers: readonly PeerAddress[], signal?: AbortSignal): Promise<PeerAddress[]>;
 }
 
+type WaitKind = 'metadata' | 'ready' | 'done' | 'hashes' | 'stopped';
+
 interface Waiter {
   resolve(): void;
   reject(error: unknown): void;
@@ -47,13 +49,14 @@ export class Torrent implements FileHost {
     metadata: new Set<Waiter>(),
     ready: new Set<Waiter>(),
     done: new Set<Waiter>(),
+    hashes: new Set<Waiter>(),
     stopped: new Set<Waiter>(),
   };
   readonly #pieceWaiters = new Map<number, Set<Waiter>>();
   /** Readers and the pieces they wait for. */
   readonly #urgent = new Map<object, readonly number[]>();
   #lastState: TorrentSnapshot | undefined;
-  #onScraped: (url: string, result: ScrapeResult) => void = () => {};
+  readonly #scrapes = new Set<(url: string, result: ScrapeResult) => void>();
 
   /** @internal */
   constructor(options: {
@@ -151,6 +154,13 @@ export class Torrent implements FileHost {
   async torrentFile(options: Abortable = {}): Promise<Uint8Array> {
     const info = await this.metadata(options);
     const given = this.#torrentFile;
+    const isV2 = this.infoHashV2 !== undefined && given === undefined;
+    // Layers come from peers after the metadata. Those of files that were not selected are never asked for.
+    const knows = () =>
+      this.#brain.content?.hashes.isComplete === true || this.#brain.content?.ledger.isComplete === true;
+    if (isV2 && !knows() && this.#brain.content?.wanted.every((w) => w) === true) {
+      await this.#wait('hashes', `the piece layers of ${this.name}`, options);
+    }
     const layers = this.#brain.content?.hashes.layers() ?? given?.pieceLayers ?? new Map();
     return wrapInfo(info.bytes, {
       trackers: given?.trackers ?? this.#trackers,
@@ -171,17 +181,24 @@ export class Torrent implements FileHost {
   /** Asks every tracker how large the swarm is (BEP 48), without announcing. A tracker that fails is in the answer, with why. */
   async scrape(options: Abortable = {}): Promise<readonly TrackerCounts[]> {
     this.#throwIfOver();
-    const answers: TrackerCounts[] = [];
+    const answers = new Map<string, TrackerCounts>();
+    let tell: ((url: string, result: ScrapeResult) => void) | undefined;
     const collected = new Promise<void>((resolve) => {
-      const expected = this.#host.input((brain, now) => brain.scrape(now, this.#id));
-      if (expected === 0) resolve();
-      this.#onScraped = (url, result) => {
-        answers.push({ url, ...result });
-        if (answers.length >= expected) resolve();
+      let expected = Number.POSITIVE_INFINITY;
+      tell = (url, result) => {
+        answers.set(url, { url, ...result });
+        if (answers.size >= expected) resolve();
       };
+      this.#scrapes.add(tell);
+      expected = this.#host.input((brain, now) => brain.scrape(now, this.#id));
+      if (expected === 0) resolve();
     });
-    await untilAborted(collected, `the scrape of ${this.name}`, options.signal);
-    return answers;
+    try {
+      await untilAborted(collected, `the scrape of ${this.name}`, options.signal);
+    } finally {
+      this.#scrapes.delete(tell as NonNullable<typeof tell>);
+    }
+    return [...answers.values()];
   }
 
   /** Bytes per second for this torrent alone; Infinity = no limit. */
@@ -223,18 +240,19 @@ export class Torrent implements FileHost {
       case 'metadata':
       case 'ready':
       case 'done':
+      case 'hashes':
         this.#settle(event.type);
         return;
       case 'scraped':
-        this.#onScraped(event.url, event.result);
+        for (const tell of this.#scrapes) tell(event.url, event.result);
         return;
       case 'error':
-        for (const kind of ['metadata', 'ready', 'done'] as const) this.#fail(kind, event.error);
+        for (const kind of ['metadata', 'ready', 'done', 'hashes'] as const) this.#fail(kind, event.error);
         return;
       case 'stopped': {
         this.#lastState = this.#brain.snapshot(this.#host.now());
         const closed = new BtError('client/closed', { what: this.name });
-        for (const kind of ['metadata', 'ready', 'done'] as const) this.#fail(kind, closed);
+        for (const kind of ['metadata', 'ready', 'done', 'hashes'] as const) this.#fail(kind, closed);
         this.#settle('stopped');
         this.#host.remove(this);
         return;
@@ -293,7 +311,7 @@ export class Torrent implements FileHost {
     if (this.#lastState !== undefined) throw new BtError('client/closed', { what: this.name });
   }
 
-  async #wait(kind: 'metadata' | 'ready' | 'done' | 'stopped', what: string, options: Abortable): Promise<void> {
+  async #wait(kind: WaitKind, what: string, options: Abortable): Promise<void> {
     this.#throwIfOver();
     let waiter: Waiter | undefined;
     const promise = new Promise<void>((resolve, reject) => {
@@ -307,11 +325,11 @@ export class Torrent implements FileHost {
     }
   }
 
-  #settle(kind: 'metadata' | 'ready' | 'done' | 'stopped'): void {
+  #settle(kind: WaitKind): void {
     for (const w of this.#waiting[kind]) w.resolve();
   }
 
-  #fail(kind: 'metadata' | 'ready' | 'done', error: unknown): void {
+  #fail(kind: WaitKind, error: unknown): void {
     for (const w of this.#waiting[kind]) w.reject(error);
     for (const set of this.#pieceWaiters.values()) for (const w of set) w.reject(error);
     this.#pieceWaiters.clear();

@@ -96,7 +96,10 @@ export class Content {
         const outcome = this.hashes.onHashes(peer.conn, message, message.hashes);
         if (outcome.kind === 'bad')
           this.#ctx.drop(peer, { code: 'peer/bad-hashes', detail: 'hashes that do not lead to the root' });
-        if (outcome.kind === 'accepted') this.downloader.wakeAll();
+        if (outcome.kind === 'accepted') {
+          this.downloader.wakeAll();
+          if (this.hashes.isComplete) this.#ctx.host.emit({ type: 'hashes', torrent: this.#ctx.torrent });
+        }
         this.askForHashes();
         return;
       }

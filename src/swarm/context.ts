@@ -36,6 +36,8 @@ export interface SwarmHost {
 /** Few, and of low rate. */
 export type TorrentEvent =
   | { readonly type: 'metadata'; readonly torrent: TorrentId }
+  /** Every piece layer is known (BEP 52): what a magnet link did not bring has come from peers. */
+  | { readonly type: 'hashes'; readonly torrent: TorrentId }
   | { readonly type: 'checking'; readonly torrent: TorrentId; readonly pieces: number }
   /** Checked: what is on disk is known; downloading or seeding begins. */
   | { readonly type: 'ready'; readonly torrent: TorrentId }

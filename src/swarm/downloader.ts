@@ -1,28 +1,28 @@
 // Hot path: self
-import { addMs, assert, type Millis, type Rng } from '../base/index.ts';
+import { addMs, assert, type BtError, type Millis, type Rng } from '../base/index.ts';
 import type { FileMap, Geometry } from '../metainfo/index.ts';
-import { connEvents, pickReasons, pieceStates } from '../trace/index.ts';
+import { connEvents, pickReasons } from '../trace/index.ts';
 import { encodeMessage, encodeRequests } from '../wire/index.ts';
 import type { BlameVerdict } from './blame.ts';
-import { Blame } from './blame.ts';
 import type { SwarmContext } from './context.ts';
 import type { HashBook } from './hash-book.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { type Pick, Picker } from './picker.ts';
+import { PieceDesk } from './piece-desk.ts';
 import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
-import type { CommitOutcome, CommitPiece } from './ports.ts';
+import type { CommitOutcome } from './ports.ts';
 
 const blockLength = 16_384;
 
 export interface DownloadCounts {
   /** Payload that became part of a buffer. */
-  payloadBytes: number;
+  readonly payloadBytes: number;
   /** Payload nobody needed: duplicates, late blocks, bad pieces. */
-  wastedBytes: number;
+  readonly wastedBytes: number;
   /** Of these: second copies asked for in end-game. */
-  duplicateBytes: number;
-  badPieces: number;
+  readonly duplicateBytes: number;
+  readonly badPieces: number;
 }
 
 export interface DownloaderOptions {
@@ -40,61 +40,85 @@ export interface DownloaderOptions {
  * Owner of the ledger's moves from `wanted` to `have`.
  */
 export class Downloader {
-  readonly counts: DownloadCounts = { payloadBytes: 0, wastedBytes: 0, duplicateBytes: 0, badPieces: 0 };
   readonly picker: Picker;
-  readonly blame: Blame;
+  readonly #counts = { payloadBytes: 0, wastedBytes: 0, duplicateBytes: 0 };
+  readonly #desk: PieceDesk;
   readonly #ctx: SwarmContext;
-  readonly #o: DownloaderOptions;
   readonly #ledger: PieceLedger;
   readonly #geometry: Geometry;
-  readonly #segmentBytes: number;
   readonly #blocksPerPiece: number;
   readonly #pick: Pick = { active: undefined, block: 0, reason: 'rarest', rarity: 0, candidates: 0 };
   readonly #triples = new Uint32Array(limits.requests.max * 3);
   /** Raised whenever something that could be asked for appears: peers that had nothing to be asked for are looked at again. */
   #epoch = 0;
-  /** Segments at the disk, by piece: a piece is committed when none is on its way. */
-  readonly #storing = new Map<number, number>();
-  #halted = true;
-  /** Whole pieces that the disk could not take: offered again, so that nothing is fetched twice. */
-  readonly #heldBack: CommitPiece[] = [];
-  /** Write errors in a row. */
-  #writeErrors = 0;
 
   constructor(ctx: SwarmContext, options: DownloaderOptions) {
     this.#ctx = ctx;
-    this.#o = options;
     this.#ledger = options.ledger;
     this.#geometry = options.geometry;
-    const whole = options.geometry.pieceLength <= limits.pool.wholePieceBytesMax;
-    this.#segmentBytes = whole ? options.geometry.pieceLength : limits.pool.segmentBytes;
     this.#blocksPerPiece = Math.ceil(options.geometry.pieceLength / blockLength);
-    this.blame = new Blame();
+    this.#desk = new PieceDesk(ctx, {
+      geometry: options.geometry,
+      fileMap: options.fileMap,
+      ledger: options.ledger,
+      hashes: options.hashes,
+      onMoved: (piece) => this.picker.pieceMoved(piece),
+      onGivenUp: (active) => this.#takeBack(active),
+      onClosed: (active) => this.#forgetCurrent(active),
+      onGood: options.onPiece,
+      onVerdicts: options.onBad,
+    });
     this.picker = new Picker({
       ledger: options.ledger,
       rng: options.rng,
       isVerifiable: (piece) => options.hashes.isVerifiable(piece),
-      mayStart: () => this.#mayStart(),
-      start: (piece) => this.#start(piece),
-      onParole: (piece) => this.blame.isOnParole(piece),
+      mayStart: () => this.#desk.mayStart(),
+      start: (piece) => this.#desk.start(piece),
+      onParole: (piece) => this.#desk.blame.isOnParole(piece),
       randomFirstPieces: limits.requests.randomFirstPieces,
       endGameAskersMax: limits.requests.endGameAskersMax,
     });
   }
 
+  get counts(): DownloadCounts {
+    const { payloadBytes, wastedBytes, duplicateBytes } = this.#counts;
+    const { pieces, bytes } = this.#desk.bad;
+    return { payloadBytes, wastedBytes: wastedBytes + bytes, duplicateBytes, badPieces: pieces };
+  }
+
   /** Requests may flow; what the disk could not take is offered to it again. */
   resume(): void {
-    this.#halted = false;
-    for (const job of this.#heldBack.splice(0)) this.#ctx.host.ports.commit(job);
+    this.#desk.isHalted = false;
+    this.#desk.offerAgain();
     this.wakeAll();
+  }
+
+  /** No more requests. What is whole stays, to be offered to the disk again by `resume`. */
+  pause(): void {
+    this.#desk.isHalted = true;
+    for (const peer of this.#ctx.peers.values()) {
+      this.#abortArrival(peer);
+      this.#giveBack(peer, { cancel: true });
+    }
+  }
+
+  /** No more requests; what is in memory is let go. Pieces at the disk come back by onCommitted as usual. */
+  halt(): void {
+    this.pause();
+    this.#desk.clear();
   }
 
   /** Buffers at the disk right now: wait for them before the torrent is closed. */
   get atDisk(): number {
-    let n = 0;
-    for (const active of this.#ledger.actives) if (this.#ledger.state(active.piece) === PieceState.committing) n++;
-    for (const count of this.#storing.values()) n += count;
-    return n - this.#heldBack.length;
+    return this.#desk.atDisk;
+  }
+  /** Bytes of buffers that this torrent holds in memory (not at the disk). */
+  get heldBytes(): number {
+    return this.#desk.heldBytes;
+  }
+  /** Another torrent has no buffer. @returns whether one was given back */
+  giveUpStale(): boolean {
+    return this.#desk.evictStale();
   }
 
   /** Something that can be asked for may have appeared. */
@@ -109,7 +133,7 @@ export class Downloader {
 
   /** Tops up the peer's requests. Called at the end of a turn for peers that may need it. */
   fill(peer: Peer): void {
-    if (this.#halted || peer.isClosed || peer.dryAt === this.#epoch) return;
+    if (this.#desk.isHalted || peer.isClosed || peer.dryAt === this.#epoch) return;
     if (peer.usefulPieces === 0 || (peer.peerChoking && peer.allowedFast === undefined)) return;
     const room = peer.pipeline.depth - peer.outstanding.size;
     if (room < peer.pipeline.batch) return;
@@ -147,7 +171,7 @@ export class Downloader {
   #ask(peer: Peer, index: number): boolean {
     const { block, reason, rarity, candidates } = this.#pick;
     const active = this.#pick.active as ActivePiece;
-    if (!this.#hasBuffer(active, block)) return false;
+    if (!this.#desk.hasBuffer(active, block)) return false;
     const now = this.#ctx.now;
     if (this.#ctx.tracer !== undefined) {
       if (peer.current !== active || reason === 'end-game') {
@@ -166,65 +190,6 @@ export class Downloader {
     this.#triples[index * 3 + 1] = block * blockLength;
     this.#triples[index * 3 + 2] = this.#geometry.blockBytes(active.piece, block);
     return true;
-  }
-
-  /** @param keep the piece that a buffer is wanted for */
-  #mayStart(keep?: ActivePiece): boolean {
-    const { host, torrent } = this.#ctx;
-    if (host.pool.hasRoom(this.#segmentBytes) || this.#evictStale(keep)) return true;
-    return host.reclaimBuffers(torrent) && host.pool.hasRoom(this.#segmentBytes);
-  }
-
-  #start(piece: number): ActivePiece {
-    const active = this.#ledger.start(piece, this.#segmentBytes);
-    active.touchedAt = this.#ctx.now;
-    this.picker.pieceMoved(piece);
-    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.wanted, pieceStates.active);
-    return active;
-  }
-
-  /** Makes sure that the block has a place to arrive at. */
-  #hasBuffer(active: ActivePiece, block: number): boolean {
-    const s = Math.floor((block * blockLength) / active.segmentBytes);
-    if (active.segments[s] !== undefined) return true;
-    if (!this.#mayStart(active)) return false;
-    const buffer = this.#ctx.host.pool.take(this.#segmentBytes);
-    if (buffer === undefined) return false;
-    this.#zeroPads(active, s, buffer);
-    active.segments[s] = buffer;
-    return true;
-  }
-
-  /** Buffers are used again and again, and pad bytes never come over the wire (BEP 47): they are made here. */
-  #zeroPads(active: ActivePiece, segment: number, buffer: Uint8Array): void {
-    const from = segment * active.segmentBytes;
-    const length = Math.min(active.segmentBytes, this.#geometry.pieceBytes(active.piece) - from);
-    if (this.#geometry.dataBytes(active.piece) === this.#geometry.pieceBytes(active.piece)) return;
-    let at = 0;
-    for (const span of this.#o.fileMap.spans(this.#geometry.pieceStart(active.piece) + from, length)) {
-      if (span.file < 0) buffer.fill(0, at, at + span.length);
-      at += span.length;
-    }
-  }
-
-  /** Another torrent has no buffer. @returns whether one was given back */
-  giveUpStale(): boolean {
-    return this.#evictStale(undefined);
-  }
-
-  /** The pool is empty: a piece in work that nobody is asked for gives its buffers back. Loses blocks, never verified data. */
-  #evictStale(keep: ActivePiece | undefined): boolean {
-    let best: ActivePiece | undefined;
-    for (const active of this.#ledger.open) {
-      if (active === keep) continue;
-      if (active.segments.every((s) => s === undefined) || this.#storing.has(active.piece)) continue;
-      if (active.freeCount + active.hereCount !== active.blocks.length) continue;
-      if (this.#ctx.now - active.touchedAt < limits.requests.stalePieceMs) continue;
-      if (best === undefined || active.hereCount < best.hereCount) best = active;
-    }
-    if (best === undefined) return false;
-    this.#abandon(best);
-    return this.#ctx.host.pool.hasRoom(this.#segmentBytes);
   }
 
   // --- blocks coming in (borrowed views; the copy into the segment is the only one) ---
@@ -251,7 +216,7 @@ export class Downloader {
     }
     if (active.blocks[block] === BlockState.arriving) this.#takeOver(active, block);
     const lacks = active.blocks[block] === BlockState.free || active.blocks[block] === BlockState.asked;
-    const takes = lacks && this.#hasBuffer(active, block) && this.#ledger.arrive(active, block, peer.key);
+    const takes = lacks && this.#desk.hasBuffer(active, block) && this.#ledger.arrive(active, block, peer.key);
     if (wasAsked) this.#ledger.unask(active, block);
     if (!takes) {
       this.#waste(peer, length, wasAsked);
@@ -284,7 +249,7 @@ export class Downloader {
     if (arrival.active === undefined) return;
     (arrival.segment as Uint8Array).set(bytes, arrival.at);
     arrival.at += bytes.length;
-    this.counts.payloadBytes += bytes.length;
+    this.#counts.payloadBytes += bytes.length;
   }
 
   onBlockEnd(peer: Peer): void {
@@ -300,8 +265,7 @@ export class Downloader {
     peer.arrival.segment = undefined;
     const segment = this.#ledger.arrived(active, block);
     if ((active.askers[block] as number) > 0) this.#cancelElsewhere(active, block);
-    if (active.isComplete) this.#commitIfStored(active);
-    else if (segment >= 0 && active.segments.length > 1) this.#storeSegment(active, segment);
+    this.#desk.blockArrived(active, segment);
   }
 
   #unasked(peer: Peer, length: number): void {
@@ -314,8 +278,8 @@ export class Downloader {
 
   #waste(peer: Peer, length: number, duplicate: boolean): void {
     peer.wastedBytes += length;
-    this.counts.wastedBytes += length;
-    if (duplicate) this.counts.duplicateBytes += length;
+    this.#counts.wastedBytes += length;
+    if (duplicate) this.#counts.duplicateBytes += length;
   }
 
   /** End-game: the block is here, the other requests for it are void. */
@@ -391,9 +355,9 @@ export class Downloader {
    */
   freeReserved(): void {
     for (const active of [...this.#ledger.actives]) {
-      if (active.exclusiveTo === undefined || this.#storing.has(active.piece)) continue;
+      if (active.exclusiveTo === undefined || this.#desk.isStoring(active)) continue;
       if (this.#ledger.state(active.piece) !== PieceState.active || this.#isServed(active)) continue;
-      this.#abandonAsked(active);
+      this.#desk.giveUp(active);
       this.wakeAll();
     }
   }
@@ -473,86 +437,11 @@ export class Downloader {
     peer.pipeline.restart();
   }
 
-  // --- pieces ---
-
-  #storeSegment(active: ActivePiece, segment: number): void {
-    const buffer = active.segments[segment] as Uint8Array;
-    const offset = segment * active.segmentBytes;
-    const length = Math.min(active.segmentBytes, this.#geometry.pieceBytes(active.piece) - offset);
-    active.segments[segment] = undefined;
-    active.segmentStored[segment] = 1;
-    this.#storing.set(active.piece, (this.#storing.get(active.piece) ?? 0) + 1);
-    this.#ctx.host.ports.storeSegment(this.#ctx.torrent, active.piece, offset, buffer.subarray(0, length));
-  }
+  // --- answers of the disk ---
 
   onSegmentStored(piece: number, offset: number, bytes: Uint8Array, failed: boolean): void {
-    this.#ctx.host.pool.give(new Uint8Array(bytes.buffer));
-    const left = (this.#storing.get(piece) as number) - 1;
-    if (left === 0) this.#storing.delete(piece);
-    else this.#storing.set(piece, left);
-    const active = this.#ledger.active(piece);
-    if (active === undefined) return;
-    active.segmentStored[Math.floor(offset / active.segmentBytes)] = failed ? 0 : 2;
-    if (failed) active.isBroken = true;
-    // A lost segment cannot be told from a bad one later: the piece begins anew, and nobody is blamed.
-    if (left === 0 && (active.isBroken || (this.#halted && !active.isComplete))) this.#abandonAsked(active);
-    else if (active.isComplete) this.#commitIfStored(active);
+    this.#desk.onSegmentStored(piece, offset, bytes, failed);
     this.wakeAll();
-  }
-
-  /** Gives a piece up while peers may still be asked for parts of it. */
-  #abandonAsked(active: ActivePiece): void {
-    for (const peer of this.#ctx.peers.values()) {
-      if (peer.arrival.active === active) this.#abortArrival(peer);
-      for (let b = 0; b < active.blocks.length; b++) {
-        if (!peer.outstanding.delete(this.#key(active.piece, b))) continue;
-        this.#ledger.unask(active, b);
-        this.#cancelAt(peer, active.piece, b);
-      }
-    }
-    this.#abandon(active);
-  }
-
-  #commitIfStored(active: ActivePiece): void {
-    if (this.#storing.has(active.piece)) return;
-    const piece = active.piece;
-    const expect = this.#o.hashes.expectation(piece);
-    if (expect === undefined) {
-      // Its layer turned out to be damaged resume data: it is fetched again, and the piece after it.
-      this.#abandon(active);
-      return;
-    }
-    this.#ledger.commit(active);
-    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.active, pieceStates.committing);
-    const pieceBytes = this.#geometry.pieceBytes(piece);
-    const segments = active.segments.map((buffer, s) => {
-      const length = Math.min(active.segmentBytes, pieceBytes - s * active.segmentBytes);
-      return buffer?.subarray(0, length);
-    });
-    active.segments.fill(undefined);
-    this.#ctx.host.ports.commit({
-      torrent: this.#ctx.torrent,
-      piece,
-      segments,
-      segmentBytes: active.segmentBytes,
-      expect,
-      blockHashes: this.blame.isSuspect(piece),
-    });
-  }
-
-  /**
-   * The disk could not take a piece, but may later (it is full, or failed once).
-   * @returns false where it has failed too often: the torrent is to end with the error
-   */
-  holdBack(piece: number, segments: (Uint8Array | undefined)[], isFull: boolean): boolean {
-    const active = this.#ledger.active(piece);
-    const expect = this.#o.hashes.expectation(piece);
-    if (active === undefined || expect === undefined) return false;
-    if (!isFull && ++this.#writeErrors > limits.pool.writeErrorsMax) return false;
-    const { segmentBytes } = active;
-    const blockHashes = this.blame.isSuspect(piece);
-    this.#heldBack.push({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
-    return true;
   }
 
   onCommitted(
@@ -561,76 +450,29 @@ export class Downloader {
     segments: readonly (Uint8Array | undefined)[],
     blockHashes: Uint8Array | undefined,
   ): void {
-    for (const s of segments) if (s !== undefined) this.#ctx.host.pool.give(new Uint8Array(s.buffer));
-    const active = this.#ledger.active(piece);
-    assert(active !== undefined, 'a committing piece is in work');
-    if (outcome.kind === 'ok') {
-      this.#writeErrors = 0;
-      this.#committed(active, blockHashes);
-    } else {
-      this.#ledger.abandon(piece);
-      this.#forgetCurrent(active);
-      this.picker.pieceMoved(piece);
-      this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.committing, pieceStates.wanted);
-      if (outcome.kind === 'bad') this.#bad(active, blockHashes);
-    }
+    this.#desk.onCommitted(piece, outcome, segments, blockHashes);
     this.wakeAll();
   }
 
-  #committed(active: ActivePiece, blockHashes: Uint8Array | undefined): void {
-    const piece = active.piece;
-    this.#ledger.committed(piece);
-    this.#forgetCurrent(active);
-    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.committing, pieceStates.have);
-    const guilty = this.blame.onGood(this.#ctx.now, piece, blockHashes);
-    if (guilty.length > 0) this.#o.onBad(piece, guilty);
-    this.#o.onPiece(piece);
+  /** See PieceDesk.holdBack. */
+  holdBack(piece: number, segments: (Uint8Array | undefined)[], error: BtError): boolean {
+    return this.#desk.holdBack(piece, segments, error);
   }
 
-  #bad(active: ActivePiece, blockHashes: Uint8Array | undefined): void {
-    this.counts.badPieces++;
-    this.counts.wastedBytes += this.#geometry.dataBytes(active.piece);
-    assert(blockHashes !== undefined, 'a bad piece comes with the hashes of its blocks');
-    this.#o.onBad(active.piece, this.blame.onBad(this.#ctx.now, active.piece, active.senders, blockHashes));
-  }
-
-  #abandon(active: ActivePiece): void {
-    for (let s = 0; s < active.segments.length; s++) {
-      const buffer = active.segments[s];
-      if (buffer !== undefined) this.#ctx.host.pool.give(buffer);
-      active.segments[s] = undefined;
+  /** A piece is given up: nobody is to send parts of it. */
+  #takeBack(active: ActivePiece): void {
+    for (const peer of this.#ctx.peers.values()) {
+      if (peer.arrival.active === active) this.#abortArrival(peer);
+      for (let b = 0; b < active.blocks.length; b++) {
+        if (!peer.outstanding.delete(this.#key(active.piece, b))) continue;
+        this.#ledger.unask(active, b);
+        this.#cancelAt(peer, active.piece, b);
+      }
     }
-    this.#ledger.abandon(active.piece);
-    this.#forgetCurrent(active);
-    this.picker.pieceMoved(active.piece);
-    this.#ctx.tracer?.piece?.(this.#ctx.now, active.piece, pieceStates.active, pieceStates.wanted);
   }
 
   #forgetCurrent(active: ActivePiece): void {
     for (const peer of this.#ctx.peers.values()) if (peer.current === active) peer.current = undefined;
-  }
-
-  /** No more requests. What is whole stays, to be offered to the disk again by `resume`. */
-  pause(): void {
-    this.#halted = true;
-    for (const peer of this.#ctx.peers.values()) {
-      this.#abortArrival(peer);
-      this.#giveBack(peer, { cancel: true });
-    }
-  }
-
-  /** No more requests; what is in memory is let go. Pieces at the disk come back by onCommitted as usual. */
-  halt(): void {
-    this.pause();
-    for (const { piece, segments } of this.#heldBack.splice(0)) {
-      for (const s of segments) if (s !== undefined) this.#ctx.host.pool.give(new Uint8Array(s.buffer));
-      this.#ledger.abandon(piece);
-      this.picker.pieceMoved(piece);
-    }
-    for (const active of [...this.#ledger.actives]) {
-      if (this.#ledger.state(active.piece) === PieceState.active && !this.#storing.has(active.piece))
-        this.#abandon(active);
-    }
   }
 
   /** Slots pinned = slots referenced; called in simulation after every event. */
@@ -652,13 +494,6 @@ export class Downloader {
       }
     }
     assert(asked.size === 0, 'no request is open for a piece that is not in work');
-  }
-
-  /** Bytes of segment buffers this torrent holds in memory (not at the disk). */
-  get heldBytes(): number {
-    let bytes = 0;
-    for (const active of this.#ledger.actives) for (const s of active.segments) bytes += s?.length ?? 0;
-    return bytes;
   }
 
   /** @returns the block that a message means, or -1: we never ask for such a thing */

@@ -27,6 +27,7 @@ export class PeerFinder {
   readonly #ctx: SwarmContext;
   readonly #o: FinderOptions;
   #externalIp: string | undefined;
+  #isStarted = false;
   /** Of a dial that the session had no room for. */
   #retryAt: Millis = NEVER;
   #dialAt: Millis = NEVER;
@@ -49,9 +50,10 @@ export class PeerFinder {
     return Math.min(this.announcer.nextAt(), this.#dialAt) as Millis;
   }
 
-  /** Begins to announce (after a while, where many torrents start at once) and to dial. */
+  /** Begins to announce (after a while, where many torrents start at once) and to dial; goes on where it has begun already. */
   start(announceAt: Millis, isComplete: boolean): void {
-    this.announcer.start(announceAt, isComplete);
+    if (!this.#isStarted) this.announcer.start(announceAt, isComplete);
+    this.#isStarted = true;
     this.announceDue();
     this.dial();
   }

@@ -113,8 +113,6 @@ export const limits = {
     pexMax: 50,
     /** PEX messages nearer together than this (ms) are ignored. */
     pexMinMs: 40_000,
-    /** Largest info dictionary fetched from peers, bytes. */
-    metadataBytesMax: 16_777_216,
     /** Bytes of unverified info dictionaries in memory, of all sizes that peers claim: two of the largest. */
     metadataHeldBytesMax: 33_554_432,
     /** ms until a piece of metadata is asked of somebody else, and until who rejected one is asked again. */

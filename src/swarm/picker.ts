@@ -140,7 +140,8 @@ export class Picker {
         const active = this.#o.ledger.active(piece);
         const isOpen = active !== undefined && this.#isOpenTo(peer, active);
         const isNew = this.order.has(piece) && canGive(peer, piece) && this.#o.isVerifiable(piece);
-        if (isOpen || isNew) line(piece, 'allowed-fast', active?.freeCount ?? this.#o.ledger.geometry.blockCount(piece));
+        if (isOpen || isNew)
+          line(piece, 'allowed-fast', active?.freeCount ?? this.#o.ledger.geometry.blockCount(piece));
       }
       return out.slice(0, limit);
     }

@@ -664,9 +664,8 @@ export class Torrent {
 
   /** Trouble that may pass is waited for: the piece is offered again. @returns false: it is the torrent's end */
   #holdBack(piece: number, segments: (Uint8Array | undefined)[], error: BtError): boolean {
-    const isFull = error.code === 'disk/no-space';
     if (!isPassing(error)) return false;
-    const held = this.#active?.downloader.holdBack(piece, segments, isFull) === true;
+    const held = this.#active?.downloader.holdBack(piece, segments, error) === true;
     return held && this.#waitForDisk(error);
   }
 

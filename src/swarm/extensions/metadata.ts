@@ -5,6 +5,7 @@ import {
   encodeMessage,
   encodeMetadataMessage,
   extensionNames,
+  peerLimits,
 } from '../../wire/index.ts';
 import type { SwarmContext } from '../context.ts';
 import { limits } from '../limits.ts';
@@ -189,7 +190,7 @@ export class MetadataExtension implements Extension {
     const size = this.#claims.get(peer);
     const id = this.#ids.get(peer);
     if (this.#o.bytes() !== undefined || id === undefined || size === undefined || peer.isClosed) return;
-    if (size < 1 || size > limits.extension.metadataBytesMax) return;
+    if (size < 1 || size > peerLimits.metadataBytesMax) return;
     if (this.#ctx.now < (this.#refusedUntil.get(peer) ?? 0)) return;
     const fetch = this.#fetchOf(size);
     if (this.#oneAuthor) {

@@ -7,7 +7,13 @@ import { ExtensionRegistry } from '#room/swarm/extensions/registry';
 import { limits } from '#room/swarm/limits';
 import { PeerMessages } from '#room/swarm/messages';
 import { Peer } from '#room/swarm/peer';
-import { decodeMetadataMessage, encodeExtendedHandshake, encodeMessage, encodeMetadataMessage } from '#wire';
+import {
+  decodeMetadataMessage,
+  encodeExtendedHandshake,
+  encodeMessage,
+  encodeMetadataMessage,
+  peerLimits,
+} from '#wire';
 import { nodeCrypto as crypto } from '../../support/node-crypto.ts';
 
 const PIECE = 16_384;
@@ -34,7 +40,7 @@ test('what many liars send about as many sizes stays within the budget', () => {
   });
   for (let i = 0; i < 40; i++) {
     const peer = makePeer(i);
-    peer.metadataSize = limits.extension.metadataBytesMax - i;
+    peer.metadataSize = peerLimits.metadataBytesMax - i;
     ctx.peers.set(peer.conn, peer);
     extension.onHandshake(peer, 7);
   }

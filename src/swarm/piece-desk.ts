@@ -1,0 +1,285 @@
+import { assert, type BtError } from '../base/index.ts';
+import type { FileMap, Geometry } from '../metainfo/index.ts';
+import { pieceStates } from '../trace/index.ts';
+import { Blame, type BlameVerdict } from './blame.ts';
+import type { SwarmContext } from './context.ts';
+import type { HashBook } from './hash-book.ts';
+import { limits } from './limits.ts';
+import { type ActivePiece, type PieceLedger, PieceState } from './piece-ledger.ts';
+import type { CommitOutcome, CommitPiece } from './ports.ts';
+
+const blockLength = 16_384;
+
+export interface PieceDeskOptions {
+  readonly geometry: Geometry;
+  readonly fileMap: FileMap;
+  readonly ledger: PieceLedger;
+  readonly hashes: HashBook;
+  /** A piece can be begun now, or no longer: the picker's order follows. */
+  readonly onMoved: (piece: number) => void;
+  /** The piece is given up while peers may still be asked for parts of it: their requests end. */
+  readonly onGivenUp: (active: ActivePiece) => void;
+  /** The piece is out of work, one way or the other. */
+  readonly onClosed: (active: ActivePiece) => void;
+  readonly onGood: (piece: number) => void;
+  /** A piece failed its hash, or turned out who had made it fail. */
+  readonly onVerdicts: (piece: number, verdicts: readonly BlameVerdict[]) => void;
+}
+
+/**
+ * The pieces in work, from the first buffer to the verdict of the disk: lends segments from the pool, gives them to the disk, takes them
+ * back, and learns who sent what was bad. Owner of the buffers of active pieces; the ledger says what is in them.
+ */
+export class PieceDesk {
+  readonly blame: Blame = new Blame();
+  /** Bad pieces and their bytes. */
+  readonly bad = { pieces: 0, bytes: 0 };
+  readonly #ctx: SwarmContext;
+  readonly #o: PieceDeskOptions;
+  readonly #ledger: PieceLedger;
+  readonly #geometry: Geometry;
+  readonly #segmentBytes: number;
+  /** Segments at the disk, by piece: a piece is committed when none is on its way. */
+  readonly #storing = new Map<number, number>();
+  /** Whole pieces that the disk could not take: offered again, so that nothing is fetched twice. */
+  readonly #heldBack: CommitPiece[] = [];
+  /** Write errors in a row. */
+  #writeErrors = 0;
+  /** No piece is to be completed any more: what comes back from the disk incomplete is let go. */
+  isHalted = true;
+
+  constructor(ctx: SwarmContext, options: PieceDeskOptions) {
+    this.#ctx = ctx;
+    this.#o = options;
+    this.#ledger = options.ledger;
+    this.#geometry = options.geometry;
+    const isWhole = options.geometry.pieceLength <= limits.pool.wholePieceBytesMax;
+    this.#segmentBytes = isWhole ? options.geometry.pieceLength : limits.pool.segmentBytes;
+  }
+
+  /** Buffers at the disk right now: wait for them before the torrent is closed. */
+  get atDisk(): number {
+    let n = 0;
+    for (const active of this.#ledger.actives) if (this.#ledger.state(active.piece) === PieceState.committing) n++;
+    for (const count of this.#storing.values()) n += count;
+    return n - this.#heldBack.length;
+  }
+
+  /** Bytes of buffers held in memory (not at the disk). */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const active of this.#ledger.actives) for (const s of active.segments) bytes += s?.length ?? 0;
+    return bytes;
+  }
+
+  /** Parts of the piece are on their way to the disk: it cannot be given up now. */
+  isStoring(active: ActivePiece): boolean {
+    return this.#storing.has(active.piece);
+  }
+
+  // --- buffers ---
+
+  /**
+   * Whether there is room for one more buffer, if need be by giving up what nobody is asked for.
+   * @param keep the piece that a buffer is wanted for
+   */
+  mayStart(keep?: ActivePiece): boolean {
+    const { host, torrent } = this.#ctx;
+    if (host.pool.hasRoom(this.#segmentBytes) || this.evictStale(keep)) return true;
+    return host.reclaimBuffers(torrent) && host.pool.hasRoom(this.#segmentBytes);
+  }
+
+  start(piece: number): ActivePiece {
+    const active = this.#ledger.start(piece, this.#segmentBytes);
+    active.touchedAt = this.#ctx.now;
+    this.#o.onMoved(piece);
+    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.wanted, pieceStates.active);
+    return active;
+  }
+
+  /** Makes sure that the block has a place to arrive at. */
+  hasBuffer(active: ActivePiece, block: number): boolean {
+    const s = Math.floor((block * blockLength) / active.segmentBytes);
+    if (active.segments[s] !== undefined) return true;
+    if (!this.mayStart(active)) return false;
+    const buffer = this.#ctx.host.pool.take(this.#segmentBytes);
+    if (buffer === undefined) return false;
+    this.#zeroPads(active, s, buffer);
+    active.segments[s] = buffer;
+    return true;
+  }
+
+  /**
+   * The pool is empty: a piece in work that nobody is asked for gives its buffers back. Loses blocks, never verified data.
+   * @returns whether there is room now
+   */
+  evictStale(keep?: ActivePiece): boolean {
+    let best: ActivePiece | undefined;
+    for (const active of this.#ledger.open) {
+      if (active === keep || this.isStoring(active) || active.segments.every((s) => s === undefined)) continue;
+      if (active.freeCount + active.hereCount !== active.blocks.length) continue;
+      if (this.#ctx.now - active.touchedAt < limits.requests.stalePieceMs) continue;
+      if (best === undefined || active.hereCount < best.hereCount) best = active;
+    }
+    if (best === undefined) return false;
+    this.#letGo(best);
+    return this.#ctx.host.pool.hasRoom(this.#segmentBytes);
+  }
+
+  /** Gives a piece up, whoever is asked for parts of it. */
+  giveUp(active: ActivePiece): void {
+    this.#o.onGivenUp(active);
+    this.#letGo(active);
+  }
+
+  // --- to the disk ---
+
+  /** A block has completed `segment` (or none: -1). Whole pieces go to be verified, segments of large ones to be stored. */
+  blockArrived(active: ActivePiece, segment: number): void {
+    if (active.isComplete) this.#commitIfStored(active);
+    else if (segment >= 0 && active.segments.length > 1) this.#storeSegment(active, segment);
+  }
+
+  onSegmentStored(piece: number, offset: number, bytes: Uint8Array, failed: boolean): void {
+    this.#giveBuffer(bytes);
+    const left = (this.#storing.get(piece) as number) - 1;
+    if (left === 0) this.#storing.delete(piece);
+    else this.#storing.set(piece, left);
+    const active = this.#ledger.active(piece);
+    if (active === undefined) return;
+    active.segmentStored[Math.floor(offset / active.segmentBytes)] = failed ? 0 : 2;
+    if (failed) active.isBroken = true;
+    // A lost segment cannot be told from a bad one later: the piece begins anew, and nobody is blamed.
+    if (left === 0 && (active.isBroken || (this.isHalted && !active.isComplete))) this.giveUp(active);
+    else if (active.isComplete) this.#commitIfStored(active);
+  }
+
+  onCommitted(
+    piece: number,
+    outcome: CommitOutcome,
+    segments: readonly (Uint8Array | undefined)[],
+    blockHashes: Uint8Array | undefined,
+  ): void {
+    for (const segment of segments) if (segment !== undefined) this.#giveBuffer(segment);
+    const active = this.#ledger.active(piece);
+    assert(active !== undefined, 'a committing piece is in work');
+    if (outcome.kind === 'ok') {
+      this.#writeErrors = 0;
+      this.#accept(active, blockHashes);
+      return;
+    }
+    this.#close(active, pieceStates.committing);
+    if (outcome.kind !== 'bad') return;
+    assert(blockHashes !== undefined, 'a bad piece comes with the hashes of its blocks');
+    this.bad.pieces++;
+    this.bad.bytes += this.#geometry.dataBytes(piece);
+    this.#o.onVerdicts(piece, this.blame.onBad(this.#ctx.now, piece, active.senders, blockHashes));
+  }
+
+  /**
+   * The disk could not take a piece, but may later (it is full, or failed once).
+   * @returns false where it has failed too often: the torrent is to end with the error
+   */
+  holdBack(piece: number, segments: (Uint8Array | undefined)[], error: BtError): boolean {
+    const active = this.#ledger.active(piece);
+    const expect = this.#o.hashes.expectation(piece);
+    if (active === undefined || expect === undefined) return false;
+    if (error.code !== 'disk/no-space' && ++this.#writeErrors > limits.pool.writeErrorsMax) return false;
+    const { segmentBytes } = active;
+    const blockHashes = this.blame.isSuspect(piece);
+    this.#heldBack.push({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
+    return true;
+  }
+
+  /** Offers again what the disk could not take. */
+  offerAgain(): void {
+    for (const job of this.#heldBack.splice(0)) this.#ctx.host.ports.commit(job);
+  }
+
+  /** Lets go of what is in memory. Pieces at the disk come back by onCommitted as usual. */
+  clear(): void {
+    for (const { piece, segments } of this.#heldBack.splice(0)) {
+      for (const segment of segments) if (segment !== undefined) this.#giveBuffer(segment);
+      this.#close(this.#ledger.active(piece) as ActivePiece, pieceStates.committing);
+    }
+    for (const active of [...this.#ledger.actives]) {
+      if (this.#ledger.state(active.piece) === PieceState.active && !this.isStoring(active)) this.#letGo(active);
+    }
+  }
+
+  // --- privately ---
+
+  /** Buffers are used again and again, and pad bytes never come over the wire (BEP 47): they are made here. */
+  #zeroPads(active: ActivePiece, segment: number, buffer: Uint8Array): void {
+    const { piece, segmentBytes } = active;
+    if (this.#geometry.dataBytes(piece) === this.#geometry.pieceBytes(piece)) return;
+    const from = segment * segmentBytes;
+    const length = Math.min(segmentBytes, this.#geometry.pieceBytes(piece) - from);
+    let at = 0;
+    for (const span of this.#o.fileMap.spans(this.#geometry.pieceStart(piece) + from, length)) {
+      if (span.file < 0) buffer.fill(0, at, at + span.length);
+      at += span.length;
+    }
+  }
+
+  /** Views come back from the disk; the pool lends whole buffers. */
+  #giveBuffer(view: Uint8Array): void {
+    this.#ctx.host.pool.give(new Uint8Array(view.buffer));
+  }
+
+  #storeSegment(active: ActivePiece, segment: number): void {
+    const buffer = active.segments[segment] as Uint8Array;
+    const offset = segment * active.segmentBytes;
+    const length = Math.min(active.segmentBytes, this.#geometry.pieceBytes(active.piece) - offset);
+    active.segments[segment] = undefined;
+    active.segmentStored[segment] = 1;
+    this.#storing.set(active.piece, (this.#storing.get(active.piece) ?? 0) + 1);
+    this.#ctx.host.ports.storeSegment(this.#ctx.torrent, active.piece, offset, buffer.subarray(0, length));
+  }
+
+  #commitIfStored(active: ActivePiece): void {
+    if (this.isStoring(active)) return;
+    const { piece, segmentBytes } = active;
+    const expect = this.#o.hashes.expectation(piece);
+    if (expect === undefined) {
+      // Its layer turned out to be damaged resume data: it is fetched again, and the piece after it.
+      this.#letGo(active);
+      return;
+    }
+    this.#ledger.commit(active);
+    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.active, pieceStates.committing);
+    const pieceBytes = this.#geometry.pieceBytes(piece);
+    const segments = active.segments.map((buffer, s) =>
+      buffer?.subarray(0, Math.min(segmentBytes, pieceBytes - s * segmentBytes)),
+    );
+    active.segments.fill(undefined);
+    const blockHashes = this.blame.isSuspect(piece);
+    this.#ctx.host.ports.commit({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
+  }
+
+  #accept(active: ActivePiece, blockHashes: Uint8Array | undefined): void {
+    const { piece } = active;
+    this.#ledger.committed(piece);
+    this.#o.onClosed(active);
+    this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.committing, pieceStates.have);
+    const guilty = this.blame.onGood(this.#ctx.now, piece, blockHashes);
+    if (guilty.length > 0) this.#o.onVerdicts(piece, guilty);
+    this.#o.onGood(piece);
+  }
+
+  #letGo(active: ActivePiece): void {
+    for (let s = 0; s < active.segments.length; s++) {
+      const buffer = active.segments[s];
+      if (buffer !== undefined) this.#ctx.host.pool.give(buffer);
+      active.segments[s] = undefined;
+    }
+    this.#close(active, pieceStates.active);
+  }
+
+  #close(active: ActivePiece, from: typeof pieceStates.active | typeof pieceStates.committing): void {
+    this.#ledger.abandon(active.piece);
+    this.#o.onClosed(active);
+    this.#o.onMoved(active.piece);
+    this.#ctx.tracer?.piece?.(this.#ctx.now, active.piece, from, pieceStates.wanted);
+  }
+}

@@ -209,6 +209,17 @@ export function diskFilesContract(suite: DiskSuite): void {
       assert.deepEqual(opened(await b.probe.open()).resume?.committed, []);
     });
 
+    check('a file that was short when it was looked at last, and is whole again, is found by a recheck', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 40_000, b: 40_000 } }));
+      opened(await b.probe.open());
+      await b.commitAll();
+      const whole = readFileSync(b.pathOf(1));
+      truncateSync(b.pathOf(1), 0);
+      await b.probe.save(Uint8Array.of(1), false);
+      writeFileSync(b.pathOf(1), whole);
+      assert.ok((await b.probe.recheck()).good.every((good) => good === 1));
+    });
+
     check('a file that has become shorter, or is gone, is told when it is read', async (t) => {
       const b = setUp(t, makeTorrent({ files: { a: 40_000, b: 40_000 } }));
       opened(await b.probe.open());

@@ -103,7 +103,10 @@ export class FsStore implements PieceStore {
       if (span.file < 0) continue;
       const file = this.#files[span.file] as FileInStore;
       if (!file.isWanted && this.#part.has(piece, span.file)) continue;
-      if ((file.state?.length ?? 0) < span.fileOffset + span.length && !file.isStale) return false;
+      if ((file.state?.length ?? 0) >= span.fileOffset + span.length) continue;
+      // Somebody may have put it there, or made it whole again, since it was looked at last.
+      file.state = this.#look(file);
+      if ((file.state?.length ?? 0) < span.fileOffset + span.length) return false;
     }
     return true;
   }

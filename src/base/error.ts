@@ -64,7 +64,7 @@ const messages: { [C in ErrorCode]: (d: ErrorDetail[C]) => string } = {
   'tracker/unreachable': (d) => `tracker ${d.url} cannot be reached: ${d.what}`,
   'tracker/timeout': (d) => `tracker ${d.url} did not answer in time`,
   'tracker/unsupported': (d) => `tracker ${d.url} uses a protocol that is not supported`,
-  'net/port-in-use': (d) => `port ${d.port} on ${d.host} is in use: choose another with --listen, or port 0 for any`,
+  'net/port-in-use': (d) => `port ${d.port} on ${d.host} is in use: choose another, or port 0 for any that is free`,
   'net/listen': (d) => `cannot listen on ${d.host} port ${d.port}: ${d.what}`,
   'net/http': (d) => `cannot fetch ${d.url}: ${d.what}`,
   'swarm/inconsistent-hashes': (d) => `the torrent's v1 and v2 hashes contradict each other at piece ${d.piece}`,

@@ -10,7 +10,7 @@ import { many, parseSize, parseUrl } from './options.ts';
 export interface TorrentOptions {
   readonly output?: string;
   readonly format: TorrentFormat;
-  readonly pieceLength?: number;
+  readonly pieceLength?: number | 'auto';
   readonly exclude?: readonly string[];
   readonly tracker?: readonly (readonly string[])[];
   readonly webSeed?: readonly string[];
@@ -50,7 +50,7 @@ export function addTorrentOptions(command: Command, content: (command: Command) 
 export function toCreateOptions(options: TorrentOptions, output: string): CreateOptions {
   return {
     format: options.format,
-    pieceLength: options.pieceLength,
+    pieceLength: options.pieceLength === 'auto' ? undefined : options.pieceLength,
     exclude: options.exclude,
     ignorePaths: [output],
     ...(options.tracker !== undefined && { trackers: options.tracker }),
@@ -90,8 +90,9 @@ export function warnOfTorrent(cli: Cli, { torrent, leftOut }: CreatedTorrent): v
 }
 
 /** "auto" stands for no choice of ours. */
-function parsePieceLength(text: string): number | undefined {
-  if (text === 'auto') return undefined;
+function parsePieceLength(text: string): number | 'auto' {
+  // Not undefined: commander takes that for an option without a value.
+  if (text === 'auto') return text;
   const length = parseSize(text);
   const isPowerOfTwo = 2 ** Math.round(Math.log2(length)) === length;
   if (!isPowerOfTwo || length < BLOCK_LENGTH || length > metainfoLimits.pieceLengthMax) {

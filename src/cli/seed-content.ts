@@ -31,7 +31,10 @@ export async function checkContent(info: Info, dir: string): Promise<void> {
   }
   const first = problems[0];
   if (first === undefined) return;
-  const others = problems.length > 1 ? `, and ${formatPlural(problems.length - 1, 'other file')}` : '';
+  const others =
+    problems.length > 1
+      ? `, and ${formatPlural(problems.length - 1, 'other file')} ${problems.length === 2 ? 'is' : 'are'} wrong too`
+      : '';
   const all = problems.length === files.length && problems.every((p) => p.kind === 'missing');
   const hint = all
     ? `--dir is the folder that holds ${JSON.stringify(printable(info.name))}, not that folder itself`

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import { makeFolders } from '../node/index.ts';
 import type { Cli } from './context.ts';
 
 /**
@@ -25,7 +26,7 @@ export function stateFolder(chosen: string | undefined, env: NodeJS.ProcessEnv =
 export async function openStateFolder(cli: Cli, chosen: string | undefined): Promise<string | undefined> {
   const folder = stateFolder(chosen);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    makeFolders(folder, { mode: 0o700 });
     await access(folder, constants.W_OK);
     return folder;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   BtError,
@@ -13,6 +13,7 @@ import type { Info } from '../metainfo/index.ts';
 import {
   DiskPool,
   type Listener,
+  makeFolders,
   NodeLoop,
   nodeCrypto,
   resolveHost,
@@ -303,7 +304,7 @@ export class Session {
 
 async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    makeFolders(path);
   } catch (cause) {
     throw toDiskError(cause, path);
   }

@@ -20,6 +20,9 @@ export interface ResolvedSource {
 /** @throws BtError `metainfo/…`, `bencode/…`, `magnet/…` where the input is not what it should be */
 export function resolveSource(input: TorrentInput, crypto: CryptoPort): ResolvedSource {
   if (typeof input === 'string') return resolveMagnet(input);
+  if (!(input instanceof Uint8Array) && typeof input?.info !== 'object') {
+    throw new BtError('client/invalid', { what: 'a torrent is added by its bytes, parsed, or by a magnet link' });
+  }
   const file = input instanceof Uint8Array ? parseTorrentFile(new Uint8Array(input), crypto) : input;
   return {
     source: { info: file.info, layers: file.pieceLayers, trackers: file.trackers },

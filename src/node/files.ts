@@ -25,7 +25,7 @@ export function writeAtomic(path: string, bytes: Uint8Array, options: WriteAtomi
   // Two processes may write the same file: each has a name of its own for what is not finished.
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    calls.mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path), { calls });
     writeWhole(calls, temporary, bytes, options.sync === true);
     if (options.keepPrevious === true) moveIfThere(calls, path, `${path}.bak`);
     calls.renameSync(temporary, path);
@@ -62,6 +62,38 @@ export function readIntact<T>(
   }
   if (isAnyThere) throw firstError;
   return undefined;
+}
+
+/**
+ * Makes a folder and those above it that are missing. Part by part: Node's own way to do it never ends where a file system (like /proc)
+ * says that there is no folder to make one in, although there is.
+ *
+ * @throws the system's error
+ */
+export function makeFolders(
+  path: string,
+  options: { readonly calls?: SystemCalls; readonly mode?: number } = {},
+): void {
+  const { calls = systemCalls, mode = 0o777 } = options;
+  try {
+    calls.mkdirSync(path, mode);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST' && calls.statSync(path).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path) throw error;
+    makeFolders(parent, options);
+    makeLast(path, calls, mode);
+  }
+}
+
+function makeLast(path: string, calls: SystemCalls, mode: number): void {
+  try {
+    calls.mkdirSync(path, mode);
+  } catch (error) {
+    // Somebody else was faster.
+    if (systemCode(error) !== 'EEXIST' || !calls.statSync(path).isDirectory()) throw error;
+  }
 }
 
 /** Removes both generations. */

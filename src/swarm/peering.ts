@@ -227,8 +227,11 @@ export class Peering implements MessageEffects {
     this.#view.active?.downloader.onBlockStart(peer, piece, begin, length);
   }
   onBlockBytes(peer: Peer, bytes: Uint8Array): void {
-    if (peer.wasSeed) this.fromSeeds += bytes.length;
-    else this.fromPeers += bytes.length;
+    // Only what is taken: what nobody asked for is waste, and counted there.
+    if (peer.arrival.active !== undefined) {
+      if (peer.wasSeed) this.fromSeeds += bytes.length;
+      else this.fromPeers += bytes.length;
+    }
     this.#view.active?.downloader.onBlockBytes(peer, bytes);
   }
   onBlockEnd(peer: Peer): void {

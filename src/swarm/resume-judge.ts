@@ -126,7 +126,10 @@ function judgeFile(input: JudgeInput, file: FileEntry): FileVerdict {
   const isWanted = input.wanted[index] !== false;
   const wasWanted = input.data.wanted?.[index] !== false;
   const now = input.files[index];
-  if (file.length === 0) return { file: index, verdict: 'trusted', reason: 'unchanged' };
+  if (file.length === 0) {
+    const isLonger = (now?.length ?? 0) > 0;
+    return { file: index, verdict: 'trusted', reason: isLonger ? 'longer-than-it-should-be' : 'unchanged' };
+  }
   if (isWanted !== wasWanted) return { file: isWanted ? index : -1, verdict: 'recheck', reason: 'selection-changed' };
   if (!isWanted) return { file: -1, verdict: 'trusted', reason: 'unchanged' };
   if (now !== undefined && now.length > file.length) {

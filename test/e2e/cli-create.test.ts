@@ -268,6 +268,15 @@ test('quiet says nothing but errors; EIDER_DEBUG shows where they come from', as
   assert.match(failed.stderr, /^eider: no such file.*\n[\s\S]*\n\s+at /);
 });
 
+test('--piece-length auto is what no --piece-length is', async (t) => {
+  const { folder, eider } = makePlace(t);
+  const files = ['one.torrent', 'two.torrent'];
+  await eider(0, 'create', 'share', '--no-date', '-o', files[0] as string);
+  await eider(0, 'create', 'share', '--no-date', '-o', files[1] as string, '--piece-length', 'auto');
+  const [one, two] = files.map((file) => readFileSync(join(folder, file)));
+  assert.ok(one?.equals(two as Buffer));
+});
+
 test('SIGINT during create exits with 7 and leaves nothing', async (t) => {
   const { folder } = makePlace(t);
   // Sparse: takes seconds to hash, and no room on disk.

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { test as nodeTest, type TestContext } from 'node:test';
@@ -77,6 +87,24 @@ test('a file where the folder should be: exit code 1', async (t) => {
   );
 });
 
+test('bytes behind the end of a file, or in an empty one, are cut: what is done is what verify calls good', async (t) => {
+  const place = await withTorrent(t);
+  cpSync(place.path('share'), place.path('got/share'), { recursive: true });
+  for (const file of ['a.bin', 'b/d.bin']) appendFileSync(place.path('got/share', file), 'more');
+  const client = await place.run('download', 'share.torrent', '--dir', 'got', '--listen', '127.0.0.1:0');
+  assert.equal(client.code, 0, client.stderr);
+  assert.equal((await place.run('verify', 'share.torrent', '--dir', 'got')).code, 0);
+});
+
+test('folders where nothing can be made are told at once', async (t) => {
+  if (!existsSync('/proc/self')) {
+    t.skip('needs /proc');
+    return;
+  }
+  const place = await withTorrent(t);
+  assertFailure(await place.run('download', 'share.torrent', '--dir', '/proc/nope'), 3, /\/proc\/nope/);
+});
+
 test('seed: what is missing, of another size, or other data', async (t) => {
   const place = await withTorrent(t);
   const seed = (...args: string[]) => place.run('seed', 'share.torrent', '--listen', '127.0.0.1:0', ...args);
@@ -84,7 +112,7 @@ test('seed: what is missing, of another size, or other data', async (t) => {
   assertFailure(
     await seed('--dir', 'share'),
     3,
-    /share\/share\/a\.bin is missing, and 3 other files: --dir is the folder/,
+    /share\/share\/a\.bin is missing, and 3 other files are wrong too: --dir is the folder/,
   );
   const bytes = readFileSync(place.path('share/a.bin'));
   bytes[100] = (bytes[100] as number) ^ 1;

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { BtError } from '../../base/index.ts';
 import { type FileEntry, FileMap, type FileSpan, Geometry, type Info } from '../../metainfo/index.ts';
 import type { FileState } from '../../swarm/index.ts';
-import { toDiskError } from './disk-error.ts';
+import { isSystemError, toDiskError } from './disk-error.ts';
 import { type OpenFiles, StoreFile } from './open-files.ts';
 import { PartFile } from './part-file.ts';
 import type { PieceStore, StoreStates } from './piece-store.ts';
@@ -131,7 +131,9 @@ export class FsStore implements PieceStore {
     }
   }
 
+  /** All data is here, or work ends: what was written is forced to the medium, and files have the length they ought to have. */
   sync(): void {
+    this.#cutLongFiles();
     for (const file of this.#files) {
       if (file.isDirty) this.#syncFile(file.file);
       file.isDirty = false;
@@ -234,6 +236,22 @@ export class FsStore implements PieceStore {
     if (stats.size !== BigInt(file.entry.length)) this.#calls.ftruncateSync(fd, file.entry.length);
     file.isStale = true;
     file.isPrepared = true;
+  }
+
+  /** Bytes behind the end of a torrent's file are somebody's mistake, and would make it another file. */
+  #cutLongFiles(): void {
+    for (const file of this.#files) {
+      if (!file.isWanted || file.entry.symlink !== undefined) continue;
+      if ((file.state?.length ?? 0) <= file.entry.length && !file.isStale) continue;
+      if ((this.#look(file)?.length ?? 0) <= file.entry.length) continue;
+      try {
+        this.#calls.ftruncateSync(this.#open.use(file.file, 'write'), file.entry.length);
+        file.isStale = true;
+      } catch (error) {
+        // A folder that may only be read stays as it is; its pieces are good all the same.
+        if (!BtError.is(error) && !isSystemError(error)) throw error;
+      }
+    }
   }
 
   #isSameFile(other: FileInStore, stats: { dev: bigint; ino: bigint }): boolean {

@@ -3,7 +3,7 @@ import { BtError, encodeUtf8, type InfoHash, readU32, readU64Clamped, writeU32, 
 import { decode, encode, getBytes, getInt, getText } from '../../bencode/index.ts';
 import type { FileState, SavedResume } from '../../swarm/index.ts';
 import { crc32 } from '../crc32.ts';
-import { readIntact, removeAtomic, removeIfThere, writeAtomic } from '../files.ts';
+import { makeFolders, readIntact, removeAtomic, removeIfThere, writeAtomic } from '../files.ts';
 import { isSystemError } from './disk-error.ts';
 import type { SystemCalls } from './system-calls.ts';
 
@@ -151,7 +151,7 @@ export class ResumeFolder {
     try {
       let fd = this.#journals.get(path);
       if (fd === undefined) {
-        this.#calls.mkdirSync(this.#folder, { recursive: true });
+        makeFolders(this.#folder, { calls: this.#calls });
         if (this.#journals.size >= OPEN_JOURNALS_MAX) this.closeAll();
         fd = this.#calls.openSync(journalOf(path), 'a', 0o666);
         this.#journals.set(path, fd);

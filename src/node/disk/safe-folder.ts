@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { assert, BtError } from '../../base/index.ts';
+import { makeFolders } from '../files.ts';
 import { systemCode } from '../net-error.ts';
 import { toDiskError } from './disk-error.ts';
 import { CREATE_FLAGS, READ_FLAGS, type SystemCalls, WRITE_FLAGS } from './system-calls.ts';
@@ -138,7 +139,7 @@ export class SafeFolder {
 
   #makeRoot(): void {
     try {
-      this.#calls.mkdirSync(this.root, { recursive: true });
+      makeFolders(this.root, { calls: this.#calls });
     } catch (error) {
       throw toDiskError(error, this.root);
     }

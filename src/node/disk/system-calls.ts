@@ -14,6 +14,7 @@ export type SystemCalls = Pick<
   | 'writeSync'
   | 'fstatSync'
   | 'lstatSync'
+  | 'statSync'
   | 'mkdirSync'
   | 'ftruncateSync'
   | 'fsyncSync'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { readIntact, removeAtomic, writeAtomic } from '#node';
+import { makeFolders, readIntact, removeAtomic, writeAtomic } from '#node';
 import { faultyCalls, noFaults } from '../../support/faulty-calls.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 
@@ -49,4 +49,15 @@ describe('atomic files', () => {
     assert.deepEqual(readdirSync(folder), ['state.json']);
     assert.equal(existsSync(`${path}.tmp`), false);
   });
+});
+
+test('folders are made part by part, and a place where none can be made is told at once', (t) => {
+  const folder = makeTempFolder(t);
+  makeFolders(join(folder, 'a/b/c'));
+  makeFolders(join(folder, 'a/b/c'));
+  assert.ok(existsSync(join(folder, 'a/b/c')));
+  // Node's recursive mkdir never comes back from here.
+  assert.throws(() => makeFolders('/proc/no/such/folder'));
+  writeFileSync(join(folder, 'file'), '');
+  assert.throws(() => makeFolders(join(folder, 'file/below')));
 });

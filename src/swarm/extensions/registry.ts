@@ -74,7 +74,8 @@ export class ExtensionRegistry {
     }
     peer.extensionIds = ids;
     if (h.metadataSize !== undefined) peer.metadataSize = h.metadataSize;
-    if (h.reqq !== undefined && h.reqq > 0) peer.pipeline.peerMax = h.reqq;
+    // One less than it says: Transmission 3.00 says 512 and rejects the 512th.
+    if (h.reqq !== undefined && h.reqq > 0) peer.pipeline.peerMax = Math.max(1, h.reqq - 1);
     if (h.version !== undefined && h.version !== '') peer.client = h.version;
     if (h.uploadOnly !== undefined) peer.uploadOnly = h.uploadOnly;
     if (h.port !== undefined && peer.incoming) peer.listenAddress = { host: peer.address.host, port: h.port };

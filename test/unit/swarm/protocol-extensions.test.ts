@@ -30,6 +30,22 @@ check('the handshake says what we can do, and where we listen', {
   ],
 });
 
+// Transmission 3.00 says 512 and takes 511; what it rejects it says 10 s later.
+check('a peer is asked for one block less than it says it queues', {
+  peers: { A: ext },
+  script: [
+    '> extended 0',
+    `< ${hello({ reqq: 4 })}`,
+    '< bitfield fe',
+    '> interested',
+    '< unchoke',
+    '> request',
+    '> request',
+    '> request',
+    '! 500 request',
+  ],
+});
+
 check('addresses that peers tell are dialled, and no more often than the rules allow', {
   peers: { A: ext },
   script: [

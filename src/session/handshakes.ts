@@ -36,6 +36,8 @@ export interface HandshakesOptions {
   readonly peerId: PeerId;
   /** @param swarmKey the 20 bytes of a handshake as 40 hex digits */
   readonly find: (swarmKey: string) => Torrent | undefined;
+  /** Whether the torrent takes one more connection from outside. */
+  readonly admits: (torrent: Torrent) => boolean;
   /** Both handshakes are complete and fit. `rest` follows in the same chunk. */
   readonly onOpen: (torrent: Torrent, peer: AddPeer, rest: Uint8Array) => void;
   /** It came to nothing; for dials the torrent learns it. */
@@ -161,7 +163,7 @@ export class Handshakes {
     if (p.greeted || asked === undefined) return true;
     const key = toHex(asked.infoHash);
     const torrent = this.#o.find(key);
-    if (torrent === undefined || !torrent.acceptsPeers) {
+    if (torrent === undefined || !this.#o.admits(torrent)) {
       this.#fail(p, { code: 'peer/unknown-info-hash', detail: key });
       return false;
     }

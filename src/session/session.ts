@@ -113,6 +113,10 @@ export class Session implements SwarmInputs {
     this.#handshakes = new Handshakes({
       ports: options.ports,
       peerId: options.peerId,
+      admits: (torrent) => {
+        this.#touched.add(torrent);
+        return torrent.admit(this.#now);
+      },
       find: (swarmKey) => this.#bySwarmKey.get(swarmKey),
       onOpen: (torrent, peer, rest) => {
         this.#conns.set(peer.conn, torrent);

@@ -85,6 +85,8 @@ export const limits = {
     keepAliveMs: 110_000,
     /** ms of silence after which the other side is gone. */
     idleMs: 240_000,
+    /** ms a connection may exchange no payload before it can make way for a newcomer, where all places are taken. */
+    idlerMs: 60_000,
     /** Connections of one torrent. */
     connsPerTorrent: 80,
     /** Messages a second, requests and blocks not counted, that no honest client reaches (a HAVE for each 16 KiB at 300 MiB/s). */

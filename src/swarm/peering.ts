@@ -114,6 +114,18 @@ export class Peering implements MessageEffects {
     for (const peer of [...this.#ctx.peers.values()]) this.#ctx.drop(peer, reason);
   }
 
+  /** Ends the connection that has gone longest without any payload either way, if its time is up. @returns whether there was one */
+  dropIdler(): boolean {
+    let oldest: Peer | undefined;
+    for (const peer of this.#ctx.peers.values()) {
+      const isUsed = peer.down.total + peer.up.total > 0 || peer.outstanding.size > 0;
+      if (isUsed || this.#ctx.now - peer.connectedAt < limits.peer.idlerMs) continue;
+      if (oldest === undefined || peer.connectedAt < oldest.connectedAt) oldest = peer;
+    }
+    if (oldest !== undefined) this.#ctx.drop(oldest, { code: 'session/no-use', detail: 'nothing was exchanged' });
+    return oldest !== undefined;
+  }
+
   /** Two who want nothing have nothing to say to each other. */
   dropSeeds(): void {
     for (const peer of [...this.#ctx.peers.values()]) this.#dropIfSeed(peer);

@@ -171,10 +171,13 @@ export class Torrent {
   get hasEnded(): boolean {
     return this.#phase === 'error' || this.#phase === 'stopping' || this.#phase === 'stopped';
   }
-  /** Incoming connections are welcome. */
-  get acceptsPeers(): boolean {
-    const isOpen = this.#isActive || this.#phase === 'fetching-metadata';
-    return isOpen && this.#ctx.peers.size < limits.peer.connsPerTorrent;
+  /**
+   * Whether one more incoming connection is welcome. Where all places are taken, one that has exchanged nothing in its time makes way.
+   */
+  admit(now: Millis): boolean {
+    this.#ctx.now = now;
+    if (!this.#isActive && this.#phase !== 'fetching-metadata') return false;
+    return this.#ctx.peers.size < limits.peer.connsPerTorrent || this.#peering.dropIdler();
   }
   get peerCount(): number {
     return this.#ctx.peers.size;

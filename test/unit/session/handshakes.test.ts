@@ -220,6 +220,23 @@ test('a torrent takes as many connections as it may, also when they come at once
   assert.deepEqual(scene.stop(), []);
 });
 
+test('connections that exchange nothing make way for newcomers, once they have had their time', () => {
+  const scene = new Scene().start();
+  const idlers = Array.from({ length: 80 }, () => dial(scene, hello(scene)));
+  scene.run('1s');
+  const tooSoon = dial(scene, hello(scene));
+  scene.run('1s');
+  assert.equal(tooSoon.bytes.length, 0, 'all places are taken');
+  scene.run('60s');
+  const late = dial(scene, hello(scene));
+  scene.run('1s');
+  assert.ok(late.bytes.length >= 68, 'answered');
+  assert.equal(late.ended, undefined);
+  assert.equal(scene.closed['session/no-use'], 1);
+  assert.equal(idlers.filter((raw) => raw.ended !== undefined).length, 1);
+  assert.deepEqual(scene.stop(), []);
+});
+
 test('the session takes as many connections as it may', () => {
   const scene = new Scene({ client: { connsMax: 5 } }).start();
   for (let i = 0; i < 10; i++) dial(scene, hello(scene, scene.torrent.swarmKey, new Uint8Array(20).fill(i)));

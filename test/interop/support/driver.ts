@@ -3,7 +3,8 @@
  *
  *     < {"do":"tracker","host":H}                      > {"event":"tracker","http":PORT,"udp":PORT}
  *     < {"do":"add","host":H,"input":I,"folder":F}      > {"event":"ready"} and {"event":"done"}, each when it is so
- *     < {"do":"look","wire":BOOLEAN}                    > {"event":"look", ...}: state, peers, trackers, end of the trace
+ *     < {"do":"look","rows":N}                          > {"event":"look", ...}: state, peers, trackers, end of the trace; with `rows`
+ *                                                        that many of it, requests and blocks too
  *     < {"do":"quit"} or the end of input              > {"event":"stopped"}, and the process ends
  *
  * In between: {"event":"announce"} for every announce the tracker took, {"event":"error"} for what should not have happened.
@@ -11,16 +12,15 @@
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { createSession, type Session, type Torrent } from '#client';
-import { encodeTraceEvent, type TraceEvent, type TraceKind, TraceRecorder } from '#trace';
+import { encodeTraceEvent, type TraceEvent, TraceRecorder } from '#trace';
 import { startTracker, type Tracker } from '#trackerd';
 
 type Command =
   | { readonly do: 'tracker'; readonly host: string }
   | { readonly do: 'add'; readonly host: string; readonly input: string; readonly folder: string }
-  | { readonly do: 'look'; readonly wire?: boolean }
+  | { readonly do: 'look'; readonly rows?: number }
   | { readonly do: 'quit' };
 
-const quietKinds: readonly TraceKind[] = ['conn', 'closed', 'announce', 'ban', 'note', 'choke', 'timeout', 'wire'];
 const traceRowsShown = 120;
 
 let tracker: Tracker | undefined;
@@ -56,28 +56,29 @@ async function start(host: string): Promise<void> {
 async function add(host: string, input: string, folder: string): Promise<void> {
   session = await createSession({ listen: { host, port: 0 } });
   const source = input.startsWith('magnet:') ? input : await readFile(input);
-  torrent = await session.add(source, { path: folder, tracer: recorder.tracer(quietKinds) });
+  torrent = await session.add(source, { path: folder, tracer: recorder.tracer() });
   await torrent.ready();
   say('ready', { progress: torrent.state.progress });
   await torrent.done();
   say('done');
 }
 
-function look(withWire: boolean): void {
+function look(rows: number | undefined): void {
   const shown: TraceEvent[] = [];
-  for (const event of recorder.events()) if (withWire || !isBulk(event)) shown.push(event);
+  for (const event of recorder.events()) if (rows !== undefined || !isBulk(event)) shown.push(event);
   say('look', {
     state: torrent?.state,
     peers: torrent?.peers,
     trackers: torrent?.trackers,
     tracker: tracker?.stats(),
-    trace: shown.slice(-traceRowsShown).map((event) => encodeTraceEvent(event).trimEnd()),
+    trace: shown.slice(-(rows ?? traceRowsShown)).map((event) => encodeTraceEvent(event).trimEnd()),
   });
 }
 
 /** What fills a trace without saying much. */
 function isBulk(event: TraceEvent): boolean {
-  return event.kind === 'wire' && ['request', 'piece', 'have', 'keep-alive'].includes(event.message);
+  if (event.kind === 'wire') return ['request', 'piece', 'have', 'keep-alive'].includes(event.message);
+  return ['pick', 'piece', 'request', 'cancel'].includes(event.kind);
 }
 
 async function obey(command: Command): Promise<void> {
@@ -87,7 +88,7 @@ async function obey(command: Command): Promise<void> {
     case 'add':
       return add(command.host, command.input, command.folder);
     case 'look':
-      return look(command.wire === true);
+      return look(command.rows);
     case 'quit':
       return quit();
   }

@@ -14,15 +14,17 @@ export class EiderSide implements AsyncDisposable {
   readonly program: Program;
   readonly #said: Said[] = [];
   readonly #waiting = new Set<() => void>();
-  readonly #failed: Promise<never>;
+  /** Rejects where Eider reports an error or dies. */
+  readonly fails: Promise<never>;
 
   constructor(side: NetworkSide) {
     this.program = new Program(side, [process.execPath, '--enable-source-maps', driver]);
     let fail: (error: Error) => void = () => {};
-    this.#failed = new Promise<never>((_, reject) => {
+    const failed = new Promise<never>((_, reject) => {
       fail = reject;
     });
-    this.#failed.catch(() => {});
+    this.fails = Promise.race([failed, this.program.untilItDies()]);
+    this.fails.catch(() => {});
     this.program.onLine((line) => {
       const said = JSON.parse(line) as Said;
       this.#said.push(said);
@@ -48,7 +50,11 @@ export class EiderSide implements AsyncDisposable {
       this.#waiting.add(look);
       look();
     });
-    return Promise.race([found, this.#failed, this.program.untilItDies()]);
+    return Promise.race([found, this.fails]);
+  }
+
+  hasSaid(event: string, fits: (said: Said) => boolean): boolean {
+    return this.#said.some((said) => said.event === event && fits(said));
   }
 
   /** State, peers, trackers and the end of the trace, as text. */

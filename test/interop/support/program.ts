@@ -45,6 +45,9 @@ export class Program implements AsyncDisposable {
     });
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
   /** The last of what it wrote. */
   get output(): string {
     return this.#output;

@@ -11,6 +11,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { formatIp } from '#base';
 import { createSession, type Session, type Torrent } from '#client';
 import { encodeTraceEvent, type TraceEvent, TraceRecorder } from '#trace';
 import { startTracker, type Tracker } from '#trackerd';
@@ -40,7 +41,7 @@ async function start(host: string): Promise<void> {
     hooks: [
       {
         postAnnounce: ({ via, source, request }) => {
-          say('announce', { via, host: [...source].join('.'), left: Number(request.left), what: request.event });
+          say('announce', { via, host: formatIp(source), left: Number(request.left), what: request.event });
         },
       },
     ],

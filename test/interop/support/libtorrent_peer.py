@@ -55,7 +55,7 @@ def say_news(event, **fields):
 def open_session(host):
     return lt.session(
         {
-            "listen_interfaces": host + ":0",
+            "listen_interfaces": ("[%s]:0" if ":" in host else "%s:0") % host,
             "enable_dht": False,
             "enable_lsd": False,
             "enable_upnp": False,

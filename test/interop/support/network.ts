@@ -27,10 +27,15 @@ export interface NetworkSide {
   readonly host: string;
 }
 
-export async function makeNetwork(): Promise<Network> {
+export interface NetworkOptions {
+  /** Hosts have IPv6 addresses and no others. */
+  readonly ipv6?: boolean;
+}
+
+export async function makeNetwork({ ipv6 = false }: NetworkOptions = {}): Promise<Network> {
   const name = `${prefix}${process.pid}-${made++}`;
-  const near = { namespace: `${name}-near`, host: '10.83.0.1' };
-  const far = { namespace: `${name}-far`, host: '10.83.0.2' };
+  const near = { namespace: `${name}-near`, host: ipv6 ? 'fd83::1' : '10.83.0.1' };
+  const far = { namespace: `${name}-far`, host: ipv6 ? 'fd83::2' : '10.83.0.2' };
   const network = {
     near,
     far,
@@ -46,7 +51,9 @@ export async function makeNetwork(): Promise<Network> {
     }
     await ip('link', 'add', 'wire0', 'netns', near.namespace, 'type', 'veth', 'peer', 'wire0', 'netns', far.namespace);
     for (const { namespace, host } of [near, far]) {
-      await ip('-n', namespace, 'address', 'add', `${host}/24`, 'dev', 'wire0');
+      // Without `nodad` an IPv6 address cannot be used for a second.
+      const address = ipv6 ? [`${host}/64`, 'nodad'] : [`${host}/24`];
+      await ip('-n', namespace, 'address', 'add', ...address, 'dev', 'wire0');
       await ip('-n', namespace, 'link', 'set', 'wire0', 'mtu', '1500', 'up');
       await ip('-n', namespace, 'link', 'set', 'lo', 'up');
     }

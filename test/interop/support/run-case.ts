@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { formatAddress } from '#base';
 import { createTorrent } from '#create';
 import { formatMagnet, type TorrentFormat, toMagnet } from '#metainfo';
 import { makeTempFolder, writeTree } from '../../support/temp-folder.ts';
@@ -20,6 +21,8 @@ export interface InteropCase {
   /** What the downloader is given; a seeder has the .torrent file. */
   readonly source: 'torrent' | 'magnet';
   readonly tracker: 'http' | 'udp';
+  /** Default: IPv4. */
+  readonly ipv6?: boolean;
 }
 
 /** Of one transfer with everything around it; the slowest takes a third of this. */
@@ -33,7 +36,7 @@ const pieceLength = 65_536;
  */
 export async function runCase(t: TestContext, client: ForeignClient, c: InteropCase): Promise<void> {
   const folders = makeFolders(t);
-  await using network = await makeNetwork();
+  await using network = await makeNetwork({ ipv6: c.ipv6 === true });
   await using _capture = await startCapture(t.name, network.near);
   await using eider = new EiderSide(network.near);
   const transfer = new Transfer({ client, c, folders, network, eider });
@@ -93,7 +96,8 @@ class Transfer {
     const { c, eider, network, folders } = this.#p;
     eider.tell({ do: 'tracker', host: network.near.host });
     const ports = await eider.until('tracker');
-    const url = `${c.tracker}://${network.near.host}:${Number(ports[c.tracker])}/announce`;
+    const at = formatAddress({ host: network.near.host, port: Number(ports[c.tracker]) });
+    const url = `${c.tracker}://${at}/announce`;
     await mkdir(folders.taken);
     const { file, magnet } = await this.#makeContent(url);
     const input = c.source === 'magnet' ? magnet : file;

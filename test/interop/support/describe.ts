@@ -56,7 +56,7 @@ export async function whyNoInterop(client: ForeignClient): Promise<string | unde
 
 function toName({ name }: ForeignClient, c: InteropCase): string {
   const way = c.seeder === 'eider' ? `Eider to ${name}` : `${name} to Eider`;
-  const source = c.source === 'torrent' ? '.torrent' : 'magnet';
+  const source = c.source === 'torrent' ? '.torrent' : c.source;
   return `${way}: ${c.format}, ${c.layout}-file, by ${source}, ${c.tracker} tracker${c.ipv6 === true ? ', IPv6' : ''}`;
 }
 

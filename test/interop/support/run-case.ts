@@ -18,8 +18,8 @@ export interface InteropCase {
   readonly seeder: 'foreign' | 'eider';
   readonly format: TorrentFormat;
   readonly layout: Layout;
-  /** What the downloader is given; a seeder has the .torrent file. */
-  readonly source: 'torrent' | 'magnet';
+  /** What the downloader is given; a seeder has the .torrent file. Of a hybrid, a link may name one of the two info-hashes only. */
+  readonly source: 'torrent' | 'magnet' | 'v1 magnet' | 'v2 magnet';
   readonly tracker: 'http' | 'udp';
   /** Default: IPv4. */
   readonly ipv6?: boolean;
@@ -99,8 +99,7 @@ class Transfer {
     const at = formatAddress({ host: network.near.host, port: Number(ports[c.tracker]) });
     const url = `${c.tracker}://${at}/announce`;
     await mkdir(folders.taken);
-    const { file, magnet } = await this.#makeContent(url);
-    const input = c.source === 'magnet' ? magnet : file;
+    const { file, input } = await this.#makeContent(url);
     if (c.seeder === 'eider') await this.#giveTo(file, input);
     else await this.#takeFrom(file, input);
   }
@@ -150,7 +149,8 @@ class Transfer {
     return client.start({ ...options, input, side: network.far, workFolder: folders.work, tracker: c.tracker });
   }
 
-  async #makeContent(tracker: string): Promise<{ file: string; magnet: string }> {
+  /** @returns the .torrent file, and what the downloader is given */
+  async #makeContent(tracker: string): Promise<{ file: string; input: string }> {
     const { client, c, folders } = this.#p;
     const what = contents[c.layout];
     writeTree(folders.given, toTree(what));
@@ -160,7 +160,14 @@ class Transfer {
     if (c.seeder === 'foreign' && !client.knowsPadFiles) writeTree(folders.given, padFilesOf(bytes));
     const file = join(folders.work, 'shared.torrent');
     await writeFile(file, bytes);
-    return { file, magnet: formatMagnet(toMagnet(torrent)) };
+    if (c.source === 'torrent') return { file, input: file };
+    const { hashV1, hashV2, ...magnet } = toMagnet(torrent);
+    const input = formatMagnet({
+      ...magnet,
+      ...(hashV1 !== undefined && c.source !== 'v2 magnet' && { hashV1 }),
+      ...(hashV2 !== undefined && c.source !== 'v1 magnet' && { hashV2 }),
+    });
+    return { file, input };
   }
 }
 

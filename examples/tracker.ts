@@ -9,8 +9,8 @@ await using tracker = await startTracker({
   udp: at,
   hooks: [
     {
-      preAnnounce: ({ request }) =>
-        known.has(Buffer.from(request.infoHash).toString('hex')) ? undefined : { reason: 'unknown torrent' },
+      preAnnounce: ({ infoHash }) =>
+        known.has(Buffer.from(infoHash).toString('hex')) ? undefined : { reason: 'unknown torrent' },
     },
   ],
 });

@@ -3,7 +3,7 @@
 # Needs root or a password-less sudo, and only where something is missing.
 set -euo pipefail
 
-packages=(python3-libtorrent aria2 transmission-daemon transmission-cli mktorrent opentracker iproute2)
+packages=(python3-libtorrent aria2 transmission-daemon transmission-cli mktorrent opentracker redis-server iproute2)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -40,7 +40,7 @@ echo "interop programs: installing ${missing[*]}"
 
 # Where systemd runs, the services would come up at the next boot: switch off what this script has installed.
 if [ -d /run/systemd/system ]; then
-  for service in transmission-daemon opentracker; do
+  for service in transmission-daemon opentracker redis-server; do
     case " ${missing[*]} " in
       *" $service "*) "${as_root[@]}" systemctl disable --now --quiet "$service" 2>/dev/null || true ;;
     esac

@@ -1,6 +1,13 @@
 import { BtError, parseIp, type Rng } from '../base/index.ts';
 import type { AnnounceResult, ScrapeResult } from '../swarm/index.ts';
-import { MemoryStore, type TrackerLimits, TrackerLogic, toTrackerLimits } from '../tracker/index.ts';
+import {
+  AnnounceCall,
+  MemoryStore,
+  ScrapeCall,
+  type TrackerLimits,
+  TrackerLogic,
+  toTrackerLimits,
+} from '../tracker/index.ts';
 import { type AnnounceRequest, type AnnounceResponse, decodeCompactPeers } from '../wire/index.ts';
 import type { NetHost } from './net/net.ts';
 import type { SimWorld } from './world.ts';
@@ -16,6 +23,8 @@ export const simTrackerLimits = {
   timeoutMs: 15_000,
   slowMs: 10_000,
 } as const;
+
+const PEERS_MAX = 200;
 
 /** The real tracker brain on a simulated host. Carries requests as values: the codecs have tests of their own. */
 export class SimTracker {
@@ -48,21 +57,24 @@ export class SimTracker {
     this.#carry(from, (failure) => {
       if (failure !== undefined) return answer({ ok: false, error: failure });
       this.announceCount++;
-      const verdict = this.#logic.announce(this.#world.now, {
+      const call = new AnnounceCall();
+      call.ask(request, {
         via: 'http',
         source: parseIp(from.name) as Uint8Array,
-        request,
         families: 'both',
-        peersMax: 200,
+        peersMax: PEERS_MAX,
+        out: new Uint8Array(PEERS_MAX * 18),
       });
-      if (!verdict.ok) {
-        return answer({ ok: false, error: new BtError('tracker/refused', { url: this.url, ...verdict.refusal }) });
+      const refusal = this.#logic.announce(this.#world.now, call);
+      if (refusal !== undefined) {
+        return answer({ ok: false, error: new BtError('tracker/refused', { url: this.url, ...refusal }) });
       }
-      const { peers4, peers6, ...counts } = verdict.answer;
+      const { intervalSec, minIntervalSec, complete, incomplete, downloaded } = call;
       const peers = [
-        ...decodeCompactPeers(peers4, { family: 4, countMax: 200 }).peers,
-        ...decodeCompactPeers(peers6, { family: 6, countMax: 200 }).peers,
+        ...decodeCompactPeers(call.peers4, { family: 4, countMax: PEERS_MAX }).peers,
+        ...decodeCompactPeers(call.peers6, { family: 6, countMax: PEERS_MAX }).peers,
       ];
+      const counts = { intervalSec, minIntervalSec, complete, incomplete, downloaded };
       const response: AnnounceResponse = { ...counts, peers };
       this.#world.after(this.#latency(from), 'tracker.answer', () => answer({ ok: true, response }));
     });
@@ -71,13 +83,13 @@ export class SimTracker {
   scrape(from: NetHost, infoHash: Uint8Array, answer: (result: ScrapeResult) => void): void {
     this.#carry(from, (failure) => {
       if (failure !== undefined) return answer({ ok: false, error: failure });
-      const source = parseIp(from.name) as Uint8Array;
-      const verdict = this.#logic.scrape({ via: 'http', source, infoHashes: [infoHash] });
-      const row = verdict.ok ? verdict.rows[0] : undefined;
+      const call = new ScrapeCall();
+      call.ask([infoHash], { via: 'http', source: parseIp(from.name) as Uint8Array });
+      const refusal = this.#logic.scrape(this.#world.now, call);
       const result: ScrapeResult =
-        row === undefined
-          ? { ok: false, error: new BtError('tracker/garbage', { url: this.url, what: 'no row' }) }
-          : { ok: true, ...row };
+        refusal === undefined
+          ? { ok: true, ...call.rowAt(0) }
+          : { ok: false, error: new BtError('tracker/refused', { url: this.url, ...refusal }) };
       this.#world.after(this.#latency(from), 'tracker.answer', () => answer(result));
     });
   }

@@ -4,6 +4,7 @@
  * May know: base, bencode, trace, wire, metainfo.
  * Must never know: node:*, the clock, randomness of its own, promises, swarm.
  */
+export * from './calls.ts';
 export * from './connection-id.ts';
 export * from './hooks.ts';
 export * from './limits.ts';

@@ -1,25 +1,19 @@
 import { formatIp, isDialable, type Millis, parseIp, type Rng } from '../base/index.ts';
-import type { AnnounceAnswer, ScrapeCounts, TrackerRefusal } from '../wire/index.ts';
-import type { TrackerAnnounce, TrackerHooks, TrackerScrape } from './hooks.ts';
+import type { TrackerRefusal } from '../wire/index.ts';
+import type { AnnounceCall, ScrapeCall } from './calls.ts';
+import type { TrackerHooks } from './hooks.ts';
 import type { TrackerLimits } from './limits.ts';
 import type { SwarmStore } from './swarm-store.ts';
 
-export type AnnounceVerdict =
-  | { readonly ok: true; readonly answer: AnnounceAnswer }
-  | { readonly ok: false; readonly refusal: TrackerRefusal };
-export type ScrapeVerdict =
-  | { readonly ok: true; readonly rows: readonly ScrapeCounts[] }
-  | { readonly ok: false; readonly refusal: TrackerRefusal };
-
 /**
  * What every transport of a tracker shares: hooks, who a peer is, how many peers it gets, when it comes back. Knows no packets and no
- * sockets. The peers of an answer are lent until the next call.
+ * sockets.
  */
 export class TrackerLogic {
   readonly #store: SwarmStore;
   readonly #limits: TrackerLimits;
-  readonly #hooks: readonly TrackerHooks[];
   readonly #rng: Rng;
+  #hooks: readonly TrackerHooks[];
 
   constructor(options: { store: SwarmStore; limits: TrackerLimits; hooks?: readonly TrackerHooks[]; rng: Rng }) {
     this.#store = options.store;
@@ -28,70 +22,72 @@ export class TrackerLogic {
     this.#rng = options.rng;
   }
 
-  announce(now: Millis, a: TrackerAnnounce): AnnounceVerdict {
-    const { request } = a;
-    // A store would keep it and others would dial it in vain. Who leaves may say what he likes.
-    if (request.port === 0 && request.event !== 'stopped') {
-      return { ok: false, refusal: { reason: 'port is not 1 to 65535' } };
-    }
-    for (const hook of this.#hooks) {
-      const refusal = hook.preAnnounce?.(a);
-      if (refusal !== undefined) return { ok: false, refusal };
-    }
-    const found = this.#store.announce(now, {
-      infoHash: request.infoHash,
-      address: toPeerIp(a),
-      port: request.port,
-      isSeeder: request.left === 0,
-      event: request.event,
-      numWant: this.#numWantOf(a),
-      families: a.families,
-    });
-    if (!found.isStored) {
-      return { ok: false, refusal: { reason: 'the tracker is full', retryInSec: this.#limits.retryWhenFullSec } };
-    }
-    const { complete, incomplete, downloaded, peers4, peers6 } = found;
-    const { intervalSec, intervalJitterSec, minIntervalSec } = this.#limits;
-    const answer: AnnounceAnswer = {
-      intervalSec: intervalSec + (intervalJitterSec > 0 ? this.#rng.below(intervalJitterSec + 1) : 0),
-      minIntervalSec,
-      complete,
-      incomplete,
-      downloaded,
-      peers4,
-      peers6,
-    };
-    for (const hook of this.#hooks) hook.postAnnounce?.(a, answer);
-    return { ok: true, answer };
+  /** Replaces the hooks from the next call on. */
+  setHooks(hooks: readonly TrackerHooks[]): void {
+    this.#hooks = hooks;
   }
 
-  scrape(s: TrackerScrape): ScrapeVerdict {
-    for (const hook of this.#hooks) {
-      const refusal = hook.preScrape?.(s);
-      if (refusal !== undefined) return { ok: false, refusal };
+  /** Fills in the answer. @returns why the client is turned away, or undefined where the answer is good */
+  announce(now: Millis, call: AnnounceCall): TrackerRefusal | undefined {
+    // A store would keep it and others would dial it in vain. Who leaves may say what he likes.
+    if (call.port === 0 && call.event !== 'stopped') return PORT_REFUSAL;
+    call.userId = 0;
+    call.warning = '';
+    const hooks = this.#hooks;
+    for (let i = 0; i < hooks.length; i++) {
+      const refusal = hooks[i]?.preAnnounce?.(call, now);
+      if (refusal !== undefined) return refusal;
     }
-    return { ok: true, rows: this.#store.scrape(s.infoHashes.slice(0, this.#limits.scrapeHashesMax)) };
+    if (call.via !== 'ws') setPeer(call);
+    const wanted = call.numWant < 0 ? this.#limits.numWantDefault : call.numWant;
+    call.numGiven = Math.min(wanted, this.#limits.numWantMax, call.peersMax);
+    this.#store.announce(now, call);
+    if (!call.isStored) return { reason: 'the tracker is full', retryInSec: this.#limits.retryWhenFullSec };
+    const { intervalSec, intervalJitterSec, minIntervalSec } = this.#limits;
+    call.intervalSec = intervalSec + (intervalJitterSec > 0 ? this.#rng.below(intervalJitterSec + 1) : 0);
+    call.minIntervalSec = minIntervalSec;
+    for (let i = 0; i < hooks.length; i++) hooks[i]?.postAnnounce?.(call, now);
+    return undefined;
+  }
+
+  /** Fills in the rows, of the first `scrapeHashesMax` hashes. @returns why the client is turned away, or undefined where the answer is good */
+  scrape(now: Millis, call: ScrapeCall): TrackerRefusal | undefined {
+    call.userId = 0;
+    const hooks = this.#hooks;
+    for (let i = 0; i < hooks.length; i++) {
+      const refusal = hooks[i]?.preScrape?.(call, now);
+      if (refusal !== undefined) return refusal;
+    }
+    call.count = Math.min(call.count, this.#limits.scrapeHashesMax);
+    this.#store.scrape(call);
+    return undefined;
   }
 
   /** A bounded step of forgetting silent peers; call it a few times a second. @returns peers removed */
   sweep(now: Millis): number {
     return this.#store.sweep(now);
   }
-
-  #numWantOf(a: TrackerAnnounce): number {
-    const { numWant } = a.request;
-    const wanted = numWant < 0 ? this.#limits.numWantDefault : numWant;
-    return Math.min(wanted, this.#limits.numWantMax, a.peersMax);
-  }
 }
+
+const PORT_REFUSAL: TrackerRefusal = { reason: 'port is not 1 to 65535' };
 
 /**
  * The address others will dial. The one a client names itself is believed only from loopback and private networks, where the tracker
  * sees an address that is of no use to peers outside; from anywhere else it would let one host send a swarm against another.
  */
-function toPeerIp(a: TrackerAnnounce): Uint8Array {
-  const named = a.request.ip === undefined || !isLocalNetwork(a.source) ? undefined : parseIp(a.request.ip);
-  return named !== undefined && isDialable({ host: formatIp(named), port: 1 }) ? named : a.source;
+function setPeer(call: AnnounceCall): void {
+  if (call.namedIp !== '' && isLocalNetwork(call.source)) {
+    const named = parseIp(call.namedIp);
+    if (named !== undefined && isDialable({ host: formatIp(named), port: 1 })) {
+      call.peerBytes = named;
+      call.peerAt = 0;
+      call.network = named.length === 4 ? 4 : 6;
+      return;
+    }
+  }
+  call.peerBytes = call.sourceBytes;
+  call.peerAt = call.sourceAt;
+  call.network = call.sourceLength === 4 ? 4 : 6;
 }
 
 /** Loopback, private and link-local networks of both families (RFC 1918, 3927, 4193, 4291). @param ip 4 or 16 bytes */

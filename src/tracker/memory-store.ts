@@ -2,11 +2,10 @@ import { type Millis, type Rng, toBinaryString } from '../base/index.ts';
 import type { ScrapeCounts } from '../wire/index.ts';
 import type { TrackerLimits } from './limits.ts';
 import { PeerRun } from './peer-run.ts';
-import type { StoreAnnounce, StoreAnswer, StoreStats, SwarmStore } from './swarm-store.ts';
+import type { StoreAnnounce, StoreScrape, StoreStats, SwarmStore } from './swarm-store.ts';
 
 /** Peers remember the time of their last announce in 16 bits of this unit, which run out after 7 days. */
 const TICK_MS = 10_000;
-const NOBODY: Uint8Array = new Uint8Array(0);
 const NO_COUNTS: ScrapeCounts = { complete: 0, incomplete: 0, downloaded: 0 };
 
 interface Swarm {
@@ -23,8 +22,6 @@ export class MemoryStore implements SwarmStore {
   readonly #rng: Rng;
   readonly #seed: number;
   readonly #swarms = new Map<string, Swarm>();
-  readonly #scratch4: Uint8Array;
-  readonly #scratch6: Uint8Array;
   #peerCount4 = 0;
   #peerCount6 = 0;
   #seederCount = 0;
@@ -37,28 +34,29 @@ export class MemoryStore implements SwarmStore {
     this.#limits = options.limits;
     this.#rng = options.rng;
     this.#seed = options.rng.u32();
-    this.#scratch4 = new Uint8Array(options.limits.numWantMax * 6);
-    this.#scratch6 = new Uint8Array(options.limits.numWantMax * 18);
   }
 
-  announce(now: Millis, a: StoreAnnounce): StoreAnswer {
-    const key = toBinaryString(a.infoHash);
+  announce(now: Millis, a: StoreAnnounce): void {
+    const key = toBinaryString(a.hashBytes.subarray(a.hashAt, a.hashAt + 20));
+    const address = a.peerBytes.subarray(a.peerAt, a.peerAt + (a.network === 6 ? 16 : 4));
     const found = this.#swarms.get(key);
     if (a.event === 'stopped') {
-      if (found !== undefined) this.#removePeer(now, found, a);
-      return this.#answer(found, { own: -1, announce: a, numWant: 0, isStored: true });
+      if (found !== undefined) this.#removePeer(now, found, address, a.port);
+      this.#answer(found, { own: -1, address, announce: a, numWant: 0, isStored: true });
+      return;
     }
     const swarm = found ?? this.#addSwarm(now, key);
-    const own = swarm === undefined ? -1 : this.#putPeer(now, swarm, a);
-    const numWant = Math.min(a.numWant, this.#limits.numWantMax);
-    return this.#answer(swarm, { own, announce: a, numWant, isStored: own >= 0 });
+    const own = swarm === undefined ? -1 : this.#putPeer(now, swarm, address, a);
+    this.#answer(swarm, { own, address, announce: a, numWant: a.numGiven, isStored: own >= 0 });
   }
 
-  scrape(infoHashes: readonly Uint8Array[]): ScrapeCounts[] {
-    return infoHashes.map((hash) => {
-      const swarm = this.#swarms.get(toBinaryString(hash));
-      return swarm === undefined ? NO_COUNTS : countsOf(swarm);
-    });
+  scrape(s: StoreScrape): void {
+    for (let i = 0; i < s.count; i++) {
+      const at = s.hashAt + i * 20;
+      const swarm = this.#swarms.get(toBinaryString(s.hashBytes.subarray(at, at + 20)));
+      const { complete, downloaded, incomplete } = swarm === undefined ? NO_COUNTS : countsOf(swarm);
+      s.rows.set([complete, downloaded, incomplete], i * 3);
+    }
   }
 
   sweep(now: Millis): number {
@@ -92,6 +90,7 @@ export class MemoryStore implements SwarmStore {
       swarmCount: this.#swarms.size,
       peerCount4: this.#peerCount4,
       peerCount6: this.#peerCount6,
+      peerCountWeb: 0,
       seederCount: this.#seederCount,
     };
   }
@@ -104,33 +103,33 @@ export class MemoryStore implements SwarmStore {
   }
 
   /** @returns the peer's place in its run, or -1 where there is no room for another peer */
-  #putPeer(now: Millis, swarm: Swarm, a: StoreAnnounce): number {
+  #putPeer(now: Millis, swarm: Swarm, address: Uint8Array, a: StoreAnnounce): number {
     swarm.usedAt = now;
-    const run = runOf(swarm, a.address);
-    const place = run?.find(a.address, a.port) ?? -1;
+    const run = runOf(swarm, address);
+    const place = run?.find(address, a.port) ?? -1;
     const wasSeeder = place >= 0 && run?.isSeederAt(place) === true;
     if (a.event === 'completed' && a.isSeeder && !wasSeeder) swarm.downloaded++;
-    if (run === undefined || place < 0) return this.#addPeer(now, swarm, a);
+    if (run === undefined || place < 0) return this.#addPeer(now, swarm, address, a);
     run.touch(place, toTick(now));
     if (wasSeeder === a.isSeeder) return place;
     run.setSeeder(place, a.isSeeder);
     this.#seederCount += a.isSeeder ? 1 : -1;
-    return run.find(a.address, a.port);
+    return run.find(address, a.port);
   }
 
-  #addPeer(now: Millis, swarm: Swarm, a: StoreAnnounce): number {
+  #addPeer(now: Millis, swarm: Swarm, address: Uint8Array, a: StoreAnnounce): number {
     if (this.#peerCount4 + this.#peerCount6 >= this.#limits.peersMax) return -1;
-    const run = runOf(swarm, a.address) ?? this.#addRun(swarm, a.address);
-    run.add(a.address, { port: a.port, isSeeder: a.isSeeder, tick: toTick(now) });
-    this.#countPeer(a.address.length, 1);
+    const run = runOf(swarm, address) ?? this.#addRun(swarm, address);
+    run.add(address, { port: a.port, isSeeder: a.isSeeder, tick: toTick(now) });
+    this.#countPeer(address.length, 1);
     if (a.isSeeder) this.#seederCount++;
-    return run.find(a.address, a.port);
+    return run.find(address, a.port);
   }
 
-  #removePeer(now: Millis, swarm: Swarm, a: StoreAnnounce): void {
+  #removePeer(now: Millis, swarm: Swarm, address: Uint8Array, port: number): void {
     swarm.usedAt = now;
-    const run = runOf(swarm, a.address);
-    const place = run?.find(a.address, a.port) ?? -1;
+    const run = runOf(swarm, address);
+    const place = run?.find(address, port) ?? -1;
     if (run !== undefined && place >= 0) this.#removeAt(swarm, run, place);
   }
 
@@ -157,10 +156,12 @@ export class MemoryStore implements SwarmStore {
 
   #answer(
     swarm: Swarm | undefined,
-    o: { own: number; announce: StoreAnnounce; numWant: number; isStored: boolean },
-  ): StoreAnswer {
-    const { families, address, event } = o.announce;
-    const leechersOnly = o.announce.isSeeder && event !== 'started';
+    o: { own: number; address: Uint8Array; announce: StoreAnnounce; numWant: number; isStored: boolean },
+  ): void {
+    const a = o.announce;
+    const { address } = o;
+    const { families, event } = a;
+    const leechersOnly = a.isSeeder && event !== 'started';
     const asker4 = address.length === 4 ? o.own : -1;
     const asker6 = address.length === 4 ? -1 : o.own;
     const wants4 = families === 6 ? 0 : (swarm?.run4?.availableTo(asker4, leechersOnly) ?? 0);
@@ -174,30 +175,31 @@ export class MemoryStore implements SwarmStore {
       asker: asker4,
       leechersOnly,
       count: count4,
-      into: this.#scratch4,
+      into: a.out,
+      at: a.outAt,
     });
     const end6 = this.#sample(swarm?.run6, {
       asker: asker6,
       leechersOnly,
       count: count6,
-      into: this.#scratch6,
+      into: a.out,
+      at: end4,
     });
     const counts = swarm === undefined ? NO_COUNTS : countsOf(swarm);
-    return {
-      complete: counts.complete,
-      incomplete: counts.incomplete,
-      downloaded: counts.downloaded,
-      peers4: end4 === 0 ? NOBODY : this.#scratch4.subarray(0, end4),
-      peers6: end6 === 0 ? NOBODY : this.#scratch6.subarray(0, end6),
-      isStored: o.isStored,
-    };
+    a.complete = counts.complete;
+    a.incomplete = counts.incomplete;
+    a.downloaded = counts.downloaded;
+    a.peerCount4 = (end4 - a.outAt) / 6;
+    a.peerCount6 = (end6 - end4) / 18;
+    a.peerCountWeb = 0;
+    a.isStored = o.isStored;
   }
 
   #sample(
     run: PeerRun | undefined,
-    o: { asker: number; leechersOnly: boolean; count: number; into: Uint8Array },
+    o: { asker: number; leechersOnly: boolean; count: number; into: Uint8Array; at: number },
   ): number {
-    return run === undefined || o.count === 0 ? 0 : run.sample(this.#rng, o);
+    return run === undefined || o.count === 0 ? o.at : run.sample(this.#rng, o);
   }
 
   /** Steps to the next swarm, or to the first where the walk is over. @returns false at the end of a walk */

@@ -119,13 +119,16 @@ export class PeerRun {
    * @param options.count at most `availableTo` of the same asker
    * @returns the end of what was written
    */
-  sample(rng: Rng, options: { asker: number; leechersOnly: boolean; count: number; into: Uint8Array }): number {
+  sample(
+    rng: Rng,
+    options: { asker: number; leechersOnly: boolean; count: number; into: Uint8Array; at: number },
+  ): number {
     const { asker, count, into } = options;
     const bytes = this.#bytes;
     const available = this.availableTo(asker, options.leechersOnly);
     const itemBytes = this.#addressBytes + 2;
     const start = available > 0 ? rng.below(available) : 0;
-    let at = 0;
+    let { at } = options;
     for (let i = 0; i < count; i++) {
       const from = Math.floor((i * available) / count);
       const size = Math.floor(((i + 1) * available) / count) - from;

@@ -1,6 +1,8 @@
 import { BtError, type Millis } from '../base/index.ts';
-import { isLocalNetwork, type TrackerLogic } from '../tracker/index.ts';
+import { AnnounceCall, isLocalNetwork, ScrapeCall, type TrackerLogic } from '../tracker/index.ts';
 import {
+  type AnnounceAnswer,
+  compactPeerBytes,
   encodeHttpAnnounceResponse,
   encodeHttpRefusal,
   encodeHttpScrapeResponse,
@@ -20,6 +22,8 @@ export interface HttpAnswer {
 export interface HttpRoutesOptions {
   readonly logic: TrackerLogic;
   readonly counts: HttpCounts;
+  /** Peers in an answer at most. */
+  readonly peersMax: number;
   /** Body of the page at `/`. */
   readonly statsPage: () => string;
   /** A bug of ours or of a hook. */
@@ -40,9 +44,13 @@ const STATUS_TEXTS: Readonly<Record<number, string>> = {
 /** What a tracker answers over HTTP: `/announce`, `/scrape`, and for people `/` and `/health`. Never throws. */
 export class HttpRoutes {
   readonly #o: HttpRoutesOptions;
+  readonly #announceCall = new AnnounceCall();
+  readonly #scrapeCall = new ScrapeCall();
+  readonly #peers: Uint8Array;
 
   constructor(options: HttpRoutesOptions) {
     this.#o = options;
+    this.#peers = new Uint8Array(options.peersMax * compactPeerBytes[6]);
   }
 
   /** @param source 4 or 16 bytes that the connection came from */
@@ -56,7 +64,7 @@ export class HttpRoutes {
       case '/announce':
         return this.#orRefusal(() => this.#announce(now, { target, query, source }));
       case '/scrape':
-        return this.#orRefusal(() => this.#scrape({ target, query, source }));
+        return this.#orRefusal(() => this.#scrape(now, { target, query, source }));
       case '/':
         return textAnswer(200, this.#o.statsPage());
       case '/health':
@@ -68,27 +76,32 @@ export class HttpRoutes {
 
   #announce(now: Millis, o: { target: string; query: string; source: Uint8Array }): HttpAnswer {
     const { request, compact } = parseAnnounceQuery(o.query);
-    const verdict = this.#o.logic.announce(now, {
+    const call = this.#announceCall;
+    call.ask(request, {
       via: 'http',
       source: o.source,
       target: o.target,
-      request,
       families: 'both',
-      peersMax: Number.MAX_SAFE_INTEGER,
+      peersMax: this.#o.peersMax,
+      out: this.#peers,
     });
-    if (!verdict.ok) return this.#refuse(verdict.refusal);
+    const refusal = this.#o.logic.announce(now, call);
+    if (refusal !== undefined) return this.#refuse(refusal);
     this.#o.counts.announces++;
-    return bencodeAnswer(encodeHttpAnnounceResponse(verdict.answer, { compact, ...externalIp(o.source) }));
+    return bencodeAnswer(encodeHttpAnnounceResponse(toAnswer(call), { compact, ...externalIp(o.source) }));
   }
 
-  #scrape(o: { target: string; query: string; source: Uint8Array }): HttpAnswer {
+  #scrape(now: Millis, o: { target: string; query: string; source: Uint8Array }): HttpAnswer {
     const infoHashes = parseScrapeQuery(o.query);
     // All torrents at once would be an answer without bound.
     if (infoHashes.length === 0) return this.#refuse({ reason: 'name the torrents to scrape: info_hash is missing' });
-    const verdict = this.#o.logic.scrape({ via: 'http', source: o.source, target: o.target, infoHashes });
-    if (!verdict.ok) return this.#refuse(verdict.refusal);
+    const call = this.#scrapeCall;
+    call.ask(infoHashes, { via: 'http', source: o.source, target: o.target });
+    const refusal = this.#o.logic.scrape(now, call);
+    if (refusal !== undefined) return this.#refuse(refusal);
     this.#o.counts.scrapes++;
-    return bencodeAnswer(encodeHttpScrapeResponse(infoHashes, verdict.rows));
+    const rows = Array.from({ length: call.count }, (_, i) => call.rowAt(i));
+    return bencodeAnswer(encodeHttpScrapeResponse(infoHashes, rows));
   }
 
   #orRefusal(answer: () => HttpAnswer): HttpAnswer {
@@ -111,6 +124,12 @@ export class HttpRoutes {
     this.#o.counts.bad++;
     return textAnswer(status, text);
   }
+}
+
+function toAnswer(call: AnnounceCall): AnnounceAnswer {
+  const { intervalSec, minIntervalSec, complete, incomplete, downloaded, peers4, peers6, warning } = call;
+  const numbers = { intervalSec, minIntervalSec, complete, incomplete, downloaded };
+  return { ...numbers, peers4, peers6, ...(warning === '' ? {} : { warning }) };
 }
 
 /** An address of our own network says nothing about how the client is seen from the Internet. */

@@ -145,6 +145,7 @@ class RunningTracker implements Tracker {
     const routes = new HttpRoutes({
       logic: this.#logic,
       counts: this.#httpCounts,
+      peersMax: this.#limits.numWantMax,
       statsPage: () => formatStats(this.stats()),
       onBug: (error) => this.#emit({ type: 'error', error }),
     });

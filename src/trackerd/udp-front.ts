@@ -1,6 +1,6 @@
 import { BtError, type Millis, type PeerAddress, parseIp } from '../base/index.ts';
 import { openUdp, type UdpSocket } from '../node/index.ts';
-import type { ConnectionIds, TrackerLogic } from '../tracker/index.ts';
+import { AnnounceCall, type ConnectionIds, ScrapeCall, type TrackerLogic } from '../tracker/index.ts';
 import {
   compactPeerBytes,
   decodeUdpAnnounceRequest,
@@ -33,10 +33,14 @@ export interface UdpFrontOptions {
  */
 export class UdpFront {
   readonly #o: UdpFrontOptions;
+  readonly #announceCall = new AnnounceCall();
+  readonly #scrapeCall = new ScrapeCall();
+  readonly #peers: Uint8Array;
   #socket: UdpSocket | undefined;
 
   constructor(options: UdpFrontOptions) {
     this.#o = options;
+    this.#peers = new Uint8Array(options.limits.udpAnswerBytesMax);
   }
 
   /** @throws BtError `net/port-in-use`, `net/listen` */
@@ -83,7 +87,9 @@ export class UdpFront {
       });
     }
     try {
-      return header.action === udpAction.announce ? this.#announce(now, bytes, source) : this.#scrape(bytes, source);
+      return header.action === udpAction.announce
+        ? this.#announce(now, bytes, source)
+        : this.#scrape(now, bytes, source);
     } catch (error) {
       if (!BtError.is(error)) this.#o.onBug(error);
       return this.#refuse(transactionId, BtError.is(error) ? error.message : 'the tracker has failed');
@@ -93,17 +99,19 @@ export class UdpFront {
   #announce(now: Millis, bytes: Uint8Array, source: Uint8Array): Uint8Array {
     const { transactionId, request, urlData } = decodeUdpAnnounceRequest(bytes);
     const family = source.length === 4 ? 4 : 6;
-    const verdict = this.#o.logic.announce(now, {
+    const call = this.#announceCall;
+    call.ask(request, {
       via: 'udp',
       source,
-      request,
       families: family,
       peersMax: Math.floor((this.#o.limits.udpAnswerBytesMax - 20) / compactPeerBytes[family]),
+      out: this.#peers,
       ...(urlData === undefined ? {} : { target: urlData }),
     });
-    if (!verdict.ok) return this.#refuse(transactionId, verdict.refusal.reason);
+    const refusal = this.#o.logic.announce(now, call);
+    if (refusal !== undefined) return this.#refuse(transactionId, refusal.reason);
     this.#o.counts.announces++;
-    const { intervalSec, complete, incomplete, peers4, peers6 } = verdict.answer;
+    const { intervalSec, complete, incomplete, peers4, peers6 } = call;
     return encodeUdpAnnounceResponse({
       transactionId,
       intervalSec,
@@ -113,12 +121,17 @@ export class UdpFront {
     });
   }
 
-  #scrape(bytes: Uint8Array, source: Uint8Array): Uint8Array {
+  #scrape(now: Millis, bytes: Uint8Array, source: Uint8Array): Uint8Array {
     const { transactionId, infoHashes } = decodeUdpScrapeRequest(bytes);
-    const verdict = this.#o.logic.scrape({ via: 'udp', source, infoHashes });
-    if (!verdict.ok) return this.#refuse(transactionId, verdict.refusal.reason);
+    const call = this.#scrapeCall;
+    call.ask(infoHashes, { via: 'udp', source });
+    const refusal = this.#o.logic.scrape(now, call);
+    if (refusal !== undefined) return this.#refuse(transactionId, refusal.reason);
     this.#o.counts.scrapes++;
-    return encodeUdpScrapeResponse({ transactionId, rows: verdict.rows });
+    return encodeUdpScrapeResponse({
+      transactionId,
+      rows: Array.from({ length: call.count }, (_, i) => call.rowAt(i)),
+    });
   }
 
   #refuse(transactionId: number, reason: string): Uint8Array {

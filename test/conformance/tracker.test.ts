@@ -291,7 +291,13 @@ conformance(
   HTTP,
   (file: HttpVectors) => file.tracker_queries.must_answer_not_crash,
   (target) => {
-    const routes = new HttpRoutes({ logic: newLogic(), counts: zeroHttpCounts(), statsPage: () => '', onBug });
+    const routes = new HttpRoutes({
+      logic: newLogic(),
+      counts: zeroHttpCounts(),
+      peersMax: 200,
+      statsPage: () => '',
+      onBug,
+    });
     const answer = routes.answer(now, { method: 'GET', target, keepAlive: true, end: 0 }, loopback);
     assert.equal(answer.status, 200);
     assert(answer.body.length < 20_000);

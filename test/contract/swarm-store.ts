@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addMs, formatIp, type Millis, type Rng, readU16, seededRng, toHex } from '#base';
-import { type StoreAnnounce, type SwarmStore, type TrackerLimits, toTrackerLimits } from '#tracker';
+import { AnnounceCall, ScrapeCall, type SwarmStore, type TrackerLimits, toTrackerLimits } from '#tracker';
+import type { AnnounceEvent } from '#wire';
 
 export interface SwarmStoreFactory {
   readonly name: string;
@@ -30,31 +31,59 @@ function namesOf(compact: Uint8Array, stride: 6 | 18): string[] {
   return names;
 }
 
+interface Asked {
+  infoHash?: Uint8Array;
+  address?: Uint8Array;
+  port?: number;
+  isSeeder?: boolean;
+  event?: AnnounceEvent;
+  numWant?: number;
+  families?: 4 | 6 | 'both';
+}
+
 /** A store with defaults for what a case does not care about. */
 class Bench {
   now = 1_000 as Millis;
   readonly store: SwarmStore;
 
+  readonly limits: TrackerLimits;
+  readonly #out: Uint8Array;
+
   constructor(factory: SwarmStoreFactory, limits: Partial<TrackerLimits> = {}) {
-    this.store = factory.create({ limits: toTrackerLimits({ peerTtlMs: TTL_MS, ...limits }), rng: seededRng(3) });
+    this.limits = toTrackerLimits({ peerTtlMs: TTL_MS, ...limits });
+    this.store = factory.create({ limits: this.limits, rng: seededRng(3) });
+    this.#out = new Uint8Array(this.limits.numWantMax * 18);
   }
-  announce(over: Partial<StoreAnnounce> = {}) {
-    const answer = this.store.announce(this.now, {
-      infoHash: hashA,
-      address: ip4(1),
-      port: 1,
-      isSeeder: false,
-      event: 'none',
-      numWant: 50,
-      families: 'both',
-      ...over,
-    });
-    return { ...answer, peers: [...namesOf(answer.peers4, 6), ...namesOf(answer.peers6, 18)].sort() };
+  announce(over: Asked = {}) {
+    const o = { infoHash: hashA, address: ip4(1), port: 1, event: 'none' as const, numWant: 50, ...over };
+    const call = new AnnounceCall();
+    call.hashBytes = o.infoHash;
+    call.peerBytes = o.address;
+    call.network = o.address.length === 4 ? 4 : 6;
+    call.port = o.port;
+    call.left = o.isSeeder === true ? 0 : 1;
+    call.event = o.event;
+    call.numGiven = Math.min(o.numWant, this.limits.numWantMax);
+    call.families = o.families ?? 'both';
+    call.out = this.#out;
+    this.store.announce(this.now, call);
+    const { complete, incomplete, downloaded, isStored } = call;
+    const peers = [...namesOf(call.peers4, 6), ...namesOf(call.peers6, 18)].sort();
+    return { complete, incomplete, downloaded, isStored, peers };
   }
   counts(infoHash = hashA): number[] {
-    const [row] = this.store.scrape([infoHash]);
-    assert(row !== undefined);
-    return [row.complete, row.incomplete, row.downloaded];
+    const [row] = this.scrape([infoHash]);
+    return row as number[];
+  }
+  /** complete, incomplete, downloaded of each */
+  scrape(infoHashes: readonly Uint8Array[]): number[][] {
+    const call = new ScrapeCall();
+    call.ask(infoHashes, { via: 'udp', source: ip4(1) });
+    this.store.scrape(call);
+    return infoHashes.map((_, i) => {
+      const { complete, incomplete, downloaded } = call.rowAt(i);
+      return [complete, incomplete, downloaded];
+    });
   }
   pass(ms: number): void {
     this.now = addMs(this.now, ms);
@@ -253,14 +282,11 @@ export function swarmStoreContract(factory: SwarmStoreFactory): void {
   check('a scrape answers in order, zeros for the unknown', (b) => {
     b.announce({ infoHash: hashB, isSeeder: true });
     b.announce();
-    assert.deepEqual(
-      b.store.scrape([hashB, new Uint8Array(20), hashA]).map((r) => [r.complete, r.incomplete, r.downloaded]),
-      [
-        [1, 0, 0],
-        [0, 0, 0],
-        [0, 1, 0],
-      ],
-    );
+    assert.deepEqual(b.scrape([hashB, new Uint8Array(20), hashA]), [
+      [1, 0, 0],
+      [0, 0, 0],
+      [0, 1, 0],
+    ]);
   });
 
   for (const seed of [1, 2, 3]) {
@@ -288,7 +314,7 @@ function compareWithReference(factory: SwarmStoreFactory, seed: number): void {
     const key = toHex(infoHash);
     const peer = rng.below(key.startsWith('04') ? 400 : 12);
     const isSix = rng.below(3) === 0;
-    const a: StoreAnnounce = {
+    const a: Required<Asked> = {
       infoHash,
       address: isSix ? ip6(peer) : ip4(peer),
       port: 1 + rng.below(2),
@@ -343,7 +369,7 @@ function countsOf(swarm: ModelSwarm): number[] {
   return [complete, swarm.peers.size - complete, swarm.downloaded];
 }
 
-function checkAnswer(swarm: ModelSwarm, o: { a: StoreAnnounce; name: string; given: string[] }): void {
+function checkAnswer(swarm: ModelSwarm, o: { a: Required<Asked>; name: string; given: string[] }): void {
   const { a, name, given } = o;
   const eligible = [...swarm.peers].filter(
     ([other, peer]) =>

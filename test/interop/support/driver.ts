@@ -40,8 +40,8 @@ async function start(host: string): Promise<void> {
     udp: [{ host, port: 0 }],
     hooks: [
       {
-        postAnnounce: ({ via, source, request }) => {
-          say('announce', { via, host: formatIp(source), left: Number(request.left), what: request.event });
+        postAnnounce: ({ via, source, left, event }) => {
+          say('announce', { via, host: formatIp(source), left, what: event });
         },
       },
     ],

@@ -69,7 +69,7 @@ test('a sample is of the size asked, of different peers, of the right kind, with
           const available = run.availableTo(asker, leechersOnly);
           const count = Math.min(wanted, available);
           const into = new Uint8Array(count * 6);
-          const end = run.sample(seededRng(seed), { asker, leechersOnly, count, into });
+          const end = run.sample(seededRng(seed), { asker, leechersOnly, count, into, at: 0 });
           assert.equal(end, into.length);
           const names = new Set<string>();
           for (let at = 0; at < end; at += 6) {

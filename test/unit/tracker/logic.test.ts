@@ -2,15 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatIp, type Millis, parseIp, seededRng } from '#base';
 import {
+  AnnounceCall,
   isLocalNetwork,
   MemoryStore,
-  type TrackerAnnounce,
+  ScrapeCall,
   type TrackerHooks,
   type TrackerLimits,
   TrackerLogic,
   toTrackerLimits,
 } from '#tracker';
-import type { AnnounceRequest } from '#wire';
+import type { AnnounceRequest, TrackerRefusal } from '#wire';
 
 const now = 0 as Millis;
 
@@ -28,37 +29,40 @@ function newLogic(limits: Partial<TrackerLimits> = {}, hooks: TrackerHooks[] = [
   });
 }
 
-function announce(
-  logic: TrackerLogic,
-  over: Partial<AnnounceRequest> = {},
-  how: Partial<Omit<TrackerAnnounce, 'request'>> = {},
-) {
-  const request: AnnounceRequest = {
-    infoHash: new Uint8Array(20),
-    peerId: new Uint8Array(20),
-    port: 1,
-    uploaded: 0,
-    downloaded: 0,
-    left: 1,
-    event: 'none',
-    numWant: -1,
-    key: 0,
-    ...over,
-  };
-  return logic.announce(now, {
-    via: 'udp',
-    source: ip('198.51.100.1'),
-    families: 'both',
-    peersMax: 1_000,
-    ...how,
-    request,
-  });
+interface Asked extends Partial<AnnounceRequest> {
+  source?: Uint8Array;
+  peersMax?: number;
+}
+
+/** @returns the call with its answer, or the refusal */
+function announce(logic: TrackerLogic, over: Asked = {}): AnnounceCall | TrackerRefusal {
+  const { source = ip('198.51.100.1'), peersMax = 1_000, ...request } = over;
+  const call = new AnnounceCall();
+  call.ask(
+    {
+      infoHash: new Uint8Array(20),
+      peerId: new Uint8Array(20),
+      port: 1,
+      uploaded: 0,
+      downloaded: 0,
+      left: 1,
+      event: 'none',
+      numWant: -1,
+      key: 0,
+      ...request,
+    },
+    { via: 'udp', source, families: 'both', peersMax, out: new Uint8Array(20_000) },
+  );
+  return logic.announce(now, call) ?? call;
+}
+
+function answered(verdict: AnnounceCall | TrackerRefusal): AnnounceCall {
+  assert(verdict instanceof AnnounceCall, 'not refused');
+  return verdict;
 }
 
 function peersOf(logic: TrackerLogic): string[] {
-  const verdict = announce(logic, { port: 9_999, numWant: 100 });
-  assert(verdict.ok);
-  const { peers4, peers6 } = verdict.answer;
+  const { peers4, peers6 } = answered(announce(logic, { port: 9_999, numWant: 100 }));
   const hosts: string[] = [];
   for (let at = 0; at < peers4.length; at += 6) hosts.push(formatIp(peers4.subarray(at, at + 4)));
   for (let at = 0; at < peers6.length; at += 18) hosts.push(formatIp(peers6.subarray(at, at + 16)));
@@ -69,10 +73,9 @@ test('intervals are spread between the interval and its jitter', () => {
   const logic = newLogic({ intervalSec: 1_000, intervalJitterSec: 100, minIntervalSec: 200 });
   const seen = new Set<number>();
   for (let i = 0; i < 2_000; i++) {
-    const verdict = announce(logic);
-    assert(verdict.ok);
-    assert.equal(verdict.answer.minIntervalSec, 200);
-    seen.add(verdict.answer.intervalSec);
+    const answer = answered(announce(logic));
+    assert.equal(answer.minIntervalSec, 200);
+    seen.add(answer.intervalSec);
   }
   assert.equal(Math.min(...seen), 1_000);
   assert.equal(Math.max(...seen), 1_100);
@@ -83,9 +86,7 @@ test('peers given: the default, what is wanted, what is allowed, what has room',
   const logic = newLogic({ numWantDefault: 10, numWantMax: 20 });
   for (let i = 1; i <= 40; i++) announce(logic, { port: i });
   const given = (numWant: number, peersMax = 1_000): number => {
-    const verdict = announce(logic, { port: 1, numWant }, { peersMax });
-    assert(verdict.ok);
-    return verdict.answer.peers4.length / 6;
+    return answered(announce(logic, { port: 1, numWant, peersMax })).peerCount4;
   };
   assert.equal(given(-1), 10);
   assert.equal(given(0), 0);
@@ -96,8 +97,8 @@ test('peers given: the default, what is wanted, what is allowed, what has room',
 
 test('port 0 is refused, except from who leaves', () => {
   const logic = newLogic();
-  assert.equal(announce(logic, { port: 0 }).ok, false);
-  assert.equal(announce(logic, { port: 0, event: 'stopped' }).ok, true);
+  assert.deepEqual(announce(logic, { port: 0 }), { reason: 'port is not 1 to 65535' });
+  answered(announce(logic, { port: 0, event: 'stopped' }));
 });
 
 test('an address named by the client counts from private networks only, and only where it can be dialled', () => {
@@ -115,7 +116,7 @@ test('an address named by the client counts from private networks only, and only
   ];
   for (const [source, named, kept] of cases) {
     const logic = newLogic();
-    announce(logic, { ip: named }, { source: ip(source) });
+    announce(logic, { ip: named, source: ip(source) });
     assert.deepEqual(peersOf(logic), [kept], `${source} naming ${named}`);
   }
 });
@@ -152,37 +153,37 @@ test('hooks see requests before the swarm does, and answers after', () => {
   const seen: string[] = [];
   const hooks: TrackerHooks[] = [
     {
-      preAnnounce: (a) =>
-        a.request.port === 666 ? { reason: 'not you', retryInSec: Number.POSITIVE_INFINITY } : undefined,
+      preAnnounce: (a) => (a.port === 666 ? { reason: 'not you', retryInSec: Number.POSITIVE_INFINITY } : undefined),
     },
     {
-      preAnnounce: (a) => void seen.push(`pre ${a.request.port}`) as undefined,
-      postAnnounce: (a, answer) => void seen.push(`post ${a.request.port} ${answer.incomplete}`),
-      preScrape: (s) => (s.infoHashes.length > 1 ? { reason: 'one at a time' } : undefined),
+      preAnnounce: (a) => {
+        seen.push(`pre ${a.port}`);
+        return undefined;
+      },
+      postAnnounce: (a) => {
+        seen.push(`post ${a.port} ${a.incomplete}`);
+        a.intervalSec = 77;
+      },
+      preScrape: (s) => (s.count > 1 ? { reason: 'one at a time' } : undefined),
     },
   ];
   const logic = newLogic({}, hooks);
-  assert.deepEqual(announce(logic, { port: 666 }), {
-    ok: false,
-    refusal: { reason: 'not you', retryInSec: Number.POSITIVE_INFINITY },
-  });
-  announce(logic, { port: 5 });
+  assert.deepEqual(announce(logic, { port: 666 }), { reason: 'not you', retryInSec: Number.POSITIVE_INFINITY });
+  assert.equal(answered(announce(logic, { port: 5 })).intervalSec, 77);
   assert.deepEqual(seen, ['pre 5', 'post 5 1']);
   const hash = new Uint8Array(20);
-  assert.equal(logic.scrape({ via: 'http', source: ip('::1'), infoHashes: [hash, hash] }).ok, false);
-  assert.deepEqual(logic.scrape({ via: 'http', source: ip('::1'), infoHashes: [hash] }), {
-    ok: true,
-    rows: [{ complete: 0, incomplete: 1, downloaded: 0 }],
-  });
+  const call = new ScrapeCall();
+  call.ask([hash, hash], { via: 'http', source: ip('::1') });
+  assert.deepEqual(logic.scrape(now, call), { reason: 'one at a time' });
+  call.ask([hash], { via: 'http', source: ip('::1') });
+  assert.equal(logic.scrape(now, call), undefined);
+  assert.deepEqual(call.rowAt(0), { complete: 0, incomplete: 1, downloaded: 0 });
 });
 
 test('a full tracker says when to come back', () => {
   const logic = newLogic({ peersMax: 1, retryWhenFullSec: 60 });
-  assert.equal(announce(logic, { port: 1 }).ok, true);
-  assert.deepEqual(announce(logic, { port: 2 }), {
-    ok: false,
-    refusal: { reason: 'the tracker is full', retryInSec: 60 },
-  });
+  answered(announce(logic, { port: 1 }));
+  assert.deepEqual(announce(logic, { port: 2 }), { reason: 'the tracker is full', retryInSec: 60 });
 });
 
 test('limits: what an operator sets is brought into range, the rest follows from it', () => {

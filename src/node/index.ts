@@ -24,3 +24,5 @@ export * from './tcp.ts';
 export * from './tracker-client.ts';
 export * from './transport.ts';
 export * from './udp.ts';
+export * from './udp-batch.ts';
+export type { UdpBatchUnavailable } from './udp-batch-calls.ts';

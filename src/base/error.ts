@@ -3,7 +3,7 @@
  * from both, says what happened and, where a person can do something, what.
  *
  * Families: `bencode/` `metainfo/` `magnet/` `wire/` codecs · `disk/` storage · `tracker/` announces · `net/` sockets · `swarm/` the
- * brain · `client/` misuse of the library · `cli/` misuse of the command line.
+ * brain · `client/` misuse of the library · `config/` the tracker's configuration · `cli/` misuse of the command line.
  */
 export interface ErrorDetail {
   'bencode/syntax': { at: number; what: string };
@@ -38,6 +38,8 @@ export interface ErrorDetail {
   'client/duplicate': { infoHash: string };
   'client/invalid': { what: string };
   'client/timeout': { what: string };
+  /** Every problem found, one sentence each. */
+  'config/invalid': { problems: readonly string[] };
   'cli/usage': { what: string };
 }
 export type ErrorCode = keyof ErrorDetail;
@@ -75,6 +77,7 @@ const messages: { [C in ErrorCode]: (d: ErrorDetail[C]) => string } = {
   'client/duplicate': (d) => `a torrent with info-hash ${d.infoHash} is in the session already`,
   'client/invalid': (d) => d.what,
   'client/timeout': (d) => `${d.what} took too long`,
+  'config/invalid': (d) => d.problems.join('\n'),
   'cli/usage': (d) => d.what,
 };
 

@@ -11,6 +11,7 @@ export * from './bytes.ts';
 export * from './crypto.ts';
 export * from './error.ts';
 export * from './heap.ts';
+export * from './host-port.ts';
 export * from './ids.ts';
 export * from './rate.ts';
 export * from './rng.ts';

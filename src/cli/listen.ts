@@ -1,8 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { networkInterfaces } from 'node:os';
-import { BtError, type PeerAddress, parseIp } from '../base/index.ts';
+import { BtError, type HostPort, type PeerAddress, parseIp } from '../base/index.ts';
 import { CliError, exitCodes } from './exit.ts';
-import type { HostPort } from './options.ts';
 
 /** Some containers have no IPv6 at all: binding to `::` fails there. */
 function hasIpv6(): boolean {

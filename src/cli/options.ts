@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { type HostPort, parseHostPort, splitHostPort } from '../base/index.ts';
 
 /**
  * Values of command line options. Each parser takes the text and throws commander's InvalidArgumentError with a sentence that says
@@ -37,32 +38,15 @@ export function parseRate(text: string): number | undefined {
   }
 }
 
-export interface HostPort {
-  /** A name, an IPv4 address, or an IPv6 address without brackets; undefined where only a port was given. */
-  readonly host: string | undefined;
-  readonly port: number;
-}
-
-/** `127.0.0.1:6881`, `[::1]:6881`, `host.example:6881`, `:6881`, `6881`, `[::1]`. */
-function splitHostPort(text: string): { host: string | undefined; port: string | undefined } | undefined {
-  const bracketed = /^\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\](?::(\d{1,5}))?$/.exec(text);
-  if (bracketed !== null) return { host: bracketed[1], port: bracketed[2] };
-  if (/^\d{1,5}$/.test(text)) return { host: undefined, port: text };
-  const plain = /^([^\s:[\]/]*)(?::(\d{1,5}))?$/.exec(text);
-  if (plain === null) return undefined;
-  return { host: plain[1] === '' ? undefined : plain[1], port: plain[2] };
-}
-
 /** Where to listen: HOST:PORT, [IPv6]:PORT, or just a port for all addresses. Port 0 takes any that is free. */
 export function parseListen(text: string): HostPort {
-  const split = splitHostPort(text);
-  const port = Number(split?.port ?? Number.NaN);
-  if (split === undefined || !(port <= 65_535)) {
+  const place = parseHostPort(text);
+  if (place === undefined) {
     throw new InvalidArgumentError(
       'Give HOST:PORT, [IPV6]:PORT or a port from 0 to 65535; an IPv6 address needs brackets.',
     );
   }
-  return { host: split.host, port };
+  return place;
 }
 
 /** Where somebody else listens: HOST:PORT or [IPv6]:PORT; both parts are needed. */

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { BtError, formatAddress, type PeerAddress } from '../base/index.ts';
+import { BtError, formatAddress, type HostPort, type PeerAddress } from '../base/index.ts';
 import { startTracker, type Tracker, type TrackerEvent } from '../trackerd/index.ts';
 import { addOutputOptions, type Cli, type OutputOptions } from './context.ts';
 import { formatCount, formatDuration, formatPlural } from './format.ts';
 import { isAnyAddress, resolveListen } from './listen.ts';
-import { type HostPort, many, parseListen } from './options.ts';
+import { many, parseListen } from './options.ts';
 
 interface TrackerCommandOptions extends OutputOptions {
   readonly http?: readonly HostPort[];

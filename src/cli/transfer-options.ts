@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
+import type { HostPort } from '../base/index.ts';
 import type { OutputOptions } from './context.ts';
-import { type HostPort, many, parseListen, parsePeer, parseRate } from './options.ts';
+import { many, parseListen, parsePeer, parseRate } from './options.ts';
 
 /** What `download` and `seed` have in common. Rates in bytes per second, undefined = no limit. */
 export interface TransferOptions extends OutputOptions {

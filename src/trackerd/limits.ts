@@ -28,3 +28,24 @@ export const frontLimits: FrontLimits = {
   udpAnswerBytesMax: 1_232,
   udpReceiveBufferBytes: 4_194_304,
 };
+
+/** Bounds of the catalogue: what uploads, and a folder full of files, may cost. */
+export const catalogueLimits = {
+  /** Torrents listed; each takes about a kilobyte of memory. */
+  entriesMax: 200_000,
+  /** Bytes of one .torrent file: one of 2 TiB in pieces of 16 MiB has 2.6 MB of hashes. */
+  torrentBytesMax: 10_485_760,
+  /** Bytes of the notes beside a torrent. */
+  sideBytesMax: 65_536,
+  titleCharsMax: 200,
+  descriptionCharsMax: 10_000,
+  /** A category, a tag, a name of who added it. */
+  wordCharsMax: 40,
+  tagsMax: 20,
+  /** Torrents on one page, rows of a feed. */
+  pageRows: 50,
+  /** Files shown on a torrent's page; the rest is counted. */
+  filesShown: 500,
+  /** Uploads taken at once: each holds a whole file in memory. */
+  uploadsAtOnceMax: 4,
+} as const;

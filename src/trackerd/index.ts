@@ -4,6 +4,12 @@
  * May know: tracker, wire, metainfo, bencode, base, trace, node.
  * Must never know: swarm, session, client.
  */
+
+export type { ConfigSources } from './config/load.ts';
+export { type OpenedConfig, openTrackerConfig, showExampleConfig, showTrackerConfig } from './config/open.ts';
+export { type TrackerSettings, toTrackerSettings } from './config/settings.ts';
+export type { ConfigOrigin, LoadedConfig, LogLevelName, TrackerConfig } from './config/types.ts';
 export { type FrontLimits, frontLimits } from './limits.ts';
 export { startTracker, type Tracker, type TrackerAddress, type TrackerEvent, type TrackerOptions } from './server.ts';
 export type { HttpCounts, TrackerStats, UdpCounts } from './stats.ts';
+export type * from './web/ports.ts';

@@ -1,0 +1,144 @@
+import type { TrackerLimits } from '../../tracker/index.ts';
+import type { FrontLimits } from '../limits.ts';
+import type { LogLevelName, TrackerConfig } from './types.ts';
+
+/** The configuration as the parts of a tracker want it: plain data, one group a component; times in the units of their names. */
+export interface TrackerSettings {
+  readonly listen: TrackerConfig['listen'];
+  /** Of the HTTPS places; PEM files, read at start and at every reload. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly udp: { readonly threadCount: number; readonly batch: 'auto' | 'on' | 'off' };
+  readonly limits: Partial<TrackerLimits>;
+  readonly frontLimits: Partial<FrontLimits>;
+  /** Undefined: no limit by address. */
+  readonly addressLimits: { readonly requestsPerSec: number; readonly burst: number } | undefined;
+  readonly hasWebSocket: boolean;
+  readonly policy: {
+    readonly isPrivate: boolean;
+    readonly usersFile: string | undefined;
+    readonly accountsFile: string | undefined;
+    readonly listMode: 'open' | 'allow' | 'deny';
+    readonly allowFile: string | undefined;
+    readonly denyFile: string | undefined;
+    /** Beginnings of peer ids; empty = every client. */
+    readonly clientsAllow: readonly string[];
+    readonly clientsDeny: readonly string[];
+  };
+  readonly snapshot: { readonly file: string; readonly everyMs: number } | undefined;
+  readonly replication:
+    | { readonly urls: readonly string[]; readonly name: string | undefined; readonly channel: string }
+    | undefined;
+  readonly catalogue:
+    | { readonly folder: string; readonly canUpload: boolean; readonly isListedOnly: boolean }
+    | undefined;
+  readonly web: {
+    readonly hasPage: boolean;
+    readonly hasMetrics: boolean;
+    readonly title: string;
+    /** 0 on a private tracker, whatever is configured. */
+    readonly topSwarmCount: number;
+    readonly hasFullScrape: boolean;
+    readonly url: string | undefined;
+  };
+  /** Undefined: no API. */
+  readonly admin: { readonly token: string } | { readonly tokenFile: string } | undefined;
+  readonly log: { readonly level: LogLevelName; readonly format: 'text' | 'json' };
+  readonly run: { readonly user: string; readonly group: string | undefined } | undefined;
+  readonly hookModules: readonly string[];
+}
+
+export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
+  const {
+    tls,
+    udp,
+    limits,
+    private: closed,
+    lists,
+    clients,
+    snapshot,
+    replication,
+    catalogue,
+    web,
+    admin,
+    run,
+  } = config;
+  return {
+    listen: config.listen,
+    tls: tls.cert === undefined || tls.key === undefined ? undefined : { certFile: tls.cert, keyFile: tls.key },
+    udp: { threadCount: udp.threads, batch: udp.batch },
+    limits: toLimits(config),
+    frontLimits: toFrontLimits(config),
+    addressLimits:
+      limits.addressRequestsPerSecond === 0
+        ? undefined
+        : { requestsPerSec: limits.addressRequestsPerSecond, burst: limits.addressBurst },
+    hasWebSocket: config.webtorrent.enabled,
+    policy: {
+      isPrivate: closed.enabled,
+      usersFile: closed.users,
+      accountsFile: closed.accounts,
+      listMode: lists.mode,
+      allowFile: lists.allow,
+      denyFile: lists.deny,
+      clientsAllow: clients.allow,
+      clientsDeny: clients.deny,
+    },
+    snapshot: snapshot.file === undefined ? undefined : { file: snapshot.file, everyMs: snapshot.every },
+    replication: replication.urls.length === 0 ? undefined : replication,
+    catalogue:
+      catalogue.folder === undefined
+        ? undefined
+        : { folder: catalogue.folder, canUpload: catalogue.upload, isListedOnly: catalogue.listedOnly },
+    web: {
+      hasPage: web.page,
+      hasMetrics: web.metrics,
+      title: web.title,
+      topSwarmCount: closed.enabled ? 0 : web.topSwarms,
+      hasFullScrape: web.fullScrape,
+      url: web.url,
+    },
+    admin: toAdmin(admin),
+    log: config.log,
+    run: run.user === undefined ? undefined : { user: run.user, group: run.group },
+    hookModules: config.hooks.modules,
+  };
+}
+
+function toAdmin({ token, tokenFile }: TrackerConfig['admin']): TrackerSettings['admin'] {
+  if (token !== undefined) return { token };
+  return tokenFile === undefined ? undefined : { tokenFile };
+}
+
+/** Whole seconds, as the protocol has them. */
+function toSeconds(ms: number): number {
+  return Math.ceil(ms / 1_000);
+}
+
+function toLimits({ intervals, limits, udp }: TrackerConfig): Partial<TrackerLimits> {
+  return {
+    intervalSec: toSeconds(intervals.announce),
+    ...(intervals.jitter !== undefined && { intervalJitterSec: toSeconds(intervals.jitter) }),
+    ...(intervals.minimum !== undefined && { minIntervalSec: toSeconds(intervals.minimum) }),
+    ...(intervals.peerTtl !== undefined && { peerTtlMs: intervals.peerTtl }),
+    emptySwarmMs: intervals.emptySwarm,
+    retryWhenFullSec: toSeconds(intervals.retryWhenFull),
+    numWantDefault: limits.numWantDefault,
+    numWantMax: limits.numWantMax,
+    scrapeHashesMax: limits.scrapeHashes,
+    swarmsMax: limits.swarms,
+    peersMax: limits.peers,
+    connectionIdMs: udp.connectionIdLifetime,
+  };
+}
+
+function toFrontLimits({ limits }: TrackerConfig): Partial<FrontLimits> {
+  return {
+    httpConnectionsMax: limits.httpConnections,
+    httpHeadBytesMax: limits.httpHead,
+    httpTargetBytesMax: limits.httpTarget,
+    httpHeadTimeoutMs: limits.httpHeadTimeout,
+    httpIdleTimeoutMs: limits.httpIdleTimeout,
+    httpUnsentBytesMax: limits.httpUnsent,
+    udpReceiveBufferBytes: limits.udpReceiveBuffer,
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * What pages, metrics and API need of a tracker. The tracker implements both; everything here is plain data, so that a test gives it
+ * as literals. Optional members belong to components that are not always there: without them their routes answer 404.
+ */
+
+export type Transport = 'udp' | 'http' | 'https' | 'ws';
+
+/** Requests since the start. */
+export interface RequestCount {
+  readonly transport: Transport;
+  /** `connect`, `announce`, `scrape`; or why nothing good was answered: `refused`, `malformed`, `forged_id`, `limited`, … */
+  readonly kind: string;
+  readonly count: number;
+}
+
+export interface TrackerNumbers {
+  readonly uptimeMs: number;
+  readonly swarmCount: number;
+  readonly peerCount4: number;
+  readonly peerCount6: number;
+  readonly peerCountWeb: number;
+  /** Of all networks. */
+  readonly seederCount: number;
+  readonly requests: readonly RequestCount[];
+  /** Open now. */
+  readonly connections: { readonly [T in Exclude<Transport, 'udp'>]?: number };
+  /** Bytes reserved and used by the store, where it tells. */
+  readonly storeBytes?: number;
+}
+
+/** A number for monitoring that a component has beyond those above. */
+export interface MetricFamily {
+  /** Without the prefix `eider_tracker_`; snake case with its unit, counters end in `_total`. */
+  readonly name: string;
+  readonly type: 'counter' | 'gauge';
+  /** A sentence. */
+  readonly help: string;
+  readonly samples: readonly { readonly value: number; readonly labels?: Readonly<Record<string, string>> }[];
+}
+
+export interface HealthReport {
+  /** `degraded`: serves, but something is wrong (replication away, no snapshot). `failing`: cannot serve. */
+  readonly state: 'ok' | 'degraded' | 'failing';
+  /** Sentences. */
+  readonly reasons: readonly string[];
+}
+
+export interface SwarmFacts {
+  /** 40 hex digits, lower case. */
+  readonly infoHash: string;
+  readonly seeders: number;
+  readonly leechers: number;
+  readonly downloads: number;
+  readonly name?: string;
+}
+
+export interface PeerFacts {
+  readonly address: string;
+  readonly port: number;
+  readonly isSeeder: boolean;
+}
+
+export interface ReplicationFacts {
+  readonly isConnected: boolean;
+  /** Age of the newest change of another tracker that is not here yet, at most; milliseconds. */
+  readonly lagMs: number;
+  /** Other trackers seen lately. */
+  readonly others: readonly string[];
+}
+
+export interface TrackerFacts {
+  readonly version: string;
+  readonly title: string;
+  readonly isPrivate: boolean;
+  /** Announce URLs to show, as the world has them. */
+  readonly announceUrls: () => readonly string[];
+  readonly numbers: () => TrackerNumbers;
+  readonly health: () => HealthReport;
+  /** Of components: store, replication, accounts. */
+  readonly metrics?: () => readonly MetricFamily[];
+  readonly replication?: () => ReplicationFacts;
+  /** Share of clients by peer id prefix, largest first. */
+  readonly clients?: () => readonly { readonly prefix: string; readonly count: number }[];
+  /** The largest swarms; only where they may be shown to anybody. */
+  readonly topSwarms?: () => readonly SwarmFacts[];
+}
+
+/** One of the two lists of info-hashes (40 hex digits, lower case). */
+export interface HashListControl {
+  readonly size: () => number;
+  readonly has: (infoHash: string) => boolean;
+  /** In order, those after `after`. @returns at most `max` */
+  readonly page: (after: string | undefined, max: number) => readonly string[];
+  /** In force, and in the file, when it resolves. @returns whether it changed anything */
+  readonly add: (infoHash: string) => Promise<boolean>;
+  readonly remove: (infoHash: string) => Promise<boolean>;
+}
+
+export interface UserFacts {
+  readonly id: number;
+  readonly name: string;
+  readonly isEnabled: boolean;
+  /** Unix seconds; null = never. */
+  readonly expiresAt: number | null;
+  /** Bytes accounted to the user. */
+  readonly uploaded: number;
+  readonly downloaded: number;
+}
+
+export interface UserChanges {
+  readonly name?: string;
+  readonly isEnabled?: boolean;
+  readonly expiresAt?: number | null;
+}
+
+export interface UsersControl {
+  readonly size: () => number;
+  /** In order of ids, those after `after`. */
+  readonly page: (after: number, max: number) => readonly UserFacts[];
+  readonly find: (id: number) => UserFacts | undefined;
+  /** @returns the user and the passkey, which is shown this once; undefined where the name is taken */
+  readonly create: (
+    user: UserChanges & { readonly name: string },
+  ) => Promise<{ user: UserFacts; passkey: string } | undefined>;
+  /** @returns undefined where there is no such user */
+  readonly update: (id: number, changes: UserChanges) => Promise<UserFacts | undefined>;
+  readonly remove: (id: number) => Promise<boolean>;
+  /** The old passkey is void from now on. @returns the new one */
+  readonly rotatePasskey: (id: number) => Promise<string | undefined>;
+}
+
+export interface ReloadReport {
+  /** One sentence for each part that was read again. */
+  readonly done: readonly string[];
+  /** What stays as it was, and why. */
+  readonly failed: readonly string[];
+}
+
+export interface TrackerControl {
+  /** Lists, users, certificates and the reloadable part of the configuration. What fails stays as it was. */
+  readonly reload: () => Promise<ReloadReport>;
+  readonly snapshot?: () => Promise<{ readonly path: string; readonly bytes: number; readonly elapsedMs: number }>;
+  readonly setLogLevel: (level: 'debug' | 'info' | 'warning' | 'error') => void;
+  readonly logLevel: () => 'debug' | 'info' | 'warning' | 'error';
+  readonly lists?: { readonly allow?: HashListControl; readonly deny?: HashListControl };
+  readonly users?: UsersControl;
+  /** @param infoHash 40 hex digits. @returns undefined where it is not tracked */
+  readonly findSwarm: (infoHash: string) => SwarmFacts | undefined;
+  /** Peers of a swarm. @returns at most `max` */
+  readonly peersOf?: (infoHash: string, max: number) => readonly PeerFacts[];
+}

@@ -6,6 +6,7 @@
  */
 export * from './calls.ts';
 export * from './connection-id.ts';
+export * from './counters.ts';
 export * from './hooks.ts';
 export * from './limits.ts';
 export * from './logic.ts';

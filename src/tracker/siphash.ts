@@ -1,17 +1,24 @@
-import { readU32, writeU32 } from '../base/index.ts';
+// Hot path: tracker-udp
 
 /**
  * SipHash-2-4 (Aumasson, Bernstein 2012): a keyed hash of short inputs, unforgeable without the key, in 32-bit halves because JavaScript
  * has no fast 64-bit integers. Words are little-endian.
  */
 export class SipHash {
-  readonly #key = new Uint32Array(4);
-  /** Four 64-bit words, low half first. Reused: a hash allocates nothing. */
-  readonly #v = new Uint32Array(8);
+  readonly #k0: number;
+  readonly #k1: number;
+  readonly #k2: number;
+  readonly #k3: number;
+  /** First and second half of the last hash, as little-endian words: the first byte of the hash is the lowest of `low`. */
+  low = 0;
+  high = 0;
 
   /** @param key 16 unpredictable bytes, copied */
   constructor(key: Uint8Array) {
-    for (let i = 0; i < 4; i++) this.#key[i] = readU32Le(key, i * 4);
+    this.#k0 = readWord(key, 0);
+    this.#k1 = readWord(key, 4);
+    this.#k2 = readWord(key, 8);
+    this.#k3 = readWord(key, 12);
   }
 
   /**
@@ -20,87 +27,88 @@ export class SipHash {
    * @param into at least `at` + 8 bytes long, may be `data` itself
    */
   hash(data: Uint8Array, into: Uint8Array, at: number): void {
-    const v = this.#v;
-    const [k0, k1, k2, k3] = this.#key as unknown as [number, number, number, number];
-    v[0] = k0 ^ 0x70736575;
-    v[1] = k1 ^ 0x736f6d65;
-    v[2] = k2 ^ 0x6e646f6d;
-    v[3] = k3 ^ 0x646f7261;
-    v[4] = k0 ^ 0x6e657261;
-    v[5] = k1 ^ 0x6c796765;
-    v[6] = k2 ^ 0x79746573;
-    v[7] = k3 ^ 0x74656462;
-    const wholeBytes = data.length & ~7;
-    for (let i = 0; i < wholeBytes; i += 8) absorb(v, readU32Le(data, i), readU32Le(data, i + 4));
-    // The last word holds the rest of the data and, in its top byte, the length.
-    let low = 0;
-    let high = (data.length & 0xff) << 24;
-    for (let i = wholeBytes; i < data.length; i++) {
-      const shift = (i & 3) * 8;
-      if (i - wholeBytes < 4) low |= (data[i] as number) << shift;
-      else high |= (data[i] as number) << shift;
+    const words = new Int32Array((data.length >>> 3) * 2 + 2);
+    for (let i = 0; i < data.length; i++)
+      words[i >>> 2] = (words[i >>> 2] as number) | ((data[i] as number) << ((i & 3) * 8));
+    words[words.length - 1] = (words[words.length - 1] as number) | ((data.length & 0xff) << 24);
+    this.hashWords(words);
+    for (let i = 0; i < 4; i++) {
+      into[at + i] = this.low >>> (i * 8);
+      into[at + 4 + i] = this.high >>> (i * 8);
     }
-    absorb(v, low, high);
-    v[4] = (v[4] as number) ^ 0xff;
-    for (let i = 0; i < 4; i++) round(v);
-    writeU32Le(into, at, (v[0] as number) ^ (v[2] as number) ^ (v[4] as number) ^ (v[6] as number));
-    writeU32Le(into, at + 4, (v[1] as number) ^ (v[3] as number) ^ (v[5] as number) ^ (v[7] as number));
+  }
+
+  /**
+   * Hashes an input that stands in 32-bit words already; the hash is in `low` and `high`.
+   *
+   * @param words an even number; the top byte of the last one is the length of the input in bytes, modulo 256
+   */
+  hashWords(words: Int32Array): void {
+    // The four 64-bit words of the state in halves: `a` to `d`, each low half first. Local variables stay in registers.
+    let a0 = this.#k0 ^ 0x70736575;
+    let a1 = this.#k1 ^ 0x736f6d65;
+    let b0 = this.#k2 ^ 0x6e646f6d;
+    let b1 = this.#k3 ^ 0x646f7261;
+    let c0 = this.#k0 ^ 0x6e657261;
+    let c1 = this.#k1 ^ 0x6c796765;
+    let d0 = this.#k2 ^ 0x79746573;
+    let d1 = this.#k3 ^ 0x74656462;
+    let t = 0;
+    const length = words.length;
+    // Two rounds a word, and four at the end, where the message word is 0 and the state has been marked.
+    for (let i = 0; i <= length + 2; i += 2) {
+      const isWord = i < length;
+      const m0 = isWord ? (words[i] as number) : 0;
+      const m1 = isWord ? (words[i + 1] as number) : 0;
+      d0 ^= m0;
+      d1 ^= m1;
+      if (i === length) c0 ^= 0xff;
+      for (let round = 0; round < 2; round++) {
+        // a += b; b = rotl(b, 13) ^ a; a = rotl(a, 32). The carry is got without a branch: nobody could predict it.
+        t = (a0 + b0) | 0;
+        a1 = (a1 + b1 + (((a0 & b0) | ((a0 | b0) & ~t)) >>> 31)) | 0;
+        a0 = t;
+        t = ((b0 << 13) | (b1 >>> 19)) ^ a0;
+        b1 = ((b1 << 13) | (b0 >>> 19)) ^ a1;
+        b0 = t;
+        t = a0;
+        a0 = a1;
+        a1 = t;
+        // c += d; d = rotl(d, 16) ^ c
+        t = (c0 + d0) | 0;
+        c1 = (c1 + d1 + (((c0 & d0) | ((c0 | d0) & ~t)) >>> 31)) | 0;
+        c0 = t;
+        t = ((d0 << 16) | (d1 >>> 16)) ^ c0;
+        d1 = ((d1 << 16) | (d0 >>> 16)) ^ c1;
+        d0 = t;
+        // a += d; d = rotl(d, 21) ^ a
+        t = (a0 + d0) | 0;
+        a1 = (a1 + d1 + (((a0 & d0) | ((a0 | d0) & ~t)) >>> 31)) | 0;
+        a0 = t;
+        t = ((d0 << 21) | (d1 >>> 11)) ^ a0;
+        d1 = ((d1 << 21) | (d0 >>> 11)) ^ a1;
+        d0 = t;
+        // c += b; b = rotl(b, 17) ^ c; c = rotl(c, 32)
+        t = (c0 + b0) | 0;
+        c1 = (c1 + b1 + (((c0 & b0) | ((c0 | b0) & ~t)) >>> 31)) | 0;
+        c0 = t;
+        t = ((b0 << 17) | (b1 >>> 15)) ^ c0;
+        b1 = ((b1 << 17) | (b0 >>> 15)) ^ c1;
+        b0 = t;
+        t = c0;
+        c0 = c1;
+        c1 = t;
+      }
+      a0 ^= m0;
+      a1 ^= m1;
+    }
+    this.low = a0 ^ b0 ^ c0 ^ d0;
+    this.high = a1 ^ b1 ^ c1 ^ d1;
   }
 }
 
-function absorb(v: Uint32Array, low: number, high: number): void {
-  v[6] = (v[6] as number) ^ low;
-  v[7] = (v[7] as number) ^ high;
-  round(v);
-  round(v);
-  v[0] = (v[0] as number) ^ low;
-  v[1] = (v[1] as number) ^ high;
-}
-
-function round(v: Uint32Array): void {
-  add(v, 0, 2);
-  add(v, 4, 6);
-  rotateXor(v, 2, 13, 0);
-  rotateXor(v, 6, 16, 4);
-  swapHalves(v, 0);
-  add(v, 4, 2);
-  add(v, 0, 6);
-  rotateXor(v, 2, 17, 4);
-  rotateXor(v, 6, 21, 0);
-  swapHalves(v, 4);
-}
-
-/** v[a] += v[b], 64 bits. */
-function add(v: Uint32Array, a: number, b: number): void {
-  const low = (v[a] as number) + (v[b] as number);
-  v[a + 1] = (v[a + 1] as number) + (v[b + 1] as number) + (low > 0xffff_ffff ? 1 : 0);
-  v[a] = low;
-}
-
-/** v[a] = rotateLeft(v[a], bits) ^ v[b]; bits below 32. */
-function rotateXor(v: Uint32Array, a: number, bits: number, b: number): void {
-  const low = v[a] as number;
-  const high = v[a + 1] as number;
-  v[a] = ((low << bits) | (high >>> (32 - bits))) ^ (v[b] as number);
-  v[a + 1] = ((high << bits) | (low >>> (32 - bits))) ^ (v[b + 1] as number);
-}
-
-/** Rotation by 32 bits. */
-function swapHalves(v: Uint32Array, a: number): void {
-  const low = v[a] as number;
-  v[a] = v[a + 1] as number;
-  v[a + 1] = low;
-}
-
-function readU32Le(b: Uint8Array, at: number): number {
-  const big = readU32(b, at);
-  return swapBytes(big);
-}
-
-function writeU32Le(b: Uint8Array, at: number, value: number): void {
-  writeU32(b, at, swapBytes(value));
-}
-
-function swapBytes(x: number): number {
-  return ((x << 24) | ((x & 0xff00) << 8) | ((x >>> 8) & 0xff00) | (x >>> 24)) >>> 0;
+function readWord(b: Uint8Array, at: number): number {
+  return (
+    (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)
+  );
 }

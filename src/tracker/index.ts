@@ -4,6 +4,7 @@
  * May know: base, bencode, trace, wire, metainfo.
  * Must never know: node:*, the clock, randomness of its own, promises, swarm.
  */
+export * from './address-limits.ts';
 export * from './calls.ts';
 export * from './connection-id.ts';
 export * from './counters.ts';
@@ -11,6 +12,11 @@ export * from './hooks.ts';
 export * from './limits.ts';
 export * from './logic.ts';
 export * from './memory-store.ts';
+export * from './offenders.ts';
+export * from './overload.ts';
 export * from './peer-run.ts';
+export * from './relay.ts';
+export * from './relay-connection.ts';
+export * from './relay-limits.ts';
 export * from './siphash.ts';
 export * from './swarm-store.ts';

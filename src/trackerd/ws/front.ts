@@ -1,0 +1,260 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type Millis, parseIp, toBinaryString } from '../../base/index.ts';
+import type { WebRelay } from '../../tracker/index.ts';
+import { encodeWsResponse, wsWireLimits } from '../../wire/index.ts';
+import { type WsLimits, wsLimits } from './limits.ts';
+import { type SocketOwner, TrackerSocket } from './socket.ts';
+
+/** What happened to connections, since the start. */
+export interface WsCounts {
+  /** Connections that were opened. */
+  opened: number;
+  /** Turned away: no place, a wrong path or origin, no good request. */
+  turnedAway: number;
+  /** Dropped because they did not take what was sent. */
+  slow: number;
+  /** Dropped because they fell silent. */
+  silent: number;
+  /** Times a connection sent faster than is read. */
+  tooFast: number;
+  /** Closed for what is no WebSocket. */
+  bad: number;
+}
+
+export function zeroWsCounts(): WsCounts {
+  return { opened: 0, turnedAway: 0, slow: 0, silent: 0, tooFast: 0, bad: 0 };
+}
+
+export interface WsFrontOptions {
+  readonly relay: WebRelay;
+  readonly counts: WsCounts;
+  readonly limits?: Partial<WsLimits>;
+  readonly now: () => Millis;
+  /** Where a request came from, 4 or 16 bytes, for a tracker behind a proxy; undefined turns it away. Default: the address of its socket. */
+  readonly sourceOf?: (request: IncomingMessage) => Uint8Array | undefined;
+  /** Pages that may use the tracker, as browsers name them (`https://example.org`); programs name none and are let in. Default: all. */
+  readonly origins?: readonly string[];
+  /** A bug of ours or of a hook. */
+  readonly onBug: (error: unknown) => void;
+}
+
+/** How often connections that sent too fast are looked after, and a part of all pinged. */
+const TICK_MS = 250;
+/** Offers need no more than seconds to be forgotten. */
+const SWEEP_EVERY_TICKS = 8;
+
+const STATUS_TEXTS = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  414: 'URI Too Long',
+  429: 'Too Many Requests',
+  503: 'Service Unavailable',
+} as const;
+
+/**
+ * WebSocket connections of WebTorrent peers: takes over requests to upgrade from HTTP servers, at `/` and at any path that ends in
+ * `/announce`. One timer for all connections.
+ */
+export class WsFront implements SocketOwner {
+  readonly limits: WsLimits;
+  readonly #o: WsFrontOptions;
+  readonly #server: WebSocketServer<typeof TrackerSocket>;
+  readonly #sockets = new Set<TrackerSocket>();
+  readonly #paused = new Set<TrackerSocket>();
+  readonly #countByAddress = new Map<string, number>();
+  readonly #timer: NodeJS.Timeout;
+  #pingWalk: Iterator<TrackerSocket> | undefined;
+  #ticks = 0;
+  #closed: (() => void) | undefined;
+  #isClosing = false;
+
+  constructor(options: WsFrontOptions) {
+    this.#o = options;
+    this.limits = { ...wsLimits, ...options.limits };
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      // Compression would cost 300 KiB a connection, and messages are small.
+      perMessageDeflate: false,
+      maxPayload: wsWireLimits.messageBytesMax,
+      // We answer pings ourselves, within the bounds of what may wait.
+      autoPong: false,
+      WebSocket: TrackerSocket,
+      ...{
+        maxFragments: this.limits.fragmentsMax,
+        maxBufferedChunks: this.limits.chunksMax,
+        closeTimeout: this.limits.closeTimeoutMs,
+      },
+    });
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
+  /** For `upgrade` of a node:http server. Takes over the socket; never throws. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const target = request.url ?? '';
+    const source = this.#sourceOf(request);
+    const status = this.#isClosing ? 503 : this.#judge(request, target, source);
+    if (status !== undefined || source === undefined) {
+      this.#o.counts.turnedAway++;
+      turnAway(socket, status ?? 400);
+      return;
+    }
+    this.#server.handleUpgrade(request, socket, head, (client) => this.#onOpen(client, source, target));
+  }
+
+  /** Says goodbye to all; no handle is left when it resolves. May be called twice. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#isClosing = true;
+    if (this.#sockets.size === 0) return;
+    const closed = new Promise<void>((resolve) => {
+      this.#closed = resolve;
+    });
+    for (const socket of this.#sockets) {
+      // Who is not read cannot be heard agreeing.
+      if (socket.isPaused) socket.resume();
+      socket.close(1001, 'the tracker stops');
+    }
+    await closed;
+  }
+
+  now(): Millis {
+    return this.#o.now();
+  }
+
+  onText(socket: TrackerSocket, text: string): void {
+    const { relayed } = socket;
+    if (relayed === undefined) return;
+    try {
+      this.#o.relay.receive(this.now(), relayed, text);
+    } catch (error) {
+      this.#o.onBug(error);
+      const reason = 'the tracker has failed';
+      socket.sendText(encodeWsResponse({ kind: 'failure', action: 'announce', infoHash: '', reason }));
+    }
+  }
+
+  /** It is not read until it has credit again: TCP makes it wait, and nothing of it is lost. */
+  onTooFast(socket: TrackerSocket): void {
+    if (this.#paused.has(socket)) return;
+    this.#o.counts.tooFast++;
+    this.#paused.add(socket);
+    socket.pause();
+  }
+
+  onTooSlow(): void {
+    this.#o.counts.slow++;
+  }
+
+  onBad(): void {
+    this.#o.counts.bad++;
+  }
+
+  onClosed(socket: TrackerSocket): void {
+    this.#sockets.delete(socket);
+    this.#paused.delete(socket);
+    const { relayed } = socket;
+    if (relayed !== undefined) {
+      this.#countAddress(relayed.source, -1);
+      try {
+        this.#o.relay.disconnect(this.now(), relayed);
+      } catch (error) {
+        this.#o.onBug(error);
+      }
+    }
+    if (this.#sockets.size === 0) this.#closed?.();
+  }
+
+  #onOpen(client: WebSocket, source: Uint8Array, target: string): void {
+    const socket = client as TrackerSocket;
+    this.#o.counts.opened++;
+    this.#sockets.add(socket);
+    this.#countAddress(source, 1);
+    socket.start(this, this.#o.relay.connect(socket, { source, target }));
+  }
+
+  #sourceOf(request: IncomingMessage): Uint8Array | undefined {
+    if (this.#o.sourceOf !== undefined) return this.#o.sourceOf(request);
+    const { remoteAddress } = request.socket;
+    return remoteAddress === undefined ? undefined : parseIp(remoteAddress);
+  }
+
+  /** @returns the status it is turned away with, or undefined where it is let in */
+  #judge(
+    request: IncomingMessage,
+    target: string,
+    source: Uint8Array | undefined,
+  ): keyof typeof STATUS_TEXTS | undefined {
+    if (source === undefined) return 400;
+    if (target.length > this.limits.targetCharsMax) return 414;
+    const path = target.split('?', 1)[0] ?? '';
+    if (path !== '/' && !path.endsWith('/announce')) return 404;
+    const { origin } = request.headers;
+    if (this.#o.origins !== undefined && origin !== undefined && !this.#o.origins.includes(origin)) return 403;
+    if (this.#sockets.size >= this.limits.connectionsMax) return 503;
+    const already = this.#countByAddress.get(toAddressKey(source)) ?? 0;
+    return already >= this.limits.connectionsPerAddressMax ? 429 : undefined;
+  }
+
+  #countAddress(source: Uint8Array, change: 1 | -1): void {
+    const key = toAddressKey(source);
+    const count = (this.#countByAddress.get(key) ?? 0) + change;
+    if (count > 0) this.#countByAddress.set(key, count);
+    else this.#countByAddress.delete(key);
+  }
+
+  #tick(): void {
+    for (const socket of this.#paused) {
+      if (!socket.hasCredit()) continue;
+      this.#paused.delete(socket);
+      socket.resume();
+    }
+    this.#pingSome();
+    if (this.#ticks++ % SWEEP_EVERY_TICKS === 0) this.#o.relay.sweep(this.now());
+  }
+
+  /** A part of all sockets, so that each has its turn every `pingEveryMs`. */
+  #pingSome(): void {
+    const count = Math.ceil((this.#sockets.size * TICK_MS) / this.limits.pingEveryMs);
+    for (let i = 0; i < count; i++) {
+      // An iterator of a Set sees what is added and skips what is deleted while it rests.
+      this.#pingWalk ??= this.#sockets.values();
+      const next = this.#pingWalk.next();
+      if (next.done === true) {
+        this.#pingWalk = undefined;
+        return;
+      }
+      this.#ping(next.value);
+    }
+  }
+
+  #ping(socket: TrackerSocket): void {
+    // Who is not read can say nothing.
+    if (socket.isAlive || socket.isPaused) {
+      socket.isAlive = false;
+      socket.sendPing();
+      return;
+    }
+    this.#o.counts.silent++;
+    socket.terminate();
+  }
+}
+
+/** The network of one customer: an IPv4 address, or 64 bits of IPv6. */
+function toAddressKey(source: Uint8Array): string {
+  return toBinaryString(source.length === 4 ? source : source.subarray(0, 8));
+}
+
+function turnAway(socket: Duplex, status: keyof typeof STATUS_TEXTS): void {
+  socket.on('error', () => socket.destroy());
+  socket.once('finish', () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status} ${STATUS_TEXTS[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

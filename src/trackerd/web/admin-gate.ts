@@ -1,0 +1,69 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type Millis, parseIp } from '../../base/index.ts';
+
+export interface AdminGateOptions {
+  /** The token in force; it may change at a reload. */
+  readonly token: () => string | undefined;
+  readonly now: () => Millis;
+}
+
+/** Wrong tokens that an address may send in a window, before it has to wait for the next. */
+const FAILURES_MAX = 10;
+const WINDOW_MS = 60_000;
+/** Addresses remembered; at the bound the oldest makes way. Guards memory. */
+const ADDRESSES_MAX = 10_000;
+
+export type GateVerdict =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'wrong' }
+  | { readonly kind: 'wait'; readonly retryInSec: number };
+
+/** Decides who may use the API: bearer token, compared in constant time, with a bound on guesses by address. */
+export class AdminGate {
+  readonly #o: AdminGateOptions;
+  readonly #failures = new Map<string, { count: number; since: Millis }>();
+
+  constructor(options: AdminGateOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * @param authorization the header as it stands
+   * @param address where the request comes from
+   */
+  judge(authorization: string | undefined, address: string): GateVerdict {
+    const now = this.#o.now();
+    const who = toNeighbourhood(address);
+    const before = this.#failures.get(who);
+    const isFresh = before !== undefined && now - before.since < WINDOW_MS;
+    if (isFresh && before.count >= FAILURES_MAX) {
+      return { kind: 'wait', retryInSec: Math.ceil((before.since + WINDOW_MS - now) / 1_000) };
+    }
+    const token = this.#o.token();
+    const given = /^Bearer ([\x21-\x7e]{1,256})$/i.exec(authorization ?? '')?.[1];
+    if (token !== undefined && given !== undefined && isSame(given, token)) return { kind: 'open' };
+    // A request without any token is no guess.
+    if (given !== undefined)
+      this.#remember(who, isFresh ? { ...before, count: before.count + 1 } : { count: 1, since: now });
+    return { kind: 'wrong' };
+  }
+
+  #remember(who: string, entry: { count: number; since: Millis }): void {
+    this.#failures.delete(who);
+    this.#failures.set(who, entry);
+    if (this.#failures.size <= ADDRESSES_MAX) return;
+    const [oldest] = this.#failures.keys();
+    if (oldest !== undefined) this.#failures.delete(oldest);
+  }
+}
+
+/** Digests have the same length whatever was sent, so the comparison tells nothing of the token's. */
+function isSame(a: string, b: string): boolean {
+  return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest());
+}
+
+/** Who has one IPv6 address has its /64. */
+function toNeighbourhood(address: string): string {
+  const ip = parseIp(address);
+  return ip?.length === 16 ? Buffer.from(ip.subarray(0, 8)).toString('hex') : address;
+}

@@ -1,0 +1,89 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import type { TrackerWeb } from './app.ts';
+
+export interface WebServerOptions {
+  readonly web: Pick<TrackerWeb, 'fetch'>;
+  /** A WebSocket upgrade, for any path; without it upgrades are refused. */
+  readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly headBytesMax: number;
+  /** A whole request has to come in this time; one that brings an upload too. */
+  readonly requestTimeoutMs: number;
+  /** A connection without traffic. */
+  readonly idleTimeoutMs: number;
+}
+
+/** How often connections are looked through. */
+const CHECK_MS = 1_000;
+
+/**
+ * The HTTP server of pages, API and WebSocket upgrades. It listens nowhere itself: it is given sockets, by a listener of its own or by
+ * the one that answers announces. `node:http` looks after slow requests only where it listens itself, so that is done here.
+ */
+export class WebServer {
+  readonly #server: Server;
+  readonly #o: WebServerOptions;
+  /** When each socket that waits for a request is dropped, in milliseconds of `performance`; undefined while one is answered. */
+  readonly #sockets = new Map<Socket, number | undefined>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: WebServerOptions) {
+    this.#o = options;
+    const listener = getRequestListener((request, env) => options.web.fetch(request, env), {
+      overrideGlobalObjects: false,
+    });
+    this.#server = createServer({ maxHeaderSize: options.headBytesMax, noDelay: true });
+    this.#server.timeout = options.idleTimeoutMs;
+    this.#server.keepAliveTimeout = options.idleTimeoutMs;
+    this.#server.on('request', (request, response) => {
+      // The body has a deadline too; once it is here the answer may take its time.
+      request.once('end', () => this.#sockets.has(request.socket) && this.#sockets.set(request.socket, undefined));
+      response.once('finish', () => this.#expectRequest(request.socket));
+      void listener(request, response);
+    });
+    this.#server.on('upgrade', (request, socket, head) => {
+      this.#sockets.delete(request.socket);
+      if (options.onUpgrade === undefined) socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n');
+      else options.onUpgrade(request, socket, head);
+    });
+    this.#server.on('clientError', (_error, socket) => {
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+      else socket.destroy();
+    });
+    this.#timer = setInterval(() => this.#dropSlow(), CHECK_MS);
+    this.#timer.unref();
+  }
+
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
+  /** Takes over a socket; bytes already read have been given back with `unshift`, and nobody else listens to it. */
+  give(socket: Socket): void {
+    this.#sockets.set(socket, this.#deadline());
+    socket.once('close', () => this.#sockets.delete(socket));
+    this.#server.emit('connection', socket);
+  }
+
+  /** Drops every connection that is not an upgraded one. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const socket of [...this.#sockets.keys()]) socket.destroy();
+  }
+
+  #deadline(): number {
+    return performance.now() + this.#o.requestTimeoutMs;
+  }
+
+  #expectRequest(socket: Socket): void {
+    if (this.#sockets.has(socket)) this.#sockets.set(socket, this.#deadline());
+  }
+
+  #dropSlow(): void {
+    const now = performance.now();
+    for (const [socket, deadline] of [...this.#sockets])
+      if (deadline !== undefined && now >= deadline) socket.destroy();
+  }
+}

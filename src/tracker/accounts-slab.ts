@@ -1,0 +1,58 @@
+/** Rows of numbers in one flat array that grows by halves: 8 bytes a number, no object a row. Freed rows are used again. */
+export class RowSlab {
+  readonly stride: number;
+  /** Row r is `cells[r * stride]` and on. Replaced when the slab grows: do not keep it. */
+  cells: Float64Array;
+  #end = 0;
+  #firstFree = -1;
+  #count = 0;
+
+  constructor(stride: number) {
+    this.stride = stride;
+    this.cells = new Float64Array(stride * 64);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+  get byteLength(): number {
+    return this.cells.byteLength;
+  }
+
+  /** @returns a row of zeros */
+  add(): number {
+    this.#count++;
+    const free = this.#firstFree;
+    if (free >= 0) {
+      const at = free * this.stride;
+      this.#firstFree = this.cells[at] as number;
+      this.cells.fill(0, at, at + this.stride);
+      return free;
+    }
+    const row = this.#end++;
+    if ((row + 1) * this.stride > this.cells.length) {
+      const cells = new Float64Array(Math.ceil((row + 1) * 1.5) * this.stride);
+      cells.set(this.cells);
+      this.cells = cells;
+    }
+    return row;
+  }
+
+  free(row: number): void {
+    this.cells[row * this.stride] = this.#firstFree;
+    this.#firstFree = row;
+    this.#count--;
+  }
+
+  get(row: number, column: number): number {
+    return this.cells[row * this.stride + column] as number;
+  }
+  set(row: number, column: number, value: number): void {
+    this.cells[row * this.stride + column] = value;
+  }
+  /** Adds to a cell. */
+  bump(row: number, column: number, by: number): void {
+    const at = row * this.stride + column;
+    this.cells[at] = (this.cells[at] as number) + by;
+  }
+}

@@ -1,0 +1,250 @@
+import type { Millis } from '../base/index.ts';
+import {
+  AccountLedger,
+  type PairAccount,
+  pairColumn,
+  type TorrentAccount,
+  torrentColumn,
+  type UserAccount,
+} from './accounts-ledger.ts';
+import { AccountRecord, accountRecordBytes } from './accounts-record.ts';
+import { AccountSessions, sessionColumn } from './accounts-sessions.ts';
+import { type Suspicion, type SuspicionKind, Suspicions } from './accounts-suspicions.ts';
+
+export interface AccountsOptions {
+  /** A client that was silent this long is gone: as for peers. */
+  readonly sessionTtlMs: number;
+  /** Two secret words for the tables: users choose peer ids and may choose info-hashes. */
+  readonly seed: readonly [number, number];
+  /** Pairs of user and torrent kept; those without clients that were heard of longest ago make way. Default 5,000,000. */
+  readonly pairsMax?: number;
+  /** Sessions kept; beyond it new ones are not counted. Default 2,000,000. */
+  readonly sessionsMax?: number;
+  /** No client is faster than this; 0 = do not look. Bytes per second, up and down each. */
+  readonly lineBytesPerSec?: number;
+  /** Whether reports that cannot be true are added up all the same. They are listed either way. */
+  readonly creditImplausible?: boolean;
+  /** Before this instant uploads without a leecher mean nothing: leechers of before the start have not been heard of. */
+  readonly leechersKnownFrom?: number;
+  /** The sums of a user have changed, or how many torrents he announces. */
+  readonly onUser?: (user: Readonly<UserAccount>) => void;
+  /** A place (8 bytes in two words) a torrent is announced from comes or goes, once for each client and transport. */
+  readonly onPlace?: (place: AccountPlace) => void;
+  readonly onSuspicion?: (suspicion: Suspicion) => void;
+}
+
+export interface AccountPlace {
+  readonly userId: number;
+  /** 20 bytes, lent. */
+  readonly infoHash: Uint8Array;
+  readonly place: readonly [number, number];
+  readonly isIpv6: boolean;
+  readonly isEntering: boolean;
+}
+
+/** After a first `stopped`, how long others of the same client (by its other transports) are waited for. */
+const LEAVING_MS = 120_000;
+/** More than at the line's speed since the last report, because of what was on its way. */
+const SPEED_SLACK_SEC = 10;
+/** Uploads without a leecher below this are not worth a word. */
+const NO_LEECHER_BYTES = 16 * 1_048_576;
+
+/**
+ * The accounts of a private tracker, added up from account records: what each user has uploaded and downloaded, of which torrent, and for
+ * how long he seeded it. Lives on one thread; others send their batches. What a report adds is decided by `AccountSessions`.
+ *
+ * What all of a swarm say that they uploaded and what all say that they downloaded must be the same in the long run:
+ * `TorrentAccount.uploaded - downloaded` shows a swarm in which somebody lies.
+ */
+export class Accounts {
+  readonly ledger: AccountLedger;
+  readonly sessions: AccountSessions;
+  readonly suspicions: Suspicions;
+  readonly #o: AccountsOptions;
+  readonly #record = new AccountRecord();
+  /** The session that is worked on, for `onPlace`. */
+  #overflowCount = 0;
+
+  constructor(options: AccountsOptions) {
+    this.#o = options;
+    this.ledger = new AccountLedger({ seed: options.seed, pairsMax: options.pairsMax ?? 5_000_000 });
+    this.sessions = new AccountSessions({
+      seed: options.seed,
+      onRoute: (session, route) => {
+        const pair = this.sessions.rows.get(session, sessionColumn.pair);
+        options.onPlace?.({
+          userId: this.ledger.pairs.get(pair, pairColumn.user),
+          infoHash: this.ledger.hashOf(this.ledger.pairs.get(pair, pairColumn.torrent)),
+          place: route.place,
+          isIpv6: (route.way & 1) === 1,
+          isEntering: route.isEntering,
+        });
+      },
+    });
+    this.suspicions = new Suspicions(options.onSuspicion);
+  }
+
+  /** Sessions that were not counted because there were too many. */
+  get overflowCount(): number {
+    return this.#overflowCount;
+  }
+
+  /** Takes a batch of whole records, borrowed. */
+  take(batch: Uint8Array): void {
+    const record = this.#record;
+    for (let at = 0; at + accountRecordBytes <= batch.length; at += accountRecordBytes) {
+      record.read(batch, at);
+      if (record.userId > 0) this.#takeOne(record);
+    }
+  }
+
+  /** Closes sessions of clients that fell silent, a bounded number of looks a call. Call it a few times a second. */
+  sweep(now: Millis, looksMax = 5_000): void {
+    const { rows } = this.sessions;
+    const isOver = (row: number): boolean => {
+      const silentMs = now - rows.get(row, sessionColumn.at);
+      return silentMs > (rows.get(row, sessionColumn.isLeaving) === 1 ? LEAVING_MS : this.#o.sessionTtlMs);
+    };
+    this.sessions.sweep(looksMax, isOver, (row) => this.#leave(row, now));
+  }
+
+  /** @returns undefined for a user of whom nothing is known */
+  user(id: number): Readonly<UserAccount> | undefined {
+    return this.ledger.users.get(id);
+  }
+
+  /** What a user did, torrent by torrent. Looks at all pairs: for people, not for requests. */
+  pairsOf(userId: number, limit = 1_000): PairAccount[] {
+    return this.ledger.pairsOf(userId, limit);
+  }
+
+  torrent(infoHash: Uint8Array): TorrentAccount | undefined {
+    return this.ledger.torrent(infoHash);
+  }
+
+  /** Swarms in which more was uploaded than downloaded or the other way round, the worst first. */
+  imbalances(limit = 100): TorrentAccount[] {
+    return this.ledger.imbalances(limit);
+  }
+
+  /** Forgets a user and what he did; his sessions end by themselves and count for nobody. */
+  removeUser(id: number): void {
+    this.ledger.users.delete(id);
+  }
+
+  #takeOne(record: AccountRecord): void {
+    const { ledger, sessions } = this;
+    const user = ledger.userFor(record.userId);
+    const pair = ledger.pairFor(record.userId, record.bytes, record.hashAt);
+    if (pair < 0) return void this.#overflowCount++;
+    const torrent = ledger.pairs.get(pair, pairColumn.torrent);
+    const session = sessions.find(pair, record.bytes, record.peerIdAt);
+    if (session < 0) this.#open(pair, torrent, user, record);
+    else this.#report(session, { pair, torrent, user }, record);
+    ledger.pairs.set(pair, pairColumn.seenAt, record.time);
+    user.seenAt = record.time;
+    this.#o.onUser?.(user);
+  }
+
+  #open(pair: number, torrent: number, user: UserAccount, record: AccountRecord): void {
+    const { ledger, sessions } = this;
+    if (record.event === 'stopped') return;
+    if (sessions.count >= (this.#o.sessionsMax ?? 2_000_000)) return void this.#overflowCount++;
+    sessions.open(pair, record);
+    if (ledger.pairs.get(pair, pairColumn.clients) === 0) user.torrents++;
+    ledger.pairs.bump(pair, pairColumn.clients, 1);
+    ledger.pairs.set(pair, pairColumn.left, record.left);
+    ledger.torrents.bump(torrent, record.left > 0 ? torrentColumn.leechers : torrentColumn.seeders, 1);
+    if (record.event === 'completed') this.#complete(pair, torrent, record.time);
+  }
+
+  #report(session: number, of: { pair: number; torrent: number; user: UserAccount }, record: AccountRecord): void {
+    const { ledger, sessions } = this;
+    const leftBefore = sessions.rows.get(session, sessionColumn.left);
+    const before = sessions.rows.get(session, sessionColumn.at);
+    const delta = sessions.report(session, record);
+    if (leftBefore === 0) this.#addSeedTime(of.pair, before, record.time);
+    const { uploaded, downloaded } = delta;
+    if (uploaded > 0 || downloaded > 0) {
+      ledger.torrents.bump(of.torrent, torrentColumn.uploaded, uploaded);
+      ledger.torrents.bump(of.torrent, torrentColumn.downloaded, downloaded);
+      const kind = this.#judge(of.torrent, { leftBefore, before, uploaded, downloaded }, record.time);
+      if (kind !== undefined) {
+        of.user.suspicionCount++;
+        this.suspicions.add({ kind, uploaded, downloaded, ms: record.time - before }, record);
+      }
+      if (kind === undefined || this.#o.creditImplausible === true) {
+        ledger.pairs.bump(of.pair, pairColumn.uploaded, uploaded);
+        ledger.pairs.bump(of.pair, pairColumn.downloaded, downloaded);
+        of.user.uploaded += uploaded;
+        of.user.downloaded += downloaded;
+      }
+    }
+    const left = sessions.rows.get(session, sessionColumn.left);
+    if (left > 0 !== leftBefore > 0) this.#turn(of.torrent, left > 0, record.time);
+    ledger.pairs.set(of.pair, pairColumn.left, left);
+    if (record.event === 'completed' || (left === 0 && leftBefore > 0))
+      this.#complete(of.pair, of.torrent, record.time);
+    if (delta.isClosed) {
+      this.#leave(session, record.time);
+      sessions.close(session, record.bytes, record.peerIdAt);
+    }
+  }
+
+  #judge(
+    torrent: number,
+    o: { leftBefore: number; before: number; uploaded: number; downloaded: number },
+    at: number,
+  ): SuspicionKind | undefined {
+    const speed = this.#o.lineBytesPerSec ?? 0;
+    const mostBytes = speed * (Math.max(0, at - o.before) / 1_000 + SPEED_SLACK_SEC);
+    if (speed > 0 && Math.max(o.uploaded, o.downloaded) > mostBytes) return 'too-fast';
+    const { torrents } = this.ledger;
+    const others = torrents.get(torrent, torrentColumn.leechers) - (o.leftBefore > 0 ? 1 : 0);
+    const isAlone = others === 0 && torrents.get(torrent, torrentColumn.leecherSeenAt) < o.before;
+    const isSure = o.before >= (this.#o.leechersKnownFrom ?? 0) && o.uploaded >= NO_LEECHER_BYTES;
+    return isAlone && isSure ? 'no-leecher' : undefined;
+  }
+
+  /** Two clients of a user that seed the same torrent at the same time seed it once. */
+  #addSeedTime(pair: number, from: number, to: number): void {
+    const { pairs } = this.ledger;
+    const countedTo = pairs.get(pair, pairColumn.seedCountedTo);
+    const ms = to - (countedTo === 0 ? from : Math.max(from, countedTo));
+    if (ms <= 0) return;
+    pairs.bump(pair, pairColumn.seedMs, ms);
+    pairs.set(pair, pairColumn.seedCountedTo, to);
+  }
+
+  #turn(torrent: number, isLeecher: boolean, at: number): void {
+    const { torrents } = this.ledger;
+    torrents.bump(torrent, torrentColumn.leechers, isLeecher ? 1 : -1);
+    torrents.bump(torrent, torrentColumn.seeders, isLeecher ? -1 : 1);
+    if (!isLeecher) torrents.set(torrent, torrentColumn.leecherSeenAt, at);
+  }
+
+  #complete(pair: number, torrent: number, at: number): void {
+    const { pairs, torrents } = this.ledger;
+    if (pairs.get(pair, pairColumn.isCompleted) === 1) return;
+    pairs.set(pair, pairColumn.isCompleted, 1);
+    pairs.set(pair, pairColumn.completedAt, at);
+    torrents.bump(torrent, torrentColumn.completed, 1);
+  }
+
+  /** A session is about to be closed. */
+  #leave(session: number, at: number): void {
+    const { pairs, torrents, users } = this.ledger;
+    const { rows } = this.sessions;
+    const pair = rows.get(session, sessionColumn.pair);
+    const torrent = pairs.get(pair, pairColumn.torrent);
+    const isLeecher = rows.get(session, sessionColumn.left) > 0;
+    torrents.bump(torrent, isLeecher ? torrentColumn.leechers : torrentColumn.seeders, -1);
+    if (isLeecher) torrents.set(torrent, torrentColumn.leecherSeenAt, at);
+    pairs.bump(pair, pairColumn.clients, -1);
+    if (pairs.get(pair, pairColumn.clients) > 0) return;
+    const user = users.get(pairs.get(pair, pairColumn.user));
+    if (user === undefined) return;
+    user.torrents--;
+    this.#o.onUser?.(user);
+  }
+}

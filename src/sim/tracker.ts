@@ -2,7 +2,7 @@ import { BtError, parseIp, type Rng } from '../base/index.ts';
 import type { AnnounceResult, ScrapeResult } from '../swarm/index.ts';
 import {
   AnnounceCall,
-  MemoryStore,
+  DenseStore,
   ScrapeCall,
   type TrackerLimits,
   TrackerLogic,
@@ -30,7 +30,7 @@ const PEERS_MAX = 200;
 export class SimTracker {
   readonly url: string;
   readonly host: NetHost;
-  readonly store: MemoryStore;
+  readonly store: DenseStore;
   mood: TrackerMood = 'ok';
   announceCount = 0;
   readonly #world: SimWorld;
@@ -43,7 +43,7 @@ export class SimTracker {
     this.host = host;
     this.url = `http://${host.name}:6969/announce`;
     const all = toTrackerLimits({ intervalSec: 120, minIntervalSec: 10, ...limits });
-    this.store = new MemoryStore({ limits: all, rng: this.#rng.fork('store') });
+    this.store = DenseStore.create({ limits: all, rng: this.#rng.fork('store') });
     this.#logic = new TrackerLogic({ store: this.store, limits: all, rng: this.#rng.fork('logic') });
     const sweep = () => {
       this.#logic.sweep(world.now);

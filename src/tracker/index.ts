@@ -4,6 +4,11 @@
  * May know: base, bencode, trace, wire, metainfo.
  * Must never know: node:*, the clock, randomness of its own, promises, swarm.
  */
+
+export * from './accounts.ts';
+export type { PairAccount, TorrentAccount, UserAccount } from './accounts-ledger.ts';
+export { AccountLog, AccountRecord, accountRecordBytes, writeAccountRecord } from './accounts-record.ts';
+export type { Suspicion, SuspicionKind } from './accounts-suspicions.ts';
 export * from './address-limits.ts';
 export * from './calls.ts';
 export * from './connection-id.ts';
@@ -11,12 +16,12 @@ export * from './counters.ts';
 export * from './hooks.ts';
 export * from './limits.ts';
 export * from './logic.ts';
-export * from './memory-store.ts';
 export * from './offenders.ts';
 export * from './overload.ts';
-export * from './peer-run.ts';
+export * from './policy/index.ts';
 export * from './relay.ts';
 export * from './relay-connection.ts';
 export * from './relay-limits.ts';
 export * from './siphash.ts';
+export * from './store/dense-store.ts';
 export * from './swarm-store.ts';

@@ -1,18 +1,20 @@
 import { randomBytes } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
 import { BtError, type Millis, type PeerAddress, seededRng } from '../base/index.ts';
 import {
   ConnectionIds,
-  MemoryStore,
+  CounterTable,
+  DenseStore,
   type SwarmStore,
   type TrackerHooks,
   type TrackerLimits,
   TrackerLogic,
   toTrackerLimits,
 } from '../tracker/index.ts';
-import { HttpFront } from './http-front.ts';
-import { HttpRoutes } from './http-routes.ts';
+import { HttpFront } from './http/front.ts';
+import { HttpRoutes } from './http/routes.ts';
 import { type FrontLimits, frontLimits } from './limits.ts';
-import { formatStats, type TrackerStats, zeroHttpCounts, zeroUdpCounts } from './stats.ts';
+import { formatStats, type TrackerStats, toHttpCounts, zeroUdpCounts } from './stats.ts';
 import { UdpFront } from './udp-front.ts';
 
 export interface TrackerAddress extends PeerAddress {
@@ -36,7 +38,7 @@ export interface TrackerOptions {
   readonly limits?: Partial<TrackerLimits>;
   readonly frontLimits?: Partial<FrontLimits>;
   readonly hooks?: readonly TrackerHooks[];
-  /** Default: a `MemoryStore` with the same limits. */
+  /** Default: a `DenseStore` with the same limits. */
   readonly store?: SwarmStore;
 }
 
@@ -74,7 +76,8 @@ class RunningTracker implements Tracker {
   readonly #store: SwarmStore;
   readonly #logic: TrackerLogic;
   readonly #ids: ConnectionIds;
-  readonly #httpCounts = zeroHttpCounts();
+  readonly #counters = new CounterTable(1);
+  #pages: Server | undefined;
   readonly #udpCounts = zeroUdpCounts();
   readonly #httpFronts: HttpFront[] = [];
   readonly #udpFronts: UdpFront[] = [];
@@ -86,7 +89,7 @@ class RunningTracker implements Tracker {
     this.#options = options;
     this.#limits = toTrackerLimits(options.limits);
     const rng = seededRng(randomBytes(4).readUInt32BE());
-    this.#store = options.store ?? new MemoryStore({ limits: this.#limits, rng: rng.fork('store') });
+    this.#store = options.store ?? DenseStore.create({ limits: this.#limits, rng: rng.fork('store') });
     this.#logic = new TrackerLogic({
       store: this.#store,
       limits: this.#limits,
@@ -121,7 +124,7 @@ class RunningTracker implements Tracker {
     return {
       ...this.#store.stats(),
       uptimeMs: now() - this.#startedAt,
-      http: { ...this.#httpCounts, connections },
+      http: { ...toHttpCounts(this.#counters), connections },
       udp: { ...this.#udpCounts },
     };
   }
@@ -139,20 +142,28 @@ class RunningTracker implements Tracker {
     clearInterval(this.#sweepTimer);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     await Promise.all([...this.#httpFronts, ...this.#udpFronts].map((front) => front.close()));
+    this.#pages?.closeAllConnections();
   }
 
   #newHttpFront(): HttpFront {
+    const counts = this.#counters.row(0);
     const routes = new HttpRoutes({
       logic: this.#logic,
-      counts: this.#httpCounts,
+      counts,
       peersMax: this.#limits.numWantMax,
-      statsPage: () => formatStats(this.stats()),
       onBug: (error) => this.#emit({ type: 'error', error }),
     });
+    this.#pages ??= createServer((request, response) => {
+      if (request.url === '/') response.end(formatStats(this.stats()));
+      else if (request.url === '/health') response.end('ok\n');
+      else response.writeHead(404).end('not found\n');
+    });
+    const pages = this.#pages;
     return new HttpFront({
-      answer: (at, request, source) => routes.answer(at, request, source),
-      counts: this.#httpCounts,
+      routes,
+      counts,
       limits: { ...frontLimits, ...this.#options.frontLimits },
+      other: { give: (socket) => pages.emit('connection', socket) },
       now,
     });
   }

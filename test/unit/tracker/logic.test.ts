@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { formatIp, type Millis, parseIp, seededRng } from '#base';
 import {
   AnnounceCall,
+  DenseStore,
   isLocalNetwork,
-  MemoryStore,
   ScrapeCall,
   type TrackerHooks,
   type TrackerLimits,
@@ -22,7 +22,7 @@ function ip(text: string): Uint8Array {
 function newLogic(limits: Partial<TrackerLimits> = {}, hooks: TrackerHooks[] = []): TrackerLogic {
   const all = toTrackerLimits(limits);
   return new TrackerLogic({
-    store: new MemoryStore({ limits: all, rng: seededRng(1) }),
+    store: DenseStore.create({ limits: all, rng: seededRng(1) }),
     limits: all,
     hooks,
     rng: seededRng(2),

@@ -1,0 +1,148 @@
+import type { Millis } from '../../base/index.ts';
+import type { TrackerLimits } from '../limits.ts';
+import { type Arena, markOf } from './arena.ts';
+import {
+  AT_PEERS,
+  AT_SEEDERS,
+  AT_SHARDS,
+  CLASS_HEADER,
+  CLASS_NODE,
+  FUTURE_TICKS,
+  HEADER_DOWNLOADED,
+  HEADER_PART,
+  META_NET_SHIFT,
+  META_SEEDERS_SHIFT,
+  RUN_PEERS_MAX,
+  recordStart,
+  recordsPerPage,
+  recordWords,
+  SHARD_COUNT,
+  SHARD_TAILS,
+  SHARD_WORDS,
+  TICK_MS,
+} from './layout.ts';
+import { acquire, release } from './lock.ts';
+import type { Parts } from './parts.ts';
+import type { Swarms } from './swarms.ts';
+
+/** Looks at peers and swarms under one hold of a lock: a tenth of a millisecond if all of them go. */
+const LOOKS_PER_HOLD = 256;
+
+/**
+ * Forgets silent peers, and empty swarms after their time. It walks the pages of each shard and record class from the last to the first,
+ * records downwards: what fills a hole comes from behind, where it has been. Runs of a large swarm are looked at like all others, so its
+ * size makes no difference.
+ *
+ * Between two steps pages may have gone; then the class is begun again.
+ */
+export class Sweeper {
+  readonly #m: Int32Array;
+  readonly #parts: Parts;
+  readonly #swarms: Swarms;
+  readonly #limits: TrackerLimits;
+  #shardIndex = 0;
+  #class = 0;
+  /** Page the walk is in, 0 = at the beginning of the class; the next record of it, downwards. */
+  #page = 0;
+  #record = 0;
+  #removed = 0;
+  readonly #silence = { nowTick: 0, ttlTicks: 0, futureTicks: FUTURE_TICKS, max: 0 };
+
+  constructor(options: { arena: Arena; parts: Parts; swarms: Swarms; limits: TrackerLimits }) {
+    this.#m = options.arena.words;
+    this.#parts = options.parts;
+    this.#swarms = options.swarms;
+    this.#limits = options.limits;
+  }
+
+  /** Looks at up to `sweepPeersMax` peers and swarms, or to the end of a round. @returns peers removed */
+  step(now: Millis): number {
+    const tick = Math.floor(now / TICK_MS);
+    this.#silence.nowTick = tick;
+    this.#silence.ttlTicks = Math.ceil(this.#limits.peerTtlMs / TICK_MS);
+    let removed = 0;
+    for (let looks = this.#limits.sweepPeersMax; looks > 0; ) {
+      const shard = AT_SHARDS + this.#shardIndex * SHARD_WORDS;
+      acquire(this.#m, shard);
+      try {
+        this.#removed = 0;
+        looks -= this.#sweepClass(shard, tick, Math.min(looks, LOOKS_PER_HOLD));
+      } finally {
+        release(this.#m, shard);
+      }
+      removed += this.#removed;
+      if (this.#page === 0 && !this.#nextClass()) break;
+    }
+    return removed;
+  }
+
+  /** @returns false at the end of a round */
+  #nextClass(): boolean {
+    this.#class = this.#class === CLASS_NODE - 1 ? CLASS_HEADER : this.#class + 1;
+    if (this.#class <= CLASS_HEADER) return true;
+    this.#class = 0;
+    this.#shardIndex = (this.#shardIndex + 1) % SHARD_COUNT;
+    return this.#shardIndex !== 0;
+  }
+
+  /** @returns looks; `#page` is 0 at the end of the class */
+  #sweepClass(shard: number, tick: number, looksMax: number): number {
+    const m = this.#m;
+    const recordClass = this.#class;
+    const mark = markOf(shard, recordClass);
+    const tail = shard + SHARD_TAILS + 2 * recordClass;
+    let looks = 0;
+    while (looks < looksMax) {
+      if (this.#page === 0 || m[this.#page + 1] !== mark) {
+        this.#page = m[tail]!;
+        this.#record = recordsPerPage[recordClass]! - 1;
+        if (this.#page === 0) return looks;
+      }
+      if (this.#page === m[tail]!) this.#record = Math.min(this.#record, m[tail + 1]! - 1);
+      if (this.#record < 0) {
+        this.#page = m[this.#page]!;
+        this.#record = recordsPerPage[recordClass]! - 1;
+        if (this.#page === 0) return looks;
+        continue;
+      }
+      const at = this.#page + recordStart[recordClass]! + this.#record * recordWords[recordClass]!;
+      if (recordClass === CLASS_HEADER) {
+        this.#sweepHeader(shard, at, tick);
+        looks++;
+        this.#record--;
+      } else {
+        this.#silence.max = looksMax - looks;
+        looks += this.#sweepRun(shard, at);
+      }
+    }
+    return looks;
+  }
+
+  #sweepHeader(shard: number, header: number, tick: number): void {
+    const m = this.#m;
+    if (m[header + HEADER_PART + 1] !== 0) return;
+    const isRemembered =
+      m[header + HEADER_DOWNLOADED] !== 0 && (tick - m[header + HEADER_PART]!) * TICK_MS < this.#limits.emptySwarmMs;
+    if (!isRemembered) this.#swarms.forget(shard, header);
+  }
+
+  #sweepRun(shard: number, run: number): number {
+    const m = this.#m;
+    const leaf = m[run]!;
+    const meta = m[leaf + 1]!;
+    const count = (meta & RUN_PEERS_MAX) + ((meta >>> META_SEEDERS_SHIFT) & RUN_PEERS_MAX);
+    const gone = this.#parts.expire(leaf, this.#silence);
+    const seeders = gone >>> 8;
+    const removed = (gone & 0xff) + seeders;
+    // Where the most was removed, the rest of the run is for the next look.
+    if (removed < this.#silence.max) this.#record--;
+    if (removed > 0) {
+      this.#removed += removed;
+      Atomics.sub(m, AT_PEERS + ((meta >>> META_NET_SHIFT) & 3), removed);
+      if (seeders > 0) Atomics.sub(m, AT_SEEDERS, seeders);
+      const emptied = this.#parts.settle(shard, leaf);
+      if (emptied !== 0) this.#swarms.afterEmptied(shard, emptied, this.#silence.nowTick);
+    }
+    return count;
+  }
+}

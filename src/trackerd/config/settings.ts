@@ -1,5 +1,7 @@
-import type { TrackerLimits } from '../../tracker/index.ts';
+import { pathToFileURL } from 'node:url';
+import type { AddressLimitOptions, TrackerLimits } from '../../tracker/index.ts';
 import type { FrontLimits } from '../limits.ts';
+import type { WsLimits } from '../ws/limits.ts';
 import type { LogLevelName, TrackerConfig } from './types.ts';
 
 /** The configuration as the parts of a tracker want it: plain data, one group a component; times in the units of their names. */
@@ -10,8 +12,8 @@ export interface TrackerSettings {
   readonly udp: { readonly threadCount: number; readonly batch: 'auto' | 'on' | 'off' };
   readonly limits: Partial<TrackerLimits>;
   readonly frontLimits: Partial<FrontLimits>;
-  /** Undefined: no limit by address. */
-  readonly addressLimits: { readonly requestsPerSec: number; readonly burst: number } | undefined;
+  readonly addressLimits: AddressLimitOptions;
+  readonly wsLimits: Partial<WsLimits>;
   readonly hasWebSocket: boolean;
   readonly policy: {
     readonly isPrivate: boolean;
@@ -44,6 +46,7 @@ export interface TrackerSettings {
   readonly admin: { readonly token: string } | { readonly tokenFile: string } | undefined;
   readonly log: { readonly level: LogLevelName; readonly format: 'text' | 'json' };
   readonly run: { readonly user: string; readonly group: string | undefined } | undefined;
+  /** URLs. */
   readonly hookModules: readonly string[];
 }
 
@@ -68,10 +71,16 @@ export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
     udp: { threadCount: udp.threads, batch: udp.batch },
     limits: toLimits(config),
     frontLimits: toFrontLimits(config),
-    addressLimits:
-      limits.addressRequestsPerSecond === 0
-        ? undefined
-        : { requestsPerSec: limits.addressRequestsPerSecond, burst: limits.addressBurst },
+    addressLimits: {
+      requestsMax: limits.addressRequests,
+      unprovenMax: limits.addressUnproven,
+      windowMs: limits.addressWindow,
+      exemptsLocal: limits.addressExemptLocal,
+    },
+    wsLimits: {
+      connectionsMax: limits.wsConnections,
+      connectionsPerAddressMax: limits.wsConnectionsPerAddress,
+    },
     hasWebSocket: config.webtorrent.enabled,
     policy: {
       isPrivate: closed.enabled,
@@ -100,7 +109,7 @@ export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
     admin: toAdmin(admin),
     log: config.log,
     run: run.user === undefined ? undefined : { user: run.user, group: run.group },
-    hookModules: config.hooks.modules,
+    hookModules: config.hooks.modules.map((path) => pathToFileURL(path).href),
   };
 }
 
@@ -134,6 +143,7 @@ function toLimits({ intervals, limits, udp }: TrackerConfig): Partial<TrackerLim
 function toFrontLimits({ limits }: TrackerConfig): Partial<FrontLimits> {
   return {
     httpConnectionsMax: limits.httpConnections,
+    httpConnectionsPerAddressMax: limits.httpConnectionsPerAddress,
     httpHeadBytesMax: limits.httpHead,
     httpTargetBytesMax: limits.httpTarget,
     httpHeadTimeoutMs: limits.httpHeadTimeout,

@@ -1,5 +1,6 @@
-import { toTrackerLimits } from '../../tracker/index.ts';
+import { addressLimitDefaults, toTrackerLimits } from '../../tracker/index.ts';
 import { frontLimits } from '../limits.ts';
+import { wsLimits } from '../ws/limits.ts';
 import {
   choice,
   duration,
@@ -156,6 +157,11 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
       frontLimits.httpConnectionsMax,
       'Connections of one HTTP or HTTPS place. The limit of open files must be larger.',
     ),
+    httpConnectionsPerAddress: key(
+      integer(1, 1_000_000),
+      frontLimits.httpConnectionsPerAddressMax,
+      'Of them, of one client address (IPv6: /64); trusted proxies are free of it.',
+    ),
     httpHead: key(size(1_024, 65_536), frontLimits.httpHeadBytesMax, 'Request line and headers.'),
     httpTarget: key(size(512, 65_536), frontLimits.httpTargetBytesMax, 'Request target.'),
     httpHeadTimeout: key(
@@ -178,17 +184,30 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
       frontLimits.udpReceiveBufferBytes,
       'Asked of the system for each UDP socket (`net.core.rmem_max` bounds it).',
     ),
-    addressRequestsPerSecond: key(
+    addressRequests: key(
       integer(0, 1_000_000),
-      0,
-      'Requests answered per second and client address (IPv6: per /64), over time; 0 = no limit.',
+      addressLimitDefaults.requestsMax,
+      'Requests of one client address (IPv6: /64) answered in a window; 0 = no limit.',
       live,
     ),
-    addressBurst: key(
-      integer(1, 1_000_000),
-      100,
-      'Requests that an address may make at once, before `address_requests_per_second` counts.',
+    addressUnproven: key(
+      integer(0, 1_000_000),
+      addressLimitDefaults.unprovenMax,
+      'UDP connects and bad connection ids of one address answered in a window; 0 = no limit.',
       live,
+    ),
+    addressWindow: key(duration(SECOND, DAY), addressLimitDefaults.windowMs, 'The window.', live),
+    addressExemptLocal: key(
+      flag,
+      addressLimitDefaults.exemptsLocal,
+      'Whether loopback and private addresses are free of these limits.',
+      live,
+    ),
+    wsConnections: key(integer(1, 1_000_000), wsLimits.connectionsMax, 'WebSocket connections in all.'),
+    wsConnectionsPerAddress: key(
+      integer(1, 1_000_000),
+      wsLimits.connectionsPerAddressMax,
+      'Of one client address (IPv6: /64).',
     ),
   },
   private: {
@@ -239,7 +258,18 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
   },
   replication: {
     urls: key(
-      list(url('redis', 'rediss', 'valkey', 'valkeys', 'redis+sentinel', 'redis+cluster')),
+      list(
+        url(
+          'redis',
+          'rediss',
+          'valkey',
+          'valkeys',
+          'redis+sentinel',
+          'rediss+sentinel',
+          'redis+cluster',
+          'rediss+cluster',
+        ),
+      ),
       [],
       'Redis or Valkey servers through which several trackers form one swarm view (needs the optional package `iovalkey`).',
       { secret: true },

@@ -36,14 +36,19 @@ export interface TrackerConfig {
     readonly numWantMax: number;
     readonly scrapeHashes: number;
     readonly httpConnections: number;
+    readonly httpConnectionsPerAddress: number;
     readonly httpHead: number;
     readonly httpTarget: number;
     readonly httpHeadTimeout: number;
     readonly httpIdleTimeout: number;
     readonly httpUnsent: number;
     readonly udpReceiveBuffer: number;
-    readonly addressRequestsPerSecond: number;
-    readonly addressBurst: number;
+    readonly addressRequests: number;
+    readonly addressUnproven: number;
+    readonly addressWindow: number;
+    readonly addressExemptLocal: boolean;
+    readonly wsConnections: number;
+    readonly wsConnectionsPerAddress: number;
   };
   readonly private: {
     readonly enabled: boolean;

@@ -32,6 +32,11 @@ export class AdminGate {
    * @param address where the request comes from
    */
   judge(authorization: string | undefined, address: string): GateVerdict {
+    return this.judgeToken(/^Bearer ([\x21-\x7e]{1,256})$/i.exec(authorization ?? '')?.[1], address);
+  }
+
+  /** @param given the token alone, where a form or another header carried it; undefined = none */
+  judgeToken(given: string | undefined, address: string): GateVerdict {
     const now = this.#o.now();
     const who = toNeighbourhood(address);
     const before = this.#failures.get(who);
@@ -40,7 +45,6 @@ export class AdminGate {
       return { kind: 'wait', retryInSec: Math.ceil((before.since + WINDOW_MS - now) / 1_000) };
     }
     const token = this.#o.token();
-    const given = /^Bearer ([\x21-\x7e]{1,256})$/i.exec(authorization ?? '')?.[1];
     if (token !== undefined && given !== undefined && isSame(given, token)) return { kind: 'open' };
     // A request without any token is no guess.
     if (given !== undefined)

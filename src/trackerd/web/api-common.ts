@@ -53,7 +53,7 @@ export function toError(code: string, message: string): ErrorBody {
 }
 
 /** For every operation. */
-export const bearer: { Bearer: string[] }[] = [{ Bearer: [] }];
+export const bearer: { bearer: string[] }[] = [{ bearer: [] }];
 
 /** An app whose requests that do not match their schemas are answered alike. */
 export function createApi(): OpenAPIHono {

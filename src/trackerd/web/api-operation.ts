@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { bearer, failure, json, toError } from './api-common.ts';
+import { readConnections } from './counts.ts';
 import type { TrackerControl, TrackerFacts } from './ports.ts';
 import { type StatsDocument, statsSchema } from './stats-document.ts';
 
@@ -37,7 +38,7 @@ export function addOperationRoutes(
       security: bearer,
       responses: { 200: json(connectionsSchema, 'The counts.') },
     }),
-    (c) => c.json({ connections: { ...facts.numbers().connections } as Record<string, number> }, 200),
+    (c) => c.json({ connections: readConnections(facts.numbers().counters) }, 200),
   );
   api.openapi(
     createRoute({

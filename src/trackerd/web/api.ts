@@ -30,7 +30,7 @@ const BODY_BYTES_MAX = 65_536;
  */
 export function createAdminApi(o: ApiOptions): OpenAPIHono {
   const api = createApi();
-  api.openAPIRegistry.registerComponent('securitySchemes', 'Bearer', { type: 'http', scheme: 'bearer' });
+  api.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   api.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: { title: 'Eider tracker API', version: o.facts.version, description: 'Operation of a tracker.' },

@@ -1,7 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { type Context, Hono } from 'hono';
 import type { Millis } from '../../base/index.ts';
-import { AdminGate } from './admin-gate.ts';
+import type { AdminGate } from './admin-gate.ts';
 import { createAdminApi } from './api.ts';
 import { collectFamilies } from './families.ts';
 import { historyStepMs, RateHistory } from './history.ts';
@@ -15,8 +15,8 @@ import { type PageLink, renderStatsPage } from './stats-page.ts';
 export interface WebOptions {
   readonly hasPage: boolean;
   readonly hasMetrics: boolean;
-  /** The token in force, asked at every request; undefined = no API. Give no function where there never is one. */
-  readonly adminToken?: () => string | undefined;
+  /** Who may use the API; without it there is none. */
+  readonly gate?: AdminGate;
   /** Where a request comes from, behind trusted proxies too. @param env `{ incoming }` of the server */
   readonly addressOf: (env: unknown, headers: Headers) => string;
   readonly now: () => Millis;
@@ -51,12 +51,11 @@ export class TrackerWeb {
       );
     }
     for (const { path, app } of options.pages ?? []) this.#app.route(path, app);
-    if (options.adminToken !== undefined) {
-      const gate = new AdminGate({ token: options.adminToken, now: options.now });
+    if (options.gate !== undefined) {
       const api = createAdminApi({
         facts,
         control,
-        gate,
+        gate: options.gate,
         stats: () => this.stats(),
         addressOf: options.addressOf,
         onBug: options.onBug,

@@ -1,3 +1,5 @@
+import type { CounterName } from '../../tracker/index.ts';
+import { type CountFacts, readCounter } from './counts.ts';
 import type { MetricFamily, TrackerFacts, TrackerNumbers } from './ports.ts';
 import type { ProcessNumbers } from './process-numbers.ts';
 
@@ -35,19 +37,36 @@ function swarmFamilies(n: TrackerNumbers): MetricFamily[] {
     },
     gauge('seeders', 'Peers that have everything.', n.seederCount),
     gauge('leechers', 'Peers that lack something.', leechers),
+    ...counterFamilies(n.counters),
+    ...(n.storeBytes === undefined ? [] : [gauge('store_bytes', 'Memory that the store uses.', n.storeBytes)]),
+  ];
+}
+
+function counterFamilies(counters: Readonly<Record<CounterName, number>>): MetricFamily[] {
+  const all = Object.entries(counters).map(([name, value]) => ({ ...readCounter(name as CounterName), value }));
+  const samplesOf = (subject: CountFacts['subject'], labelsOf: (c: CountFacts) => Record<string, string>) =>
+    all
+      .filter((c) => c.subject === subject)
+      .map((c) => ({ value: c.value, labels: { transport: c.transport, ...labelsOf(c) } }));
+  return [
     {
       name: 'requests_total',
       type: 'counter',
-      help: 'Requests by transport and kind; kinds other than connect, announce and scrape were not answered as asked.',
-      samples: n.requests.map(({ transport, kind, count }) => ({ value: count, labels: { transport, kind } })),
+      help: 'Requests by transport and kind: connect, announce, scrape, or why one was not answered as asked.',
+      samples: samplesOf('request', ({ kind, network }) => (network === undefined ? { kind } : { kind, network })),
+    },
+    {
+      name: 'bytes_total',
+      type: 'counter',
+      help: 'Bytes of requests and answers, without the headers of IP, UDP and TCP.',
+      samples: samplesOf('bytes', ({ kind }) => ({ direction: kind })),
     },
     {
       name: 'connections',
       type: 'gauge',
       help: 'Connections open now.',
-      samples: Object.entries(n.connections).map(([transport, value]) => ({ value, labels: { transport } })),
+      samples: samplesOf('connections', () => ({})),
     },
-    ...(n.storeBytes === undefined ? [] : [gauge('store_bytes', 'Memory that the store uses.', n.storeBytes)]),
   ];
 }
 

@@ -1,6 +1,5 @@
-import type { TrackerNumbers, Transport } from './ports.ts';
-
-export const transports: readonly Transport[] = ['udp', 'http', 'https', 'ws'];
+import { sumRequests, type Transport, transports } from './counts.ts';
+import type { TrackerNumbers } from './ports.ts';
 
 /** One sample a step: ten seconds. */
 export const historyStepMs = 10_000;
@@ -25,8 +24,9 @@ export class RateHistory {
   take(numbers: TrackerNumbers): void {
     const elapsedSec = this.#beforeMs === undefined ? 0 : (numbers.uptimeMs - this.#beforeMs) / 1_000;
     const slot = this.#count % STEPS;
+    const requests = sumRequests(numbers.counters);
     for (const transport of transports) {
-      const count = countAnnounces(numbers, transport);
+      const count = requests[transport]?.['announce'] ?? 0;
       const ring = this.#rates.get(transport) as Float64Array;
       const since = count - (this.#before.get(transport) ?? 0);
       if (elapsedSec > 0) ring[slot] = Math.max(0, since) / elapsedSec;
@@ -52,12 +52,6 @@ export class RateHistory {
     const length = Math.min(this.#count, STEPS);
     return Array.from({ length }, (_, i) => round(ring[(this.#count - length + i) % STEPS] as number));
   }
-}
-
-function countAnnounces(numbers: TrackerNumbers, transport: Transport): number {
-  let count = 0;
-  for (const r of numbers.requests) if (r.transport === transport && r.kind === 'announce') count += r.count;
-  return count;
 }
 
 /** Three significant digits are what a picture needs. */

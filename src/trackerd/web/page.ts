@@ -21,7 +21,7 @@ table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6
 th{color:var(--dim)}tr:last-child td{border:0}.n{text-align:right;font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto}
 svg{display:block;width:100%;height:5rem}svg polyline{fill:none;stroke-width:1.5;vector-effect:non-scaling-stroke}
-.udp{stroke:var(--a);color:var(--a)}.http{stroke:var(--b);color:var(--b)}.https{stroke:var(--c);color:var(--c)}.ws{stroke:var(--d);color:var(--d)}
+.udp{stroke:var(--a);color:var(--a)}.http{stroke:var(--b);color:var(--b)}.ws{stroke:var(--d);color:var(--d)}
 .key span{margin-right:1rem}
 `;
 

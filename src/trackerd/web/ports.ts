@@ -1,17 +1,9 @@
+import type { CounterName } from '../../tracker/index.ts';
+
 /**
  * What pages, metrics and API need of a tracker. The tracker implements both; everything here is plain data, so that a test gives it
  * as literals. Optional members belong to components that are not always there: without them their routes answer 404.
  */
-
-export type Transport = 'udp' | 'http' | 'https' | 'ws';
-
-/** Requests since the start. */
-export interface RequestCount {
-  readonly transport: Transport;
-  /** `connect`, `announce`, `scrape`; or why nothing good was answered: `refused`, `malformed`, `forged_id`, `limited`, … */
-  readonly kind: string;
-  readonly count: number;
-}
 
 export interface TrackerNumbers {
   readonly uptimeMs: number;
@@ -21,9 +13,8 @@ export interface TrackerNumbers {
   readonly peerCountWeb: number;
   /** Of all networks. */
   readonly seederCount: number;
-  readonly requests: readonly RequestCount[];
-  /** Open now. */
-  readonly connections: { readonly [T in Exclude<Transport, 'udp'>]?: number };
+  /** Since the start, all threads together (`CounterTable.sums()`). */
+  readonly counters: Readonly<Record<CounterName, number>>;
   /** Bytes reserved and used by the store, where it tells. */
   readonly storeBytes?: number;
 }

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { readConnections, sumRequests } from './counts.ts';
 import type { RateHistory } from './history.ts';
 import type { TrackerFacts } from './ports.ts';
 import type { ProcessMeter } from './process-numbers.ts';
@@ -82,11 +83,6 @@ export function collectStats(
   const { state, reasons } = facts.health();
   const replication = facts.replication?.();
   const { stepMs, announceRates, peers } = from.history.read();
-  const requests: Record<string, Record<string, number>> = {};
-  for (const r of n.requests) {
-    const kinds = (requests[r.transport] ??= {});
-    kinds[r.kind] = (kinds[r.kind] ?? 0) + r.count;
-  }
   return {
     version: facts.version,
     uptimeSec: Math.floor(n.uptimeMs / 1_000),
@@ -95,8 +91,8 @@ export function collectStats(
     peers: { ipv4: n.peerCount4, ipv6: n.peerCount6, webrtc: n.peerCountWeb },
     seeders: n.seederCount,
     leechers: n.peerCount4 + n.peerCount6 + n.peerCountWeb - n.seederCount,
-    requests,
-    connections: { ...n.connections } as Record<string, number>,
+    requests: sumRequests(n.counters),
+    connections: readConnections(n.counters),
     process: from.meter.read(),
     replication: replication === undefined ? null : { ...replication, others: [...replication.others] },
     clients: facts.clients?.().map((client) => ({ ...client })) ?? null,

@@ -1,10 +1,10 @@
 import { html } from 'hono/html';
-import { transports } from './history.ts';
+import { goodKinds, transports } from './counts.ts';
 import { type Markup, renderPage } from './page.ts';
 import type { TrackerFacts } from './ports.ts';
 import type { StatsDocument } from './stats-document.ts';
 
-const names: Readonly<Record<string, string>> = { udp: 'UDP', http: 'HTTP', https: 'HTTPS', ws: 'WebSocket' };
+const names: Readonly<Record<string, string>> = { udp: 'UDP', http: 'HTTP', ws: 'WebSocket' };
 const WIDTH = 600;
 const HEIGHT = 80;
 
@@ -67,8 +67,7 @@ function renderUrls(facts: TrackerFacts): Markup | string {
 
 function renderRequests({ requests, connections }: StatsDocument): Markup {
   const rows = Object.entries(requests).map(([transport, kinds]) => {
-    const good = ['connect', 'announce', 'scrape'];
-    const others = Object.entries(kinds).filter(([kind, count]) => !good.includes(kind) && count > 0);
+    const others = Object.entries(kinds).filter(([kind, count]) => !goodKinds.has(kind) && count > 0);
     return html`<tr><td>${names[transport] ?? transport}</td><td class="n">${formatNumber(kinds['announce'] ?? 0)}</td><td class="n">${formatNumber(kinds['scrape'] ?? 0)}</td><td class="n">${transport in connections ? formatNumber(connections[transport] ?? 0) : ''}</td><td class="dim">${others.map(([kind, count]) => `${kind.replaceAll('_', ' ')} ${formatNumber(count)}`).join(', ')}</td></tr>`;
   });
   return html`<section class="card scroll"><h2>requests since the start</h2><table><tr><th></th><th class="n">announces</th><th class="n">scrapes</th><th class="n">connections</th><th>not answered as asked</th></tr>${rows}</table></section>`;

@@ -74,7 +74,7 @@ function tell(cli: Cli, event: TrackerEvent): void {
     cli.print(`${protocol}://${isAnywhere ? `localhost:${port}` : formatAddress({ host, port })}/announce\n`);
     if (isAnywhere) cli.note('  that is on all addresses: elsewhere, put the name of this machine for localhost');
   } else if (event.type === 'ready') cli.events?.emit('ready');
-  else {
+  else if ('error' in event) {
     const message = event.error instanceof Error ? event.error.message : String(event.error);
     const code = BtError.is(event.error) ? event.error.code : 'cli/internal';
     cli.events?.emit('error', { code, message });

@@ -7,6 +7,7 @@ export interface UdpCalls {
   bind(fd: number, name: number, nameBytes: number): number;
   getsockname(fd: number, name: number, nameBytes: number): number;
   setsockopt(fd: number, level: number, option: number, value: number, valueBytes: number): number;
+  getsockopt(fd: number, level: number, option: number, value: number, valueBytes: number): number;
   recvmmsg(fd: number, messages: number, count: number, flags: number, timeout: number): number;
   sendmmsg(fd: number, messages: number, count: number, flags: number): number;
   poll(fds: number, count: number, timeoutMs: number): number;
@@ -30,6 +31,7 @@ export const linux = {
   SO_SNDTIMEO: 21,
   /** Beyond the system's limit, for who may (CAP_NET_ADMIN). */
   SO_RCVBUFFORCE: 33,
+  SO_MEMINFO: 55,
   IPPROTO_IPV6: 41,
   IPV6_V6ONLY: 26,
   MSG_TRUNC: 0x20,
@@ -90,6 +92,7 @@ async function bindCalls(): Promise<UdpCalls> {
     bind: define('bind', ['int', 'uintptr_t', 'uint32_t']),
     getsockname: define('getsockname', ['int', 'uintptr_t', 'uintptr_t']),
     setsockopt: define('setsockopt', ['int', 'int', 'int', 'uintptr_t', 'uint32_t']),
+    getsockopt: define('getsockopt', ['int', 'int', 'int', 'uintptr_t', 'uintptr_t']),
     recvmmsg: define('recvmmsg', ['int', 'uintptr_t', 'uint32_t', 'int', 'uintptr_t']),
     sendmmsg: define('sendmmsg', ['int', 'uintptr_t', 'uint32_t', 'int']),
     poll: define('poll', ['uintptr_t', 'ulong', 'int']),

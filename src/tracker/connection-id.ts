@@ -1,67 +1,131 @@
-import { type Millis, writeU32 } from '../base/index.ts';
+// Hot path: tracker-udp
+import type { Millis } from '../base/index.ts';
 import { SipHash } from './siphash.ts';
 
 /** `expired`: we gave it to this address, but too long ago. `forged`: we never did, or hours ago. */
 export type ConnectionIdVerdict = 'ok' | 'expired' | 'forged';
 
+/** Buckets that one key serves: 64 minutes. An id of the last two hours is of this epoch or one of the two before. */
+const EPOCH_BUCKETS = 128;
+const KEYS_KEPT = 4;
+
 /**
  * Connection ids of the UDP tracker protocol (BEP 15) without a table: who can repeat an id has received a packet at that address.
  *
  *      0  low 8 bits of the time bucket it was issued in
- *      1  7 bytes of SipHash-2-4(key, bucket as u32, address)
+ *      1  7 bytes of SipHash-2-4(key of the bucket's epoch, address, bucket as 24 bits)
  *
  * The bucket in the id makes checking one hash whatever the lifetime is, and tells an old id from an invented one. The port is not part
  * of it: NATs change ports between two packets. 56 bits: at a million guesses a second one hit in 2,000 years.
+ *
+ * Keys rotate every 64 minutes. Each is derived from the secret and the number of its epoch, so all threads with one secret and one clock
+ * agree without a word between them; an old key is used as long as ids of its time are accepted.
  */
 export class ConnectionIds {
   static readonly bucketMs = 30_000;
-  readonly #hash: SipHash;
+  readonly #master: SipHash;
   readonly #lifetimeBuckets: number;
-  readonly #input4 = new Uint8Array(8);
-  readonly #input6 = new Uint8Array(20);
-  readonly #expected = new Uint8Array(8);
+  readonly #keys: SipHash[] = [];
+  /** Which epoch each of `#keys` is of. */
+  readonly #keyEpochs: number[] = new Array<number>(KEYS_KEPT).fill(-1);
+  /** What is hashed: the address, then 3 bytes of the bucket and the length, as SipHash wants its last word. */
+  readonly #words4 = new Int32Array(2);
+  readonly #words6 = new Int32Array(6);
+  #low = 0;
+  #high = 0;
 
   /**
-   * @param options.key 16 unpredictable bytes
+   * @param options.secret 16 unpredictable bytes
    * @param options.lifetimeMs ids are accepted for this long, and up to 30 s longer. BEP 15 says two minutes; real clients reuse theirs
    *   for much longer. At most 2 hours, where the bucket's 8 bits run out.
    */
-  constructor(options: { key: Uint8Array; lifetimeMs: number }) {
-    this.#hash = new SipHash(options.key);
+  constructor(options: { secret: Uint8Array; lifetimeMs: number }) {
+    this.#master = new SipHash(options.secret);
     this.#lifetimeBuckets = Math.min(Math.max(1, Math.ceil(options.lifetimeMs / ConnectionIds.bucketMs)), 240);
-  }
-
-  /** @param address 4 or 16 bytes, borrowed. @returns 8 bytes of the caller's own */
-  issue(now: Millis, address: Uint8Array): Uint8Array {
-    const id = new Uint8Array(8);
-    this.#write(id, bucketAt(now), address);
-    return id;
+    for (let i = 0; i < KEYS_KEPT; i++) this.#keys.push(this.#master);
   }
 
   /**
-   * @param address 4 or 16 bytes that the datagram came from
-   * @param id the first 8 bytes of the request
+   * Writes the 8 bytes of an id.
+   *
+   * @param address holds the 4 or 16 bytes (`addressLength`) of the asking address at `addressAt`
    */
-  verify(now: Millis, address: Uint8Array, id: Uint8Array): ConnectionIdVerdict {
+  issue(
+    now: Millis,
+    address: Uint8Array,
+    addressAt: number,
+    addressLength: 4 | 16,
+    into: Uint8Array,
+    at: number,
+  ): void {
+    this.#compute(bucketAt(now), address, addressAt, addressLength);
+    for (let i = 0; i < 4; i++) {
+      into[at + i] = this.#low >>> (i * 8);
+      into[at + 4 + i] = this.#high >>> (i * 8);
+    }
+  }
+
+  /**
+   * @param address holds the 4 or 16 bytes (`addressLength`) of the address that the request came from at `addressAt`
+   * @param id holds what the request brought, 8 bytes at `at`
+   */
+  verify(
+    now: Millis,
+    address: Uint8Array,
+    addressAt: number,
+    addressLength: 4 | 16,
+    id: Uint8Array,
+    at: number,
+  ): ConnectionIdVerdict {
     const current = bucketAt(now);
-    const age = (current - (id[0] as number)) & 0xff;
-    this.#write(this.#expected, (current - age) >>> 0, address);
+    const age = (current - (id[at] as number)) & 0xff;
+    if (age > current) return 'forged';
+    this.#compute(current - age, address, addressAt, addressLength);
     // No early end: how long this takes must not tell how many bytes were right.
-    let difference = 0;
-    for (let i = 0; i < 8; i++) difference |= (this.#expected[i] as number) ^ (id[i] as number);
+    const difference = (this.#low ^ readWord(id, at)) | (this.#high ^ readWord(id, at + 4));
     if (difference !== 0) return 'forged';
     return age <= this.#lifetimeBuckets ? 'ok' : 'expired';
   }
 
-  #write(into: Uint8Array, bucket: number, address: Uint8Array): void {
-    const input = address.length === 4 ? this.#input4 : this.#input6;
-    writeU32(input, 0, bucket);
-    input.set(address, 4);
-    this.#hash.hash(input, into, 0);
-    into[0] = bucket & 0xff;
+  #compute(bucket: number, address: Uint8Array, at: number, length: 4 | 16): void {
+    const words = length === 4 ? this.#words4 : this.#words6;
+    for (let i = 0; i < length; i += 4) words[i >>> 2] = readWord(address, at + i);
+    const counted = bucket & 0xff_ffff;
+    if (length === 4) {
+      words[1] = counted | (7 << 24);
+    } else {
+      words[4] = counted;
+      words[5] = 19 << 24;
+    }
+    const key = this.#keyOf(Math.floor(bucket / EPOCH_BUCKETS));
+    key.hashWords(words);
+    this.#low = (key.low & ~0xff) | (bucket & 0xff);
+    this.#high = key.high;
+  }
+
+  #keyOf(epoch: number): SipHash {
+    const slot = epoch & (KEYS_KEPT - 1);
+    if (this.#keyEpochs[slot] !== epoch) {
+      const key = new Uint8Array(16);
+      const input = new Uint8Array(8);
+      for (let i = 0; i < 4; i++) input[i] = epoch >>> (i * 8);
+      this.#master.hash(input, key, 0);
+      input[7] = 1;
+      this.#master.hash(input, key, 8);
+      this.#keys[slot] = new SipHash(key);
+      this.#keyEpochs[slot] = epoch;
+    }
+    return this.#keys[slot] as SipHash;
   }
 }
 
 function bucketAt(now: Millis): number {
-  return Math.floor(now / ConnectionIds.bucketMs) >>> 0;
+  return Math.floor(now / ConnectionIds.bucketMs);
+}
+
+/** Little-endian. */
+function readWord(b: Uint8Array, at: number): number {
+  return (
+    (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)
+  );
 }

@@ -25,6 +25,8 @@ export const counterNames = [
   'udpForgedIds',
   'udpBytesIn',
   'udpBytesOut',
+  /** Requests that the system dropped because nobody took them in time. */
+  'udpLost',
   /** Answers the system did not take. */
   'udpUnsent',
   'httpAnnounces4',

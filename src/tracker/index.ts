@@ -12,6 +12,7 @@ export type { Suspicion, SuspicionKind } from './accounts-suspicions.ts';
 export * from './address-limits.ts';
 export * from './calls.ts';
 export * from './connection-id.ts';
+export * from './deltas.ts';
 export * from './counters.ts';
 export * from './hooks.ts';
 export * from './limits.ts';

@@ -1,10 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
-import { BtError, type Millis, type PeerAddress, seededRng } from '../base/index.ts';
+import { BtError, type Millis, type PeerAddress, parseIp, seededRng } from '../base/index.ts';
 import {
-  ConnectionIds,
+  AddressLimits,
   CounterTable,
   DenseStore,
+  Offenders,
   type SwarmStore,
   type TrackerHooks,
   type TrackerLimits,
@@ -14,8 +15,9 @@ import {
 import { HttpFront } from './http/front.ts';
 import { HttpRoutes } from './http/routes.ts';
 import { type FrontLimits, frontLimits } from './limits.ts';
-import { formatStats, type TrackerStats, toHttpCounts, zeroUdpCounts } from './stats.ts';
-import { UdpFront } from './udp-front.ts';
+import { formatStats, type TrackerStats, toHttpCounts, toUdpCounts } from './stats.ts';
+import { startUdp } from './udp/start-udp.ts';
+import type { UdpEvent, UdpFront } from './udp/types.ts';
 
 export interface TrackerAddress extends PeerAddress {
   readonly protocol: 'http' | 'udp';
@@ -25,6 +27,7 @@ export type TrackerEvent =
   | ({ readonly type: 'listening' } & TrackerAddress)
   /** Every listener answers. */
   | { readonly type: 'ready' }
+  | UdpEvent
   /** A bug of the tracker or of a hook; the tracker goes on. */
   | { readonly type: 'error'; readonly error: unknown };
 
@@ -40,6 +43,8 @@ export interface TrackerOptions {
   readonly hooks?: readonly TrackerHooks[];
   /** Default: a `DenseStore` with the same limits. */
   readonly store?: SwarmStore;
+  /** Threads that serve UDP, where batched system calls are to be had and neither `hooks` nor `store` keep it on this one. Default 1. */
+  readonly udpThreads?: number;
 }
 
 export interface Tracker extends AsyncDisposable {
@@ -75,12 +80,10 @@ class RunningTracker implements Tracker {
   readonly #limits: TrackerLimits;
   readonly #store: SwarmStore;
   readonly #logic: TrackerLogic;
-  readonly #ids: ConnectionIds;
-  readonly #counters = new CounterTable(1);
+  readonly #counters: CounterTable;
   #pages: Server | undefined;
-  readonly #udpCounts = zeroUdpCounts();
   readonly #httpFronts: HttpFront[] = [];
-  readonly #udpFronts: UdpFront[] = [];
+  #udpFront: UdpFront | undefined;
   readonly #onAbort = (): void => void this.close();
   #sweepTimer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -96,7 +99,7 @@ class RunningTracker implements Tracker {
       hooks: options.hooks ?? [],
       rng: rng.fork('intervals'),
     });
-    this.#ids = new ConnectionIds({ key: randomBytes(16), lifetimeMs: this.#limits.connectionIdMs });
+    this.#counters = new CounterTable(1 + (options.udpThreads ?? 1));
   }
 
   async start(): Promise<void> {
@@ -106,11 +109,10 @@ class RunningTracker implements Tracker {
       this.#httpFronts.push(front);
       this.#onListening('http', await front.listen(at));
     }
-    for (const at of this.#options.udp ?? []) {
+    if ((this.#options.udp ?? []).length > 0) {
       this.#expectOpen();
-      const front = this.#newUdpFront();
-      this.#udpFronts.push(front);
-      this.#onListening('udp', await front.listen(at));
+      this.#udpFront = await this.#startUdp(this.#options.udp ?? []);
+      for (const at of this.#udpFront.addresses) this.#onListening('udp', at);
     }
     this.#expectOpen();
     this.#options.signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -125,7 +127,7 @@ class RunningTracker implements Tracker {
       ...this.#store.stats(),
       uptimeMs: now() - this.#startedAt,
       http: { ...toHttpCounts(this.#counters), connections },
-      udp: { ...this.#udpCounts },
+      udp: toUdpCounts(this.#counters),
     };
   }
 
@@ -141,7 +143,7 @@ class RunningTracker implements Tracker {
   async #close(): Promise<void> {
     clearInterval(this.#sweepTimer);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    await Promise.all([...this.#httpFronts, ...this.#udpFronts].map((front) => front.close()));
+    await Promise.all([...this.#httpFronts.map((front) => front.close()), this.#udpFront?.close()]);
     this.#pages?.closeAllConnections();
   }
 
@@ -154,6 +156,8 @@ class RunningTracker implements Tracker {
       onBug: (error) => this.#emit({ type: 'error', error }),
     });
     this.#pages ??= createServer((request, response) => {
+      const source = parseIp(request.socket.remoteAddress ?? '') ?? new Uint8Array(4);
+      if (routes.answerRequest(now(), request, response, source)) return;
       if (request.url === '/') response.end(formatStats(this.stats()));
       else if (request.url === '/health') response.end('ok\n');
       else response.writeHead(404).end('not found\n');
@@ -168,14 +172,27 @@ class RunningTracker implements Tracker {
     });
   }
 
-  #newUdpFront(): UdpFront {
-    return new UdpFront({
-      logic: this.#logic,
-      ids: this.#ids,
-      counts: this.#udpCounts,
-      limits: { ...frontLimits, ...this.#options.frontLimits },
+  #startUdp(addresses: readonly PeerAddress[]): Promise<UdpFront> {
+    const { hooks = [], udpThreads = 1 } = this.#options;
+    const limits = { ...frontLimits, ...this.#options.frontLimits };
+    const store = this.#store;
+    const isShared = store instanceof DenseStore && hooks.length === 0;
+    return startUdp({
+      addresses,
+      limits: this.#limits,
+      answerBytesMax: limits.udpAnswerBytesMax,
+      receiveBufferBytes: limits.udpReceiveBufferBytes,
+      connectionSecret: randomBytes(16),
+      counters: this.#counters,
+      addressLimits: new AddressLimits(randomFillSync(new Uint32Array(4))),
+      offenders: new Offenders(this.#counters.rowCount),
+      firstRow: 1,
       now,
-      onBug: (error) => this.#emit({ type: 'error', error }),
+      onEvent: (event) => this.#emit(event),
+      logic: this.#logic,
+      threading: isShared
+        ? { threads: udpThreads, storeShare: store.share() }
+        : 'hooks or a store of this thread were given',
     });
   }
 

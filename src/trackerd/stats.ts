@@ -1,4 +1,4 @@
-import type { StoreStats } from '../tracker/index.ts';
+import type { CounterTable, StoreStats } from '../tracker/index.ts';
 
 /** Counted since the start. */
 export interface HttpCounts {
@@ -30,12 +30,34 @@ export interface TrackerStats extends StoreStats {
   readonly udp: Readonly<UdpCounts>;
 }
 
-export function zeroHttpCounts(): HttpCounts {
-  return { announces: 0, scrapes: 0, refused: 0, bad: 0 };
+export function toHttpCounts(table: CounterTable): HttpCounts {
+  const n = table.sums();
+  return {
+    announces: n.httpAnnounces4 + n.httpAnnounces6,
+    scrapes: n.httpScrapes,
+    refused:
+      n.httpRefusedPolicy + n.httpRefusedFull + n.httpRefusedInvalid + n.httpRefusedFailed + n.httpRefusedLimited,
+    bad: n.httpBad,
+  };
 }
 
-export function zeroUdpCounts(): UdpCounts {
-  return { connects: 0, announces: 0, scrapes: 0, refused: 0, malformed: 0, expiredIds: 0, forgedIds: 0 };
+export function toUdpCounts(table: CounterTable): UdpCounts {
+  const n = table.sums();
+  return {
+    connects: n.udpConnects,
+    announces: n.udpAnnounces4 + n.udpAnnounces6,
+    scrapes: n.udpScrapes,
+    refused:
+      n.udpRefusedPolicy +
+      n.udpRefusedFull +
+      n.udpRefusedInvalid +
+      n.udpRefusedFailed +
+      n.udpRefusedLimited +
+      n.udpRefusedOverloaded,
+    malformed: n.udpMalformed,
+    expiredIds: n.udpExpiredIds,
+    forgedIds: n.udpForgedIds,
+  };
 }
 
 /** The page a person sees at `/`. */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { BtError, fromBinaryString, fromHex, type Millis, seededRng, toHex } from '#base';
 import { decode } from '#bencode';
-import { HttpRoutes } from '#room/trackerd/http-routes';
+import { RequestHead } from '#room/trackerd/http/request-head';
+import { HttpRoutes } from '#room/trackerd/http/routes';
 import { frontLimits } from '#room/trackerd/limits';
-import { zeroHttpCounts, zeroUdpCounts } from '#room/trackerd/stats';
-import { UdpFront } from '#room/trackerd/udp-front';
-import { ConnectionIds, MemoryStore, TrackerLogic, toTrackerLimits } from '#tracker';
+import { UdpAnswerer } from '#room/trackerd/udp/answerer';
+import { ConnectionIds, CounterTable, DenseStore, TrackerLogic, toTrackerLimits } from '#tracker';
 import {
   type AnnounceEvent,
   decodeHttpAnnounceResponse,
@@ -51,7 +51,7 @@ function hex(text: string): Uint8Array {
 function newLogic(): TrackerLogic {
   const limits = toTrackerLimits();
   const rng = seededRng(1);
-  return new TrackerLogic({ store: new MemoryStore({ limits, rng }), limits, rng });
+  return new TrackerLogic({ store: DenseStore.create({ limits, rng }), limits, rng });
 }
 
 function onBug(error: unknown): never {
@@ -142,22 +142,23 @@ conformance(
   UDP,
   (file: UdpVectors) => file.tracker_must_survive,
   (c) => {
-    const ids = new ConnectionIds({ key: new Uint8Array(16), lifetimeMs: 120_000 });
-    const front = new UdpFront({
+    const ids = new ConnectionIds({ secret: new Uint8Array(16), lifetimeMs: 120_000 });
+    const bytes = hex(c.hex);
+    const answerBytesMax = frontLimits.udpAnswerBytesMax;
+    const answerer = new UdpAnswerer({
+      input: bytes,
+      output: new Uint8Array(answerBytesMax),
+      sources: loopback,
       logic: newLogic(),
       ids,
-      counts: zeroUdpCounts(),
-      limits: frontLimits,
-      now: () => now,
+      counts: new CounterTable(1).row(0),
+      answerBytesMax,
       onBug,
     });
-    const bytes = hex(c.hex);
     // As it stands, from a sender that has proven nothing; and with an id of ours.
-    const unproven = front.answer(now, bytes, loopback);
-    assert((unproven?.length ?? 0) <= bytes.length);
-    bytes.set(ids.issue(now, loopback), 0);
-    const proven = front.answer(now, bytes, loopback);
-    assert((proven?.length ?? 0) <= frontLimits.udpAnswerBytesMax);
+    assert(answerer.answer(now, 0, bytes.length, 0, 4, 0) <= bytes.length);
+    if (bytes.length >= 8) ids.issue(now, loopback, 0, 4, bytes, 0);
+    assert(answerer.answer(now, 0, bytes.length, 0, 4, 0) <= answerBytesMax);
   },
   (c) => c._id,
 );
@@ -291,19 +292,18 @@ conformance(
   HTTP,
   (file: HttpVectors) => file.tracker_queries.must_answer_not_crash,
   (target) => {
-    const routes = new HttpRoutes({
-      logic: newLogic(),
-      counts: zeroHttpCounts(),
-      peersMax: 200,
-      statsPage: () => '',
-      onBug,
-    });
-    const answer = routes.answer(now, { method: 'GET', target, keepAlive: true, end: 0 }, loopback);
-    assert.equal(answer.status, 200);
-    assert(answer.body.length < 20_000);
+    const routes = new HttpRoutes({ logic: newLogic(), counts: new CounterTable(1).row(0), peersMax: 200, onBug });
+    const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\n\r\n`, 'latin1');
+    const head = new RequestHead();
+    assert.equal(head.parse(bytes, 0, bytes.length, frontLimits, false), 'ours');
+    routes.answer(now, head, bytes, loopback);
+    const answer = routes.out.take();
+    assert.equal(answer.toString('latin1', 0, 15), 'HTTP/1.1 200 OK');
+    assert(answer.length < 20_000);
+    const body = answer.subarray(answer.indexOf('\r\n\r\n') + 4);
     // A bencoded dictionary, whatever was asked.
-    assert.equal(answer.body[0], fromBinaryString('d')[0]);
-    decode(answer.body);
+    assert.equal(body[0], fromBinaryString('d')[0]);
+    decode(body);
   },
   (target) => target,
 );

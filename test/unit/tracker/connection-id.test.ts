@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addMs, type Millis, parseIp, seededRng, toHex } from '#base';
-import { ConnectionIds, SipHash } from '#tracker';
+import { ConnectionIds, type ConnectionIdVerdict, SipHash } from '#tracker';
 
 const key = Uint8Array.from({ length: 16 }, (_, i) => i);
 const address4 = parseIp('192.0.2.1') as Uint8Array;
@@ -33,8 +33,23 @@ for (const [length, expected] of sipVectors) {
   });
 }
 
-function ids(lifetimeMs = 120_000): ConnectionIds {
-  return new ConnectionIds({ key, lifetimeMs });
+/** The ids of one secret, as functions of whole byte strings. */
+function ids(lifetimeMs = 120_000, secret = key) {
+  const real = new ConnectionIds({ secret, lifetimeMs });
+  const lengthOf = (address: Uint8Array) => (address.length === 4 ? 4 : 16);
+  // Away from 0, as in a front end's buffers.
+  const placed = (bytes: Uint8Array) => Uint8Array.from([9, 9, 9, ...bytes, 9]);
+  return {
+    issue(now: Millis, address: Uint8Array): Uint8Array {
+      const into = new Uint8Array(12).fill(7);
+      real.issue(now, placed(address), 3, lengthOf(address), into, 2);
+      assert.deepEqual([...into.subarray(0, 2), ...into.subarray(10)], [7, 7, 7, 7]);
+      return into.slice(2, 10);
+    },
+    verify(now: Millis, address: Uint8Array, id: Uint8Array): ConnectionIdVerdict {
+      return real.verify(now, placed(address), 3, lengthOf(address), placed(id), 3);
+    },
+  };
 }
 
 test('an id is good for its address and its time', () => {
@@ -64,10 +79,7 @@ test('an id of another address, another key or the future is forged', () => {
   const id = ids().issue(start, address4);
   assert.equal(ids().verify(start, parseIp('192.0.2.2') as Uint8Array, id), 'forged');
   assert.equal(ids().verify(start, address6, id), 'forged');
-  assert.equal(
-    new ConnectionIds({ key: new Uint8Array(16), lifetimeMs: 120_000 }).verify(start, address4, id),
-    'forged',
-  );
+  assert.equal(ids(120_000, new Uint8Array(16)).verify(start, address4, id), 'forged');
   assert.equal(ids().verify(start, address4, ids().issue(addMs(start, 300_000), address4)), 'forged');
 });
 
@@ -87,4 +99,16 @@ test('the lifetime is the operator’s', () => {
   const id = long.issue(start, address4);
   assert.equal(long.verify(addMs(start, 3_599_000), address4, id), 'ok');
   assert.equal(long.verify(addMs(start, 3_700_000), address4, id), 'expired');
+});
+
+test('keys rotate: all who have the secret agree, ids of the last epoch are good as long as their lifetime says', () => {
+  const one = ids(3_600_000);
+  const other = ids(3_600_000);
+  for (let minutes = 0; minutes < 1_000; minutes += 7) {
+    const at = addMs(start, minutes * 60_000);
+    const id = one.issue(at, address6);
+    assert.equal(other.verify(at, address6, id), 'ok');
+    assert.equal(other.verify(addMs(at, 55 * 60_000), address6, id), 'ok');
+    assert.equal(one.verify(at, address6, id), 'ok');
+  }
 });

@@ -1,0 +1,36 @@
+import { loadUdpBatches } from '../../node/index.ts';
+import { DgramFront } from './dgram-front.ts';
+import type { UdpFront, UdpHere, UdpServing, UdpThreading } from './types.ts';
+import { UdpWorkers } from './udp-workers.ts';
+
+export interface UdpStart extends UdpServing, UdpHere {
+  /** Worker threads over a shared store; or, for people, why everything must be done on this thread. */
+  readonly threading: UdpThreading | string;
+}
+
+/**
+ * Starts the UDP listeners of a tracker in the best way there is, and tells by an event `udp.mode` which: worker threads with batched
+ * system calls, or `node:dgram` on this thread.
+ *
+ * @throws BtError `net/port-in-use`, `net/listen`; nothing is left listening then
+ */
+export async function startUdp(options: UdpStart): Promise<UdpFront> {
+  const { threading } = options;
+  const batches = await loadUdpBatches();
+  let front: DgramFront | UdpWorkers;
+  if (!batches.isAvailable || typeof threading === 'string') {
+    const reason = typeof threading === 'string' ? threading : batches.isAvailable ? '' : batches.reason;
+    front = new DgramFront(options);
+    options.onEvent({ type: 'udp.mode', mode: 'dgram', threads: 1, reason });
+  } else {
+    front = new UdpWorkers(batches, { ...options, ...threading });
+    options.onEvent({ type: 'udp.mode', mode: 'batched', threads: threading.threads, reason: '' });
+  }
+  try {
+    await front.start();
+  } catch (error) {
+    await front.close();
+    throw error;
+  }
+  return front;
+}

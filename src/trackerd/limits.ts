@@ -2,6 +2,8 @@
 export interface FrontLimits {
   /** Connections held by one HTTP listener; more are dropped at once. */
   readonly httpConnectionsMax: number;
+  /** Of them, held by one IPv4 address or IPv6 /64; trusted proxies are free of it. Networks of providers share an address among many. */
+  readonly httpConnectionsPerAddressMax: number;
   /** Bytes of one request, line and headers. A scrape of 74 torrents takes about 5,500. */
   readonly httpHeadBytesMax: number;
   /** Bytes of the request target. */
@@ -20,6 +22,7 @@ export interface FrontLimits {
 
 export const frontLimits: FrontLimits = {
   httpConnectionsMax: 4_096,
+  httpConnectionsPerAddressMax: 256,
   httpHeadBytesMax: 8_192,
   httpTargetBytesMax: 6_144,
   httpHeadTimeoutMs: 10_000,
@@ -48,4 +51,52 @@ export const catalogueLimits = {
   filesShown: 500,
   /** Uploads taken at once: each holds a whole file in memory. */
   uploadsAtOnceMax: 4,
+} as const;
+
+/** Bounds of replication between trackers. */
+export const replicationLimits = {
+  /** Streams that deltas are spread over by info-hash, so that the masters of a Redis Cluster share the load. The same for all trackers; a power of two. */
+  streamCount: 8,
+  /** How long a delta waits for others, and how often the streams are read. */
+  batchMs: 100,
+  /** Bytes of an entry, without its header: about 2,400 deltas. Larger ones save nothing. */
+  entryBytesMax: 65_534,
+  /** Bytes of an entry that is read; a larger one is not of our making. */
+  entryReadBytesMax: 1_048_576,
+  /** Deltas kept for a Redis that is away. What goes beyond is dropped, and everything told when it is back. */
+  unsentBytesMax: 67_108_864,
+  /** Entries that Redis has acknowledged are sent again where it falls and has lost them: Redis writes to disk once a second. */
+  keptMs: 10_000,
+  keptBytesMax: 33_554_432,
+  /** Entries that are read and not applied; above it no more is read. */
+  queuedBytesMax: 16_777_216,
+  /** Entries asked of one stream at a time. */
+  readEntriesMax: 16,
+  /** Applying stops nothing else for longer than this. */
+  applySliceMs: 2,
+  /** Bytes of all streams in Redis; the oldest entries go. A tracker that is behind by more loads a snapshot. */
+  streamBytesMax: 268_435_456,
+  /** Entries older than this go too. */
+  streamAgeMs: 900_000,
+  /** How often a tracker says that it is there, and looks for the others. */
+  beatMs: 1_000,
+  /** A tracker that was silent this long is gone. */
+  memberTimeoutMs: 10_000,
+  /** A tracker that was silent this long is forgotten. */
+  memberForgetMs: 3_600_000,
+  membersMax: 1_024,
+  /** A command without an answer for this long: Redis counts as away. */
+  commandTimeoutMs: 5_000,
+  connectTimeoutMs: 5_000,
+  /** Between two attempts to reach Redis; doubles from the first to the second. */
+  retryMinMs: 200,
+  retryMaxMs: 5_000,
+  /** A tracker that joins waits this long for a snapshot to be begun, then goes on without. */
+  snapshotWaitMs: 15_000,
+  /** Chunks of a snapshot, and the snapshot's lock, live this long without a sign of their writer. */
+  snapshotChunkSec: 600,
+  snapshotLockMs: 15_000,
+  /** Chunks of one snapshot, and bytes of a chunk: together 64 GiB. */
+  snapshotChunksMax: 65_536,
+  snapshotChunkBytesMax: 1_048_576,
 } as const;

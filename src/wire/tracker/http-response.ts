@@ -1,15 +1,23 @@
 import {
   BtError,
   canonicalHost,
+  concatBytes,
   formatIp,
   isDialable,
   type PeerAddress,
-  readU16,
   toBinaryString,
   toHex,
 } from '../../base/index.ts';
-import { BDict, type BInput, type BValue, decodePrefix, encode, getBytes, isBList } from '../../bencode/index.ts';
+import { BDict, type BValue, decodePrefix, getBytes, isBList } from '../../bencode/index.ts';
 import { compactPeerBytes, decodeCompactPeers } from '../compact.ts';
+import {
+  httpAnnounceBytesMax,
+  httpRefusalBytesMax,
+  httpScrapeBytesMax,
+  writeHttpAnnounce,
+  writeHttpRefusal,
+  writeHttpScrape,
+} from './http-answer.ts';
 import { clampInterval, trackerWireLimits } from './limits.ts';
 import { toSafeText } from './text.ts';
 import type { AnnounceAnswer, AnnounceResponse, ScrapeCounts, TrackerRefusal } from './types.ts';
@@ -29,13 +37,11 @@ export type HttpScrapeReply =
   | { readonly ok: false; readonly refusal: TrackerRefusal };
 
 const MESSAGE = 'tracker answer';
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 const COUNT_MAX = 0xffff_ffff;
 
 /**
- * Encodes a good answer.
- *
- *     complete, downloaded, incomplete, interval, min interval: integers       external ip: 4 or 16 bytes (BEP 24)
- *     peers: 6 bytes a peer, peers6: 18 bytes a peer (BEP 23, 7), or peers: list of { ip, port } without peer ids
+ * Encodes a good answer; `writeHttpAnnounce` says what is in it.
  *
  * @param options.compact false gives the list form, both families in one list
  * @param options.externalIp the asker's address, 4 or 16 bytes
@@ -44,51 +50,38 @@ export function encodeHttpAnnounceResponse(
   a: AnnounceAnswer,
   options: { compact: boolean; externalIp?: Uint8Array },
 ): Uint8Array {
-  const { compact, externalIp } = options;
-  return encode({
-    complete: a.complete,
-    downloaded: a.downloaded,
-    incomplete: a.incomplete,
-    interval: a.intervalSec,
-    'min interval': a.minIntervalSec,
-    peers: compact
-      ? a.peers4
-      : [...toPeerDicts(a.peers4, compactPeerBytes[4]), ...toPeerDicts(a.peers6, compactPeerBytes[6])],
-    peers6: compact && a.peers6.length > 0 ? a.peers6 : undefined,
-    'external ip': externalIp,
-    'warning message': a.warning,
-    'tracker id': a.trackerId,
+  const { compact, externalIp = NO_BYTES } = options;
+  const peerCount4 = Math.floor(a.peers4.length / compactPeerBytes[4]);
+  const peerCount6 = Math.floor(a.peers6.length / compactPeerBytes[6]);
+  const out = concatBytes([a.peers4.subarray(0, peerCount4 * compactPeerBytes[4]), a.peers6]);
+  const into = new Uint8Array(httpAnnounceBytesMax(peerCount4 + peerCount6));
+  const fields = { ...a, peerCount4, peerCount6, out, outAt: 0, warning: a.warning ?? '' };
+  const end = writeHttpAnnounce(into, 0, fields, {
+    compact,
+    externalBytes: externalIp,
+    externalAt: 0,
+    externalLength: externalIp.length as 0 | 4 | 16,
+    ...(a.trackerId === undefined ? {} : { trackerId: a.trackerId }),
   });
+  return into.slice(0, end);
 }
 
 /** A refusal: `failure reason`, and `retry in` in whole minutes or `never` (BEP 31). */
 export function encodeHttpRefusal(refusal: TrackerRefusal): Uint8Array {
-  const { reason, retryInSec } = refusal;
-  let retryIn: BInput | undefined;
-  if (retryInSec === Number.POSITIVE_INFINITY) retryIn = 'never';
-  else if (retryInSec !== undefined) retryIn = Math.max(1, Math.ceil(retryInSec / 60));
-  return encode({ 'failure reason': reason, 'retry in': retryIn });
+  const into = new Uint8Array(httpRefusalBytesMax);
+  return into.slice(0, writeHttpRefusal(into, 0, refusal));
 }
 
 /** Encodes `files`: info-hash to complete, downloaded, incomplete (BEP 48). @param rows one a hash, in the same order */
 export function encodeHttpScrapeResponse(infoHashes: readonly Uint8Array[], rows: readonly ScrapeCounts[]): Uint8Array {
-  const files = new Map<Uint8Array, BInput>();
-  const seen = new Set<string>();
-  rows.forEach((row, i) => {
-    const hash = infoHashes[i] as Uint8Array;
-    const key = toBinaryString(hash);
-    // Nothing forbids to ask for a torrent twice, but a dictionary holds it once.
-    if (seen.has(key)) return;
-    seen.add(key);
-    files.set(hash, { complete: row.complete, downloaded: row.downloaded, incomplete: row.incomplete });
+  const into = new Uint8Array(httpScrapeBytesMax(rows.length));
+  const end = writeHttpScrape(into, 0, {
+    hashBytes: concatBytes(infoHashes),
+    hashAt: 0,
+    count: rows.length,
+    rows: Uint32Array.from(rows.flatMap((row) => [row.complete, row.downloaded, row.incomplete])),
   });
-  return encode({ files });
-}
-
-function* toPeerDicts(peers: Uint8Array, stride: number): Generator<BInput> {
-  for (let at = 0; at + stride <= peers.length; at += stride) {
-    yield { ip: formatIp(peers.subarray(at, at + stride - 2)), port: readU16(peers, at + stride - 2) };
-  }
+  return into.slice(0, end);
 }
 
 /**

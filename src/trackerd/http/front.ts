@@ -1,0 +1,254 @@
+import { readFile, unlink } from 'node:fs/promises';
+import {
+  type AddressInfo,
+  connect,
+  createServer,
+  type OnReadOpts,
+  type Server,
+  Socket,
+  type SocketConstructorOpts,
+} from 'node:net';
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
+import { type Millis, type PeerAddress, parseIp } from '../../base/index.ts';
+import { toListenError } from '../../node/index.ts';
+import { type CounterRow, counter } from '../../tracker/index.ts';
+import type { FrontLimits } from '../limits.ts';
+import { HttpConnection, type SocketTaker } from './connection.ts';
+import { ConnectionBook } from './connection-book.ts';
+import { Networks } from './networks.ts';
+import type { HttpRoutes } from './routes.ts';
+
+/** Files in PEM form: the certificate with the chain up to its authority, and its key. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface HttpFrontOptions {
+  readonly routes: HttpRoutes;
+  readonly counts: CounterRow;
+  readonly limits: FrontLimits;
+  readonly now: () => Millis;
+  /** Shared by listeners that share their limits. Default: one of its own. */
+  readonly connections?: ConnectionBook;
+  /** Serves everything that is no announce and no scrape. Without it such requests get 404. */
+  readonly other?: SocketTaker;
+  /** Reverse proxies whose `Forwarded` and `X-Forwarded-For` are believed. */
+  readonly trustedProxies?: readonly string[];
+  /** Makes it an HTTPS listener. */
+  readonly tls?: TlsFiles;
+}
+
+/** A Unix socket instead of an address: who connects there is a reverse proxy on this machine, and is trusted as one. */
+export interface UnixPath {
+  readonly path: string;
+}
+
+/** How often connections are looked through for slow and idle ones. */
+const CHECK_MS = 1_000;
+const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
+
+/** What accepted sockets are made of: not in Node's types, private but stable since Node 12. */
+interface HandleHolder {
+  _handle: object | null;
+}
+
+/**
+ * One HTTP or HTTPS listener of a tracker: accepts connections, bounds their number and their time.
+ *
+ * Plain sockets all read into one buffer: it costs a sixth less than 'data' events, which need a fresh buffer a read. `onread` is an
+ * option of the constructor only, so an accepted socket is replaced by one of our making around the same handle; where a Node does not
+ * let us, 'data' events serve.
+ */
+export class HttpFront {
+  readonly #o: HttpFrontOptions;
+  readonly #server: Server;
+  readonly #book: ConnectionBook;
+  #trusted: Networks;
+  readonly #connections = new Set<HttpConnection>();
+  readonly #sockets = new Set<Socket>();
+  readonly #receiveBuffer = Buffer.allocUnsafeSlow(65_536);
+  #tls: TlsServer | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #onEmpty: (() => void) | undefined;
+  #isUnix = false;
+
+  constructor(options: HttpFrontOptions) {
+    this.#o = options;
+    const { limits } = options;
+    this.#trusted = new Networks(options.trustedProxies ?? []);
+    this.#book =
+      options.connections ??
+      new ConnectionBook({ max: limits.httpConnectionsMax, perAddressMax: limits.httpConnectionsPerAddressMax });
+    this.#server = createServer({ noDelay: true, pauseOnConnect: options.tls === undefined });
+    this.#server.on('connection', (socket) => this.#onSocket(socket));
+  }
+
+  /** Of this listener, those handed over among them. */
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
+  /**
+   * @returns where it listens, port filled in; of a Unix socket the path as host
+   * @throws BtError `net/port-in-use`, `net/listen`; what the files of the certificate are refused for
+   */
+  async listen(at: PeerAddress | UnixPath): Promise<PeerAddress> {
+    if (this.#o.tls !== undefined) this.#tls = await this.#createTls(this.#o.tls);
+    if ('path' in at) {
+      this.#isUnix = true;
+      this.#trusted = new Networks(['127.0.0.1', ...(this.#o.trustedProxies ?? [])]);
+      await removeStaleSocket(at.path);
+    }
+    const named = 'path' in at ? { host: at.path, port: 0 } : at;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (error) => reject(toListenError(error, named)));
+      this.#server.listen({ ...at, backlog: 511 }, resolve);
+    });
+    // A failed accept (no descriptors left) concerns one client, not the listener.
+    this.#server.on('error', () => {});
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#timer.unref();
+    if ('path' in at) return named;
+    const { address, port } = this.#server.address() as AddressInfo;
+    return { host: address, port };
+  }
+
+  /**
+   * Reads certificate and key again; connections that are there stay as they are.
+   *
+   * @throws what reading the files or the files themselves give; the old ones stay in use then
+   */
+  async reload(): Promise<void> {
+    if (this.#tls === undefined || this.#o.tls === undefined) return;
+    this.#tls.setSecureContext(await readCertificate(this.#o.tls));
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const empty = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    for (const socket of [...this.#sockets]) socket.destroy();
+    if (this.#sockets.size > 0) await empty;
+    await closed;
+  }
+
+  async #createTls(files: TlsFiles): Promise<TlsServer> {
+    const handshakeTimeout = this.#o.limits.httpHeadTimeoutMs;
+    const server = createTlsServer({ ...(await readCertificate(files)), handshakeTimeout });
+    server.on('secureConnection', (socket) => this.#onSecured(socket));
+    server.on('tlsClientError', (_error, socket) => {
+      this.#o.counts[counter.httpBad]!++;
+      socket.destroy();
+    });
+    return server;
+  }
+
+  #onSocket(accepted: Socket): void {
+    const source = this.#isUnix ? LOOPBACK : parseIp(accepted.remoteAddress ?? '');
+    const release = source === undefined ? undefined : this.#book.take(source, this.#trusted.has(source));
+    if (source === undefined || release === undefined) {
+      accepted.destroy();
+      return;
+    }
+    const socket = this.#tls === undefined ? this.#serve(accepted, source) : accepted;
+    this.#sockets.add(socket);
+    this.#o.counts[counter.httpConnections]!++;
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      release();
+      if (this.#sockets.size === 0) this.#onEmpty?.();
+    });
+    // Until the hand-shake is done, a TLS socket is the hand-shake's.
+    if (this.#tls !== undefined) {
+      socket.on('error', () => socket.destroy());
+      this.#tls.emit('connection', socket);
+    }
+  }
+
+  #onSecured(socket: TLSSocket): void {
+    const source = this.#isUnix ? LOOPBACK : parseIp(socket.remoteAddress ?? '');
+    if (source === undefined) {
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    const connection = this.#connect(socket, source);
+    socket.on('data', (bytes) => connection.onBytes(bytes));
+  }
+
+  /** @returns the socket that is used */
+  #serve(accepted: Socket, source: Uint8Array): Socket {
+    let connection: HttpConnection | undefined;
+    const replaced = this.#replaceSocket(accepted, (bytes) => connection?.onBytes(bytes) ?? true);
+    const socket = replaced ?? accepted;
+    const served = this.#connect(socket, source);
+    connection = served;
+    if (replaced === undefined) socket.on('data', (bytes) => served.onBytes(bytes));
+    socket.resume();
+    return socket;
+  }
+
+  #connect(socket: Socket, source: Uint8Array): HttpConnection {
+    const { routes, counts, limits, now, other } = this.#o;
+    const connection: HttpConnection = new HttpConnection(socket, {
+      ...{ routes, counts, limits, now, other, source },
+      trusted: this.#trusted,
+      sendsLater: this.#tls !== undefined,
+      onClosed: () => this.#connections.delete(connection),
+    });
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** @returns a socket with our receive buffer around the same connection, or undefined where this Node does not let us */
+  #replaceSocket(accepted: Socket, onBytes: (bytes: Buffer) => boolean): Socket | undefined {
+    const holder = accepted as unknown as HandleHolder;
+    const handle = holder._handle;
+    if (handle === null || typeof handle !== 'object') return undefined;
+    const buffer = this.#receiveBuffer;
+    const onread: OnReadOpts = { buffer, callback: (length) => onBytes(buffer.subarray(0, length)) };
+    try {
+      const socket = new Socket({ onread, handle, manualStart: true } as SocketConstructorOpts);
+      holder._handle = null;
+      // Takes the shell off the server's books; without a handle this closes nothing.
+      accepted.destroy();
+      return socket;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #check(): void {
+    const now = this.#o.now();
+    for (const connection of [...this.#connections]) connection.check(now);
+  }
+}
+
+async function readCertificate(files: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
+  const [cert, key] = await Promise.all([readFile(files.certFile), readFile(files.keyFile)]);
+  // Refuses what does not fit together before anything is changed.
+  createSecureContext({ cert, key });
+  return { cert, key };
+}
+
+/** Removes what a tracker that did not end well has left: a socket nobody answers. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const isStale = await new Promise<boolean>((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
+  if (isStale) await unlink(path);
+}

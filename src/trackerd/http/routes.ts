@@ -1,0 +1,197 @@
+// Hot path: tracker-http
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Millis } from '../../base/index.ts';
+import {
+  AnnounceCall,
+  type CounterRow,
+  counter,
+  isLocalNetwork,
+  ScrapeCall,
+  type TrackerLogic,
+} from '../../tracker/index.ts';
+import {
+  AnnounceQueryReader,
+  compactPeerBytes,
+  httpAnnounceBytesMax,
+  httpRefusalBytesMax,
+  httpScrapeBytesMax,
+  ScrapeQueryReader,
+  type TrackerRefusal,
+  trackerWireLimits,
+  writeHttpAnnounce,
+  writeHttpRefusal,
+  writeHttpScrape,
+} from '../../wire/index.ts';
+import { AnswerBuffer, type AnswerManner } from './answer-buffer.ts';
+import { RequestHead } from './request-head.ts';
+
+export interface HttpRoutesOptions {
+  readonly logic: TrackerLogic;
+  readonly counts: CounterRow;
+  /** Peers in an answer at most. */
+  readonly peersMax: number;
+  /** A bug of ours or of a hook. */
+  readonly onBug: (error: unknown) => void;
+}
+
+const FAILED: TrackerRefusal = { reason: 'the tracker has failed' };
+const NO_HASHES: TrackerRefusal = { reason: 'name the torrents to scrape: info_hash is missing' };
+
+/**
+ * What a tracker answers over HTTP to announces and scrapes, whoever has read the request: our own connections or a node:http server.
+ * All connections of a thread share one, with its answer buffer: an answer is made in one go. Never throws.
+ */
+export class HttpRoutes {
+  /** Where answers are collected until their connection sends them. */
+  readonly out: AnswerBuffer;
+  readonly #o: HttpRoutesOptions;
+  readonly #announceQuery = new AnnounceQueryReader();
+  readonly #scrapeQuery = new ScrapeQueryReader();
+  readonly #announceCall = new AnnounceCall();
+  readonly #scrapeCall = new ScrapeCall();
+  /** The form of the answer in the making. */
+  readonly #form: { compact: boolean; externalBytes: Uint8Array; externalAt: number; externalLength: 0 | 4 | 16 };
+
+  constructor(options: HttpRoutesOptions) {
+    this.#o = options;
+    const bodyBytesMax = Math.max(
+      httpAnnounceBytesMax(options.peersMax),
+      httpScrapeBytesMax(trackerWireLimits.queryParametersMax),
+      httpRefusalBytesMax,
+    );
+    this.out = new AnswerBuffer({ bodyBytesMax, peerBytesMax: options.peersMax * compactPeerBytes[6] });
+    const call = this.#announceCall;
+    call.via = 'http';
+    call.hashBytes = this.#announceQuery.infoHash;
+    call.peerIdBytes = this.#announceQuery.peerId;
+    call.families = 'both';
+    call.peersMax = options.peersMax;
+    this.#scrapeCall.via = 'http';
+    this.#scrapeCall.hashBytes = this.#scrapeQuery.hashes;
+    this.#scrapeCall.rows = new Uint32Array(trackerWireLimits.queryParametersMax * 3);
+    this.#form = { compact: true, externalBytes: this.#announceQuery.infoHash, externalAt: 0, externalLength: 0 };
+  }
+
+  /**
+   * Adds the answer to `out`, which has room for it.
+   *
+   * @param head what was read of the request in `bytes`
+   * @param source 4 or 16 bytes of who asks
+   */
+  answer(now: Millis, head: RequestHead, bytes: Buffer, source: Uint8Array): void {
+    const { out } = this;
+    out.begin(head);
+    out.end(this.#writeBody(now, head, bytes, source), head.isHead);
+  }
+
+  /**
+   * Answers an announce or a scrape that a node:http server has read.
+   *
+   * @param source 4 or 16 bytes of who asks
+   * @returns false where the request is none of ours; nothing was written then
+   */
+  answerRequest(now: Millis, request: IncomingMessage, response: ServerResponse, source: Uint8Array): boolean {
+    const method = request.method === 'HEAD' ? 'HEAD' : 'GET';
+    const bytes = Buffer.from(`${method} ${request.url ?? ''} HTTP/1.1\r\n\r\n`, 'latin1');
+    const head = new RequestHead();
+    const limits = { httpHeadBytesMax: bytes.length + 1, httpTargetBytesMax: bytes.length };
+    if (head.parse(bytes, 0, bytes.length, limits, true) !== 'ours') return false;
+    if (request.method !== method) {
+      response.writeHead(405, { allow: 'GET, HEAD', 'content-type': 'text/plain; charset=utf-8' }).end('only GET\n');
+      return true;
+    }
+    // What other connections are about to send is in the buffer: the body is made behind it and copied out.
+    const { out } = this;
+    out.begin(head);
+    const end = this.#writeBody(now, head, bytes, source);
+    const body = Buffer.from(out.bytes.subarray(out.bodyAt, end));
+    response.writeHead(200, {
+      'content-type': 'text/plain',
+      'cache-control': 'no-store',
+      'content-length': body.length,
+    });
+    response.end(head.isHead ? undefined : body);
+    return true;
+  }
+
+  /** Adds a plain answer of another status. */
+  answerBad(status: number, manner: AnswerManner): void {
+    this.out.addText(status, status === 405 ? 'only GET\n' : 'bad request\n', manner);
+  }
+
+  /** @returns where the body ends */
+  #writeBody(now: Millis, head: RequestHead, bytes: Buffer, source: Uint8Array): number {
+    try {
+      return head.kind === 'announce'
+        ? this.#announce(now, head, bytes, source)
+        : this.#scrape(now, head, bytes, source);
+    } catch (error) {
+      this.#o.onBug(error);
+      return this.#refuse(FAILED, counter.httpRefusedFailed);
+    }
+  }
+
+  #announce(now: Millis, head: RequestHead, bytes: Buffer, source: Uint8Array): number {
+    const { out } = this;
+    const query = this.#announceQuery;
+    const fault = query.read(bytes, head.queryFrom, head.targetTo);
+    if (fault !== undefined) return this.#refuse({ reason: fault }, counter.httpRefusedInvalid);
+    const call = this.#announceCall;
+    call.sourceBytes = source;
+    call.sourceLength = source.length === 4 ? 4 : 16;
+    call.target = bytes.toString('latin1', head.targetFrom, head.targetTo);
+    call.port = query.port;
+    call.uploaded = query.uploaded;
+    call.downloadedBytes = query.downloaded;
+    call.left = query.left;
+    call.event = query.event;
+    call.numWant = query.numWant;
+    call.key = query.key;
+    call.namedIp = query.namesAddress ? pickNamedIp(query, source) : '';
+    call.out = out.bytes;
+    call.outAt = out.peersAt;
+    call.isStored = true;
+    const refusal = this.#o.logic.announce(now, call);
+    if (refusal !== undefined)
+      return this.#refuse(refusal, call.isStored ? counter.httpRefusedPolicy : counter.httpRefusedFull);
+    this.#o.counts[source.length === 4 ? counter.httpAnnounces4 : counter.httpAnnounces6]!++;
+    const form = this.#form;
+    form.compact = query.compact;
+    form.externalBytes = source;
+    // An address of our own network says nothing about how the client is seen from the Internet.
+    form.externalLength = isLocalNetwork(source) ? 0 : call.sourceLength;
+    return writeHttpAnnounce(out.bytes, out.bodyAt, call, form);
+  }
+
+  #scrape(now: Millis, head: RequestHead, bytes: Buffer, source: Uint8Array): number {
+    const query = this.#scrapeQuery;
+    const fault = query.read(bytes, head.queryFrom, head.targetTo);
+    if (fault !== undefined) return this.#refuse({ reason: fault }, counter.httpRefusedInvalid);
+    // All torrents at once would be an answer without bound.
+    if (query.count === 0) return this.#refuse(NO_HASHES, counter.httpRefusedInvalid);
+    const call = this.#scrapeCall;
+    call.sourceBytes = source;
+    call.sourceLength = source.length === 4 ? 4 : 16;
+    call.target = bytes.toString('latin1', head.targetFrom, head.targetTo);
+    call.count = query.count;
+    const refusal = this.#o.logic.scrape(now, call);
+    if (refusal !== undefined) return this.#refuse(refusal, counter.httpRefusedPolicy);
+    this.#o.counts[counter.httpScrapes]!++;
+    return writeHttpScrape(this.out.bytes, this.out.bodyAt, call);
+  }
+
+  /** With status 200: clients read a failure reason only from a good HTTP answer. */
+  #refuse(refusal: TrackerRefusal, place: number): number {
+    this.#o.counts[place]!++;
+    return writeHttpRefusal(this.out.bytes, this.out.bodyAt, refusal);
+  }
+}
+
+/**
+ * The address a client asks to be known by: `ip` (BEP 3), or what BEP 7 lets it add for the family it came by. One of the other family
+ * is left alone: a client with both announces by both, and one announce is one peer. Whether it is believed, the logic decides.
+ */
+function pickNamedIp(query: AnnounceQueryReader, source: Uint8Array): string {
+  if (query.ip !== '') return query.ip;
+  return source.length === 4 ? query.ipv4 : query.ipv6;
+}

@@ -1,0 +1,10 @@
+export type { ReplicatedStore } from './inbox.ts';
+export { parseRedisAddress, type RedisAddress } from './redis-address.ts';
+export { Replication, type ReplicationOptions } from './replication.ts';
+export type {
+  MemberFacts,
+  ReplicationEvent,
+  ReplicationFacts,
+  ReplicationState,
+  SnapshotPort,
+} from './types.ts';

@@ -1,0 +1,108 @@
+import type { Cluster, Redis } from 'iovalkey';
+import { BtError } from '../../base/index.ts';
+import { replicationLimits } from '../limits.ts';
+import type { RedisAddress } from './redis-address.ts';
+
+type Iovalkey = Pick<typeof import('iovalkey'), 'Redis' | 'Cluster'>;
+let loading: Promise<Iovalkey> | undefined;
+
+/** @throws BtError `client/invalid` where the optional package is not there */
+export async function loadRedisClient(): Promise<Iovalkey> {
+  const missing = (why: string, cause?: unknown): BtError =>
+    new BtError('client/invalid', { what: `replication needs the package iovalkey: ${why}` }, { cause });
+  // Lets tests and operators do without an optional dependency that is installed.
+  if ((process.env['EIDER_WITHOUT'] ?? '').split(',').includes('iovalkey')) {
+    throw missing('it is switched off by EIDER_WITHOUT');
+  }
+  const library = (loading ??= import('iovalkey'));
+  try {
+    return await library;
+  } catch (error) {
+    loading = undefined;
+    throw missing('install it with `npm install iovalkey`', error);
+  }
+}
+
+/** What Redis answers: strings of bytes are `Buffer`. */
+export type RedisReply = Buffer | number | null | RedisReply[];
+
+/**
+ * One connection to a server, or to a cluster, as long as it lasts. It never reconnects by itself: who uses it must look again at what
+ * Redis still has, so a fault ends the link and a new one is made.
+ */
+export class RedisLink {
+  readonly #client: Redis | Cluster;
+  readonly isCluster: boolean;
+
+  private constructor(client: Redis | Cluster, isCluster: boolean) {
+    this.#client = client;
+    this.isCluster = isCluster;
+  }
+
+  /** @throws BtError `client/invalid` without the package; whatever the client library throws where Redis cannot be reached */
+  static async connect(address: RedisAddress, connectionName: string): Promise<RedisLink> {
+    const client = makeClient(await loadRedisClient(), address, connectionName);
+    // A fault is seen by the command that fails, or by the next one.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+    } catch (error) {
+      client.disconnect();
+      throw error;
+    }
+    return new RedisLink(client, address.kind === 'cluster');
+  }
+
+  /** @throws what Redis answers with an error, or the library where the link is broken or an answer does not come in time */
+  async call(command: string, ...args: (string | number | Uint8Array)[]): Promise<RedisReply> {
+    return (await this.#client.callBuffer(command, ...args.map(toArgument))) as RedisReply;
+  }
+
+  close(): void {
+    this.#client.disconnect();
+  }
+}
+
+function toArgument(value: string | number | Uint8Array): string | number | Buffer {
+  return typeof value === 'object' ? Buffer.from(value.buffer, value.byteOffset, value.length) : value;
+}
+
+function makeClient(library: Iovalkey, address: RedisAddress, connectionName: string): Redis | Cluster {
+  const { commandTimeoutMs, connectTimeoutMs } = replicationLimits;
+  const { nodes, path, username, password, tls, db } = address;
+  const shared = {
+    lazyConnect: true,
+    commandTimeout: commandTimeoutMs,
+    connectTimeout: connectTimeoutMs,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    connectionName,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls !== undefined && { tls: { ...tls } }),
+  };
+  if (address.kind === 'cluster') {
+    return new library.Cluster([...nodes], {
+      lazyConnect: true,
+      clusterRetryStrategy: () => null,
+      enableOfflineQueue: true,
+      slotsRefreshTimeout: connectTimeoutMs,
+      redisOptions: shared,
+    });
+  }
+  const single = { ...shared, db, retryStrategy: () => null, enableOfflineQueue: false };
+  if (address.kind === 'sentinel') {
+    return new library.Redis({
+      ...single,
+      sentinels: [...nodes],
+      name: address.masterName,
+      sentinelRetryStrategy: () => null,
+      sentinelCommandTimeout: commandTimeoutMs,
+      enableTLSForSentinelMode: tls !== undefined,
+      ...(tls !== undefined && { sentinelTLS: { ...tls } }),
+      ...(password !== undefined && { sentinelPassword: password }),
+    });
+  }
+  const [node] = nodes;
+  return new library.Redis(path !== undefined ? { ...single, path } : { ...single, ...node });
+}

@@ -42,14 +42,14 @@ export async function run(args: readonly string[]): Promise<void> {
     for (let i = 0; i < runs; i++) {
       const dir = join(folder, `leech-${i}`);
       await mkdir(dir);
-      const nodeArgs = (name: string) =>
-        values.profile === true ? ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`] : [];
-      const seeder = new JsonChild('./transfer-peer.js', ['seed', torrentFile, seedDir], nodeArgs('seeder'));
+      const options = (name: string) =>
+        values.profile === true ? { nodeArgs: ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`] } : {};
+      const seeder = new JsonChild('./transfer-peer.js', ['seed', torrentFile, seedDir], options('seeder'));
       const { port } = await seeder.next('ready');
       const leecher = new JsonChild(
         './transfer-peer.js',
         ['leech', torrentFile, dir, `127.0.0.1:${port}`],
-        nodeArgs('leecher'),
+        options('leecher'),
       );
       const down = await leecher.next('result');
       await leecher.end();

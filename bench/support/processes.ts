@@ -9,9 +9,16 @@ export class JsonChild {
   #wake: (() => void) | undefined;
   #exited = false;
 
-  constructor(script: string, args: readonly string[], nodeArgs: readonly string[] = []) {
+  constructor(
+    script: string,
+    args: readonly string[],
+    options: { readonly nodeArgs?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+  ) {
     const path = fileURLToPath(new URL(script, import.meta.url));
-    this.child = spawn(process.execPath, [...nodeArgs, path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child = spawn(process.execPath, [...(options.nodeArgs ?? []), path, ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...options.env },
+    });
     createInterface({ input: this.child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
       this.#lines.push(JSON.parse(line) as Record<string, unknown>);
       this.#wake?.();

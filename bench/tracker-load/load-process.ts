@@ -1,0 +1,81 @@
+/**
+ * The load, as a process of its own: `load-process.js '{...}'` with `LoadOrder` as JSON. Speaks JSON lines on stdout: `phase` after each
+ * phase, then `result`, or `failed` with what was wrong; ends by itself.
+ */
+import { type PeerAddress, seededRng } from '#base';
+import { Judge, type TrackerRules, WrongAnswer } from './judge.ts';
+import { type Distribution, Population } from './population.ts';
+import { cpuSeconds, residentBytes } from './process-figures.ts';
+import { UdpLoad, type UdpPhase } from './udp-load.ts';
+import { Workload } from './workload.ts';
+
+export interface LoadOrder {
+  /** The tracker's process, whose CPU time and memory are read. */
+  readonly pid: number;
+  readonly udp: PeerAddress;
+  readonly rules: TrackerRules;
+  readonly peerCount: number;
+  readonly torrentCount: number;
+  readonly distribution: Distribution;
+  readonly sourceCount: number;
+  readonly seed: number;
+  readonly numWant: number;
+  readonly phases: readonly LoadPhase[];
+}
+
+export type LoadPhase = { readonly name: string } & UdpPhase;
+
+export interface PhaseResult {
+  readonly name: string;
+  readonly answers: number;
+  readonly seconds: number;
+  /** Of the tracker. */
+  readonly cpuSeconds: number;
+  /** Of the load itself: above 0.9 of the wall time it is what limits. */
+  readonly loadCpuSeconds: number;
+  readonly repeats: number;
+  readonly slowestMs: number;
+  /** Of the tracker, after the phase. */
+  readonly residentBytes: number;
+}
+
+const order = JSON.parse(process.argv[2] as string) as LoadOrder;
+const say = (fields: object) => process.stdout.write(`${JSON.stringify(fields)}\n`);
+try {
+  await run();
+} catch (error) {
+  if (!(error instanceof WrongAnswer)) throw error;
+  say({ event: 'failed', reason: error.message });
+  process.exitCode = 1;
+}
+
+async function run(): Promise<void> {
+  const rng = seededRng(order.seed);
+  const population = new Population(order);
+  const workload = new Workload(population, rng.fork('workload'));
+  const slots = Math.max(order.sourceCount, ...order.phases.map(({ window }) => window));
+  const judge = new Judge({ population, rules: order.rules, numWant: order.numWant, slots });
+  const { numWant } = order;
+  const emptyBytes = residentBytes(order.pid);
+  const udp = await UdpLoad.open({ tracker: order.udp, population, workload, judge, rng, slots, numWant });
+  const phases: PhaseResult[] = [];
+  for (const phase of order.phases) {
+    const cpuBefore = cpuSeconds(order.pid);
+    const ownBefore = process.cpuUsage();
+    const startedAt = performance.now();
+    const counts = udp.run(phase);
+    const own = process.cpuUsage(ownBefore);
+    const result: PhaseResult = {
+      name: phase.name,
+      ...counts,
+      seconds: (performance.now() - startedAt) / 1000,
+      cpuSeconds: cpuSeconds(order.pid) - cpuBefore,
+      loadCpuSeconds: (own.user + own.system) / 1e6,
+      residentBytes: residentBytes(order.pid),
+    };
+    phases.push(result);
+    say({ event: 'phase', ...result });
+  }
+  udp.close();
+  say({ event: 'result', emptyBytes, phases });
+}

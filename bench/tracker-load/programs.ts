@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type PeerAddress, toHex } from '#base';
+import { JsonChild } from '../support/processes.ts';
+import type { TrackerRules } from './judge.ts';
+
+/** What a tracker is told before it starts. */
+export interface TrackerOrder {
+  /** 20 bytes each: a tracker with a list of allowed torrents gets these. */
+  readonly hashes: Uint8Array;
+  readonly nodeArgs?: readonly string[];
+}
+
+export interface RunningTracker {
+  readonly pid: number;
+  readonly udp: PeerAddress;
+  readonly http: PeerAddress;
+  /** Ends the process and waits for that. */
+  stop(): Promise<void>;
+}
+
+/** A tracker program that the load runs against. */
+export interface TrackerProgram {
+  readonly name: string;
+  /** For the table. */
+  readonly title: string;
+  readonly rules: TrackerRules;
+  start(order: TrackerOrder): Promise<RunningTracker>;
+}
+
+const HOST = '127.0.0.1';
+const ownRules: TrackerRules = { seedersToSeeders: false, mayGiveSelf: false, countsDownloads: true };
+
+function eider(name: string, title: string, env: Readonly<Record<string, string>>): TrackerProgram {
+  return {
+    name,
+    title,
+    rules: ownRules,
+    async start({ nodeArgs = [] }) {
+      const child = new JsonChild('../tracker-load/eider-runner.js', [], { nodeArgs, env });
+      const ready = await child.next('ready');
+      return {
+        pid: child.child.pid as number,
+        udp: ready['udp'] as PeerAddress,
+        http: ready['http'] as PeerAddress,
+        stop: () => child.end(),
+      };
+    },
+  };
+}
+
+const openTracker: TrackerProgram = {
+  name: 'opentracker',
+  title: 'opentracker',
+  rules: { seedersToSeeders: true, mayGiveSelf: true, countsDownloads: false },
+  async start({ hashes }) {
+    const folder = await mkdtemp(join(tmpdir(), 'eider-opentracker-'));
+    // As root it changes to this folder and another user, who must be able to read it.
+    await chmod(folder, 0o755);
+    const port = await findFreePort();
+    const list: string[] = [];
+    for (let at = 0; at < hashes.length; at += 20) list.push(`${toHex(hashes.subarray(at, at + 20))}\n`);
+    await writeFile(join(folder, 'allowed'), list.join(''));
+    const config = [
+      // Debian's build serves only what is listed.
+      'access.whitelist allowed',
+      `tracker.rootdir ${folder}`,
+      'tracker.user nobody',
+      `listen.tcp ${HOST}:${port}`,
+      `listen.udp ${HOST}:${port}`,
+    ];
+    const file = join(folder, 'opentracker.conf');
+    await writeFile(file, `${config.join('\n')}\n`);
+    const child = spawn('opentracker', ['-f', file], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    const at = { host: HOST, port };
+    await waitForListener(child, at);
+    return {
+      pid: child.pid as number,
+      udp: at,
+      http: at,
+      stop: async () => {
+        await end(child);
+        await rm(folder, { recursive: true });
+      },
+    };
+  },
+};
+
+export const programs: readonly TrackerProgram[] = [
+  eider('eider', 'Eider', {}),
+  eider('eider-dgram', 'Eider, node:dgram', { EIDER_WITHOUT: 'koffi' }),
+  openTracker,
+];
+
+/** @returns a port that is free for TCP and UDP, for programs that cannot be told to take any */
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, HOST);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const socket = createSocket('udp4');
+  const isFree = await new Promise<boolean>((resolve) => {
+    socket.once('error', () => resolve(false));
+    socket.bind(port, HOST, () => resolve(true));
+  });
+  socket.close();
+  server.close();
+  await once(server, 'close');
+  return isFree ? port : findFreePort();
+}
+
+async function waitForListener(child: ChildProcess, at: PeerAddress): Promise<void> {
+  let said = '';
+  child.stderr?.on('data', (text: Buffer) => {
+    said += text.toString();
+  });
+  for (let tries = 0; tries < 100; tries++) {
+    if (child.exitCode !== null) throw new Error(`the tracker ended: ${said}`);
+    const socket = connect(at.port, at.host);
+    const isUp = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true));
+      socket.once('error', () => resolve(false));
+    });
+    socket.destroy();
+    if (isUp) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('the tracker does not listen');
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await once(child, 'exit');
+  clearTimeout(timer);
+}

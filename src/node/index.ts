@@ -18,6 +18,7 @@ export type { DiskReply, DiskRequest } from './disk/protocol.ts';
 export * from './dns.ts';
 export * from './files.ts';
 export * from './http-fetch.ts';
+export { hideSecrets, type Log, type LogLevel, type LogOptions, type LogPart, openLog } from './log.ts';
 export * from './loop.ts';
 export { toListenError } from './net-error.ts';
 export * from './tcp.ts';

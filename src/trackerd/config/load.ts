@@ -30,12 +30,13 @@ export function loadTrackerConfig(from: ConfigSources): LoadedConfig {
   const warnings = layers.flatMap(({ source }) => source.warnings);
   const origins = new Map<string, ConfigOrigin>();
   const config: Record<string, Record<string, unknown>> = {};
+  const areNamed = places.some((full) => layers.some(({ source }) => source.values.has(full)));
   for (const { section, property, full, key } of namedKeys) {
     const layer = layers.find(({ source }) => source.values.has(full));
     const given = layer?.source.values.get(full);
     origins.set(full, layer?.origin ?? 'default');
     const values = (config[section] ??= {});
-    values[property] = key.byDefault;
+    values[property] = areNamed && isDefaultPlace(full) ? [] : key.byDefault;
     if (given === undefined) continue;
     const judged = key.kind.schema.safeParse(given.raw);
     if (judged.success) values[property] = judged.data;
@@ -46,6 +47,13 @@ export function loadTrackerConfig(from: ConfigSources): LoadedConfig {
   return { config: config as unknown as TrackerConfig, origins, warnings };
 }
 
+/** Who names one place to listen names all: the default places are for a tracker without any. */
+const places = ['listen.http', 'listen.https', 'listen.udp', 'listen.unix'];
+
+function isDefaultPlace(full: string): boolean {
+  return full === 'listen.http' || full === 'listen.udp';
+}
+
 /** What no single key can say. */
 function findContradictions(config: TrackerConfig): string[] {
   const { listen, tls, lists, admin, intervals, limits, catalogue, private: closed, web, run } = config;
@@ -53,9 +61,9 @@ function findContradictions(config: TrackerConfig): string[] {
   const expect = (isGood: boolean, problem: string) => {
     if (!isGood) found.push(problem);
   };
-  const places = [...listen.http, ...listen.https, ...listen.udp];
+  const named = [...listen.http, ...listen.https, ...listen.udp];
   expect(
-    places.length > 0 || listen.unix !== undefined,
+    named.length > 0 || listen.unix !== undefined,
     'listen: no place to listen: name one of http, https, udp or unix',
   );
   expect((tls.cert === undefined) === (tls.key === undefined), 'tls: cert and key go together');

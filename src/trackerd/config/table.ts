@@ -331,7 +331,8 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
 
 /** What the sections are for. */
 export const sectionTexts: { readonly [S in keyof TrackerConfig]: string } = {
-  listen: 'Where the tracker listens. Lists; an empty one switches that kind off. Port 0 takes any that is free.',
+  listen:
+    'Where the tracker listens, as lists of places. The defaults are for a tracker that names no place at all: who names one names all. Port 0 takes any that is free.',
   tls: 'Certificate of the HTTPS places.',
   udp: 'How UDP is served.',
   webtorrent: 'Peers in browsers.',

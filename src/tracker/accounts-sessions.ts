@@ -13,6 +13,7 @@ export const sessionColumn = {
   left: 5,
   at: 6,
   isLeaving: 7,
+  isGone: 8,
 } as const;
 const routeColumn = {
   next: 0,
@@ -34,12 +35,10 @@ const KEY_BYTES = 24;
 /** Ways by which one client announces: three transports by two families from a few interfaces. The oldest makes way. */
 const ROUTES_MAX = 8;
 
-/** What one record adds to a session. */
+/** What one record adds. */
 export interface SessionDelta {
   uploaded: number;
   downloaded: number;
-  /** The session is over: every way that it was announced by has said so. */
-  isClosed: boolean;
 }
 
 /** Told of places that sessions are announced from. @param place two words */
@@ -58,11 +57,11 @@ export type RouteListener = (
  * shown themselves in it are taken in by a `started`, by a new key or by a lower sum, and until then add nothing.
  */
 export class AccountSessions {
-  readonly rows: RowSlab = new RowSlab(8);
+  readonly rows: RowSlab = new RowSlab(9);
   readonly #routes = new RowSlab(10);
   readonly #key = new Uint8Array(KEY_BYTES);
   readonly #onRoute: RouteListener | undefined;
-  readonly #delta: SessionDelta = { uploaded: 0, downloaded: 0, isClosed: false };
+  readonly #delta: SessionDelta = { uploaded: 0, downloaded: 0 };
   #table: HashTable;
   #hand = 0;
 
@@ -102,7 +101,6 @@ export class AccountSessions {
     const delta = this.#delta;
     delta.uploaded = 0;
     delta.downloaded = 0;
-    delta.isClosed = false;
     const epoch = this.#epochFor(row, record);
     if (epoch < 0) return delta;
     if (epoch > rows.get(row, S.epoch)) {
@@ -120,13 +118,8 @@ export class AccountSessions {
       rows.set(row, S.at, record.time);
     }
     rows.set(row, S.isLeaving, record.event === 'stopped' ? 1 : 0);
-    delta.isClosed = record.event === 'stopped' && this.#isStoppedEverywhere(row);
+    rows.set(row, S.isGone, record.event === 'stopped' && this.#isStoppedEverywhere(row) ? 1 : 0);
     return delta;
-  }
-
-  close(row: number, peerId: Uint8Array, peerIdAt: number): void {
-    this.#setKey(this.rows.get(row, S.pair), peerId, peerIdAt);
-    this.#closeSlot(this.#table.find(this.#key, 0));
   }
 
   /**
@@ -195,19 +188,19 @@ export class AccountSessions {
       this.#setRoute(r, isTakenIn ? epoch : routes.get(r, R.epoch), record);
       return isTakenIn ? epoch : -1;
     }
-    const isRestart = isStart && isBehind && (routes.get(r, R.isStopped) === 1 || isKeyChanged);
+    const isRestart = isStart && (isKeyChanged || (isBehind && routes.get(r, R.isStopped) === 1));
     const next = isLower || isRestart ? epoch + 1 : epoch;
     this.#setRoute(r, next, record);
     return next;
   }
 
-  /** Whether this transport has been used in the session, but never with that key: another run of the client. */
+  /** Whether this transport has been used by the latest run of the client, and with another key: this is a later run. */
   #isKeyNew(row: number, record: AccountRecord): boolean {
     let isNew = false;
     for (let r = this.#firstRoute(row); r >= 0; r = this.#nextRoute(r)) {
-      if (this.#routes.get(r, R.way) >> 1 !== record.way >> 1) continue;
+      if (this.#routes.get(r, R.epoch) !== this.rows.get(row, S.epoch)) continue;
       if (this.#routes.get(r, R.key) === record.key) return false;
-      isNew = true;
+      if (this.#routes.get(r, R.way) >> 1 === record.way >> 1) isNew = true;
     }
     return isNew;
   }

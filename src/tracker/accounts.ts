@@ -42,7 +42,7 @@ export interface AccountPlace {
   readonly isEntering: boolean;
 }
 
-/** After a first `stopped`, how long others of the same client (by its other transports) are waited for. */
+/** How long a session is remembered after a `stopped`: what the client sent by its other transports may come later. */
 const LEAVING_MS = 120_000;
 /** More than at the line's speed since the last report, because of what was on its way. */
 const SPEED_SLACK_SEC = 10;
@@ -62,7 +62,6 @@ export class Accounts {
   readonly suspicions: Suspicions;
   readonly #o: AccountsOptions;
   readonly #record = new AccountRecord();
-  /** The session that is worked on, for `onPlace`. */
   #overflowCount = 0;
 
   constructor(options: AccountsOptions) {
@@ -105,7 +104,9 @@ export class Accounts {
       const silentMs = now - rows.get(row, sessionColumn.at);
       return silentMs > (rows.get(row, sessionColumn.isLeaving) === 1 ? LEAVING_MS : this.#o.sessionTtlMs);
     };
-    this.sessions.sweep(looksMax, isOver, (row) => this.#leave(row, now));
+    this.sessions.sweep(looksMax, isOver, (row) => {
+      if (rows.get(row, sessionColumn.isGone) === 0) this.#leave(row, now);
+    });
   }
 
   /** @returns undefined for a user of whom nothing is known */
@@ -147,14 +148,10 @@ export class Accounts {
   }
 
   #open(pair: number, torrent: number, user: UserAccount, record: AccountRecord): void {
-    const { ledger, sessions } = this;
+    const { sessions } = this;
     if (record.event === 'stopped') return;
     if (sessions.count >= (this.#o.sessionsMax ?? 2_000_000)) return void this.#overflowCount++;
-    sessions.open(pair, record);
-    if (ledger.pairs.get(pair, pairColumn.clients) === 0) user.torrents++;
-    ledger.pairs.bump(pair, pairColumn.clients, 1);
-    ledger.pairs.set(pair, pairColumn.left, record.left);
-    ledger.torrents.bump(torrent, record.left > 0 ? torrentColumn.leechers : torrentColumn.seeders, 1);
+    this.#enter(sessions.open(pair, record), user);
     if (record.event === 'completed') this.#complete(pair, torrent, record.time);
   }
 
@@ -162,8 +159,9 @@ export class Accounts {
     const { ledger, sessions } = this;
     const leftBefore = sessions.rows.get(session, sessionColumn.left);
     const before = sessions.rows.get(session, sessionColumn.at);
+    const wasGone = sessions.rows.get(session, sessionColumn.isGone) === 1;
     const delta = sessions.report(session, record);
-    if (leftBefore === 0) this.#addSeedTime(of.pair, before, record.time);
+    if (leftBefore === 0 && !wasGone) this.#addSeedTime(of.pair, before, record.time);
     const { uploaded, downloaded } = delta;
     if (uploaded > 0 || downloaded > 0) {
       ledger.torrents.bump(of.torrent, torrentColumn.uploaded, uploaded);
@@ -181,14 +179,13 @@ export class Accounts {
       }
     }
     const left = sessions.rows.get(session, sessionColumn.left);
-    if (left > 0 !== leftBefore > 0) this.#turn(of.torrent, left > 0, record.time);
+    const isGone = sessions.rows.get(session, sessionColumn.isGone) === 1;
     ledger.pairs.set(of.pair, pairColumn.left, left);
     if (record.event === 'completed' || (left === 0 && leftBefore > 0))
       this.#complete(of.pair, of.torrent, record.time);
-    if (delta.isClosed) {
-      this.#leave(session, record.time);
-      sessions.close(session, record.bytes, record.peerIdAt);
-    }
+    if (wasGone && !isGone) this.#enter(session, of.user);
+    else if (!wasGone && left > 0 !== leftBefore > 0) this.#turn(of.torrent, left > 0, record.time);
+    if (isGone && !wasGone) this.#leave(session, record.time);
   }
 
   #judge(
@@ -231,7 +228,20 @@ export class Accounts {
     torrents.bump(torrent, torrentColumn.completed, 1);
   }
 
-  /** A session is about to be closed. */
+  /** A client is there, for the first time or again. */
+  #enter(session: number, user: UserAccount): void {
+    const { pairs, torrents } = this.ledger;
+    const { rows } = this.sessions;
+    const pair = rows.get(session, sessionColumn.pair);
+    const left = rows.get(session, sessionColumn.left);
+    if (pairs.get(pair, pairColumn.clients) === 0) user.torrents++;
+    pairs.bump(pair, pairColumn.clients, 1);
+    pairs.set(pair, pairColumn.left, left);
+    const column = left > 0 ? torrentColumn.leechers : torrentColumn.seeders;
+    torrents.bump(pairs.get(pair, pairColumn.torrent), column, 1);
+  }
+
+  /** A client has gone. */
   #leave(session: number, at: number): void {
     const { pairs, torrents, users } = this.ledger;
     const { rows } = this.sessions;

@@ -57,6 +57,11 @@ export class Cli {
     if (!this.#quiet) this.#writeLine(text);
   }
 
+  /** A line of a log on stderr, with its line end; with `-q` too: the log has its own level. */
+  log(line: string): void {
+    this.#writeLine(line.replace(/\n$/, ''));
+  }
+
   /** Something the user should know that is no failure. */
   warn(text: string): void {
     this.#events?.emit('warning', { message: text });
@@ -86,12 +91,13 @@ export class Cli {
    * Takes over Ctrl-C and its like for the rest of the run.
    *
    * @param onFirst what the first signal leads to, for the user: `stopping …`
+   * @param onHangup what SIGHUP asks for, where it does not end the run
    * @returns fires at the first signal, and when nobody reads our output any more
    */
-  watchInterrupts(onFirst: string): AbortSignal {
+  watchInterrupts(onFirst: string, onHangup?: () => void): AbortSignal {
     this.#interrupts ??= watchSignals(() => {
       this.note(`${onFirst} (once more to stop at once)`);
-    });
+    }, onHangup);
     return AbortSignal.any([this.#interrupts.signal, this.#readerGone.signal]);
   }
 

@@ -42,6 +42,7 @@ const byCode: Partial<Record<ErrorCode, ExitCode>> = {
   'client/timeout': exitCodes.timeout,
   'client/aborted': exitCodes.interrupted,
   'cli/usage': exitCodes.usage,
+  'config/invalid': exitCodes.usage,
 };
 const byFamily: Readonly<Record<string, ExitCode>> = {
   bencode: exitCodes.notFound,

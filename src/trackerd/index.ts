@@ -5,8 +5,15 @@
  * Must never know: swarm, session, client.
  */
 
+export type { ConfigChanges } from './config/compare.ts';
 export type { ConfigSources } from './config/load.ts';
-export { type OpenedConfig, openTrackerConfig, showExampleConfig, showTrackerConfig } from './config/open.ts';
+export {
+  compareTrackerConfigs,
+  type OpenedConfig,
+  openTrackerConfig,
+  showExampleConfig,
+  showTrackerConfig,
+} from './config/open.ts';
 export { type TrackerSettings, toTrackerSettings } from './config/settings.ts';
 export type { ConfigOrigin, LoadedConfig, LogLevelName, TrackerConfig } from './config/types.ts';
 export { type FrontLimits, frontLimits } from './limits.ts';

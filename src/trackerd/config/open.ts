@@ -1,3 +1,4 @@
+import type { ConfigChanges } from './compare.ts';
 import type { ConfigSources } from './load.ts';
 import { type TrackerSettings, toTrackerSettings } from './settings.ts';
 import type { LoadedConfig } from './types.ts';
@@ -15,6 +16,11 @@ export async function openTrackerConfig(from: ConfigSources): Promise<OpenedConf
   const { loadTrackerConfig } = await import('./load.ts');
   const loaded = loadTrackerConfig(from);
   return { ...loaded, settings: toTrackerSettings(loaded.config) };
+}
+
+/** What a reload of a changed configuration can and cannot take up. */
+export async function compareTrackerConfigs(before: LoadedConfig, after: LoadedConfig): Promise<ConfigChanges> {
+  return (await import('./compare.ts')).compareConfigs(before.config, after.config);
 }
 
 /** What is in force, as TOML, with the origin of every value; secrets are left out. */

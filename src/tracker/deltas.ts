@@ -251,11 +251,12 @@ class DeltaOutbox {
         return false;
       }
       if (!isSamePeer(bytes, place, bytes, at)) continue;
-      if (((bytes[place] as number) & (FLAG_STOPPED | FLAG_COMPLETED)) === 0) {
+      const earlier = bytes[place] as number;
+      if ((earlier & (FLAG_STOPPED | FLAG_COMPLETED)) === 0 && ((bytes[at] as number) & FLAG_COMPLETED) === 0) {
         bytes[place] = bytes[at] as number;
         return true;
       }
-      // What counts a download or ends one must happen elsewhere too, before what came after it.
+      // Whether a download counts depends on what was before it, so that around one all must happen elsewhere too, in order.
       places[slot] = at + 1;
       return false;
     }

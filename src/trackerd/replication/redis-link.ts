@@ -77,6 +77,8 @@ function makeClient(library: Iovalkey, address: RedisAddress, connectionName: st
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectionName,
+    // The library's timer for this holds the process up.
+    disconnectTimeout: 100,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(tls !== undefined && { tls: { ...tls } }),

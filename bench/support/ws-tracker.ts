@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { type Millis, seededRng } from '#base';
 import { WsFront, zeroWsCounts } from '#room/trackerd/ws/front';
-import { MemoryStore, relayLimits, TrackerLogic, toTrackerLimits, WebRelay, zeroRelayCounts } from '#tracker';
+import { DenseStore, relayLimits, TrackerLogic, toTrackerLimits, WebRelay, zeroRelayCounts } from '#tracker';
 
 const now = (): Millis => performance.now() as Millis;
 const limits = toTrackerLimits();
-const store = new MemoryStore({ limits, rng: seededRng(1) });
+const store = DenseStore.create({ limits, rng: seededRng(1) });
 const logic = new TrackerLogic({ store, limits, rng: seededRng(2) });
 const counts = zeroRelayCounts();
 const relay = new WebRelay({ logic, store, limits: relayLimits, counts });

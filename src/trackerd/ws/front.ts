@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type Server, type WebSocket, WebSocketServer } from 'ws';
 import { type Millis, parseIp, toBinaryString } from '../../base/index.ts';
 import type { WebRelay } from '../../tracker/index.ts';
 import { encodeWsResponse, wsWireLimits } from '../../wire/index.ts';
@@ -61,15 +61,15 @@ const STATUS_TEXTS = {
 export class WsFront implements SocketOwner {
   readonly limits: WsLimits;
   readonly #o: WsFrontOptions;
-  readonly #server: WebSocketServer<typeof TrackerSocket>;
+  readonly #server: Server<typeof TrackerSocket>;
   readonly #sockets = new Set<TrackerSocket>();
   readonly #paused = new Set<TrackerSocket>();
   readonly #countByAddress = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #pingWalk: Iterator<TrackerSocket> | undefined;
   #ticks = 0;
-  #closed: (() => void) | undefined;
-  #isClosing = false;
+  #closing: Promise<void> | undefined;
+  #onEmpty: (() => void) | undefined;
 
   constructor(options: WsFrontOptions) {
     this.#o = options;
@@ -101,7 +101,7 @@ export class WsFront implements SocketOwner {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const target = request.url ?? '';
     const source = this.#sourceOf(request);
-    const status = this.#isClosing ? 503 : this.#judge(request, target, source);
+    const status = this.#closing !== undefined ? 503 : this.#judge(request, target, source);
     if (status !== undefined || source === undefined) {
       this.#o.counts.turnedAway++;
       turnAway(socket, status ?? 400);
@@ -111,19 +111,9 @@ export class WsFront implements SocketOwner {
   }
 
   /** Says goodbye to all; no handle is left when it resolves. May be called twice. */
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#isClosing = true;
-    if (this.#sockets.size === 0) return;
-    const closed = new Promise<void>((resolve) => {
-      this.#closed = resolve;
-    });
-    for (const socket of this.#sockets) {
-      // Who is not read cannot be heard agreeing.
-      if (socket.isPaused) socket.resume();
-      socket.close(1001, 'the tracker stops');
-    }
-    await closed;
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
   }
 
   now(): Millis {
@@ -170,7 +160,7 @@ export class WsFront implements SocketOwner {
         this.#o.onBug(error);
       }
     }
-    if (this.#sockets.size === 0) this.#closed?.();
+    if (this.#sockets.size === 0) this.#onEmpty?.();
   }
 
   #onOpen(client: WebSocket, source: Uint8Array, target: string): void {
@@ -209,6 +199,20 @@ export class WsFront implements SocketOwner {
     const count = (this.#countByAddress.get(key) ?? 0) + change;
     if (count > 0) this.#countByAddress.set(key, count);
     else this.#countByAddress.delete(key);
+  }
+
+  async #closeAll(): Promise<void> {
+    clearInterval(this.#timer);
+    if (this.#sockets.size === 0) return;
+    const closed = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    for (const socket of this.#sockets) {
+      // Who is not read cannot be heard agreeing.
+      if (socket.isPaused) socket.resume();
+      socket.close(1001, 'the tracker stops');
+    }
+    await closed;
   }
 
   #tick(): void {

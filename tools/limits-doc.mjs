@@ -20,6 +20,7 @@ const sources = [
   { title: 'Torrents and magnet links', file: 'metainfo/limits', name: 'limits' },
   { title: 'Messages of peers', file: 'wire/peer/limits', name: 'peerLimits' },
   { title: 'Answers of trackers', file: 'wire/tracker/limits', name: 'trackerWireLimits' },
+  { title: 'WebTorrent trackers', file: 'wire/tracker/ws-limits', name: 'wsWireLimits' },
   { title: 'UDP trackers, as a client', file: 'wire/tracker/udp-client', name: 'udpClientLimits' },
   {
     title: 'HTTP trackers, as a client',
@@ -39,6 +40,8 @@ const sources = [
     values: (module) => module.toTrackerLimits(),
   },
   { title: 'Tracker: its front ends', file: 'trackerd/limits', name: 'frontLimits', docs: 'FrontLimits' },
+  { title: 'Tracker: WebTorrent peers', file: 'tracker/relay-limits', name: 'relayLimits', docs: 'RelayLimits' },
+  { title: 'Tracker: WebSocket connections', file: 'trackerd/ws/limits', name: 'wsLimits', docs: 'WsLimits' },
 ];
 
 const target = join(projectRoot, 'docs/limits.md');

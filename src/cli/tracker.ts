@@ -171,6 +171,16 @@ function tell(cli: Cli, log: Log, event: TrackerEvent): void {
     const isAnywhere = isAnyAddress(host);
     cli.print(`${protocol}://${isAnywhere ? `localhost:${port}` : formatAddress({ host, port })}/announce\n`);
     if (isAnywhere) cli.note('  that is on all addresses: elsewhere, put the name of this machine for localhost');
+  } else if (event.type === 'udp.mode') {
+    const { mode, threads, reason } = event;
+    log.part('udp')('info', 'UDP is served {mode}, by {threads} threads{why}', {
+      mode,
+      threads,
+      why: reason === '' ? '' : `: ${reason}`,
+    });
+  } else if (event.type === 'udp.worker-restarted') {
+    const { thread, error } = event;
+    log.part('udp')('error', 'thread {thread} has died and is replaced: {error}', { thread, error });
   } else if (event.type === 'error') {
     const message = event.error instanceof Error ? event.error.message : String(event.error);
     const code = BtError.is(event.error) ? event.error.code : 'cli/internal';

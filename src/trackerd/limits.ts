@@ -100,3 +100,25 @@ export const replicationLimits = {
   snapshotChunksMax: 65_536,
   snapshotChunkBytesMax: 1_048_576,
 } as const;
+
+/** Bounds of pages and API. */
+export const webLimits = {
+  /** Wrong tokens that an address (IPv6: /64) may send in a window, before it has to wait for the next. */
+  wrongTokensMax: 10,
+  /** The window. */
+  wrongTokensWindowMs: 60_000,
+  /** Addresses that wrong tokens are counted by; at the bound the oldest is forgotten. Guards memory. */
+  wrongTokensAddressesMax: 10_000,
+  /** Bytes of a request to the API, where a part does not take more: no operation needs more than a few names. */
+  apiBodyBytesMax: 65_536,
+  /** The page is drawn once in so long, however often it is asked for: the thread has announces to answer. */
+  pageFreshMs: 1_000,
+  /** From the last answer, or the connection, to the end of the next request with its body: an upload on a slow line. */
+  requestTimeoutMs: 60_000,
+  /** A connection without traffic. */
+  idleTimeoutMs: 30_000,
+  /** Items of a list in one answer of the API. */
+  apiItemsMax: 1_000,
+  /** Items where the request does not say. */
+  apiItemsDefault: 100,
+} as const;

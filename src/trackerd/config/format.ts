@@ -13,7 +13,7 @@ export function formatExampleConfig(): string {
     '# sizes "64KiB", "4MiB" or bytes. (reload) marks what SIGHUP or POST /api/v1/reload takes up without a restart.',
   ];
   for (const section of Object.keys(configTable) as (keyof TrackerConfig)[]) {
-    out.push('', `# ${sectionTexts[section]}`, `[${section}]`);
+    out.push('', ...wrap(sectionTexts[section]).map((line) => `# ${line}`), `[${section}]`);
     for (const named of namedKeys.filter((n) => n.section === section)) {
       const { key } = named;
       const marks = [key.byDefault === undefined ? '(absent by default)' : '', key.reload ? '(reload)' : ''];

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Millis, parseIp } from '../../base/index.ts';
+import { webLimits } from '../limits.ts';
 
 export interface AdminGateOptions {
   /** The token in force; it may change at a reload. */
@@ -7,11 +8,7 @@ export interface AdminGateOptions {
   readonly now: () => Millis;
 }
 
-/** Wrong tokens that an address may send in a window, before it has to wait for the next. */
-const FAILURES_MAX = 10;
-const WINDOW_MS = 60_000;
-/** Addresses remembered; at the bound the oldest makes way. Guards memory. */
-const ADDRESSES_MAX = 10_000;
+const { wrongTokensMax, wrongTokensWindowMs, wrongTokensAddressesMax } = webLimits;
 
 export type GateVerdict =
   | { readonly kind: 'open' }
@@ -40,9 +37,9 @@ export class AdminGate {
     const now = this.#o.now();
     const who = toNeighbourhood(address);
     const before = this.#failures.get(who);
-    const isFresh = before !== undefined && now - before.since < WINDOW_MS;
-    if (isFresh && before.count >= FAILURES_MAX) {
-      return { kind: 'wait', retryInSec: Math.ceil((before.since + WINDOW_MS - now) / 1_000) };
+    const isFresh = before !== undefined && now - before.since < wrongTokensWindowMs;
+    if (isFresh && before.count >= wrongTokensMax) {
+      return { kind: 'wait', retryInSec: Math.ceil((before.since + wrongTokensWindowMs - now) / 1_000) };
     }
     const token = this.#o.token();
     if (token !== undefined && given !== undefined && isSame(given, token)) return { kind: 'open' };
@@ -55,7 +52,7 @@ export class AdminGate {
   #remember(who: string, entry: { count: number; since: Millis }): void {
     this.#failures.delete(who);
     this.#failures.set(who, entry);
-    if (this.#failures.size <= ADDRESSES_MAX) return;
+    if (this.#failures.size <= wrongTokensAddressesMax) return;
     const [oldest] = this.#failures.keys();
     if (oldest !== undefined) this.#failures.delete(oldest);
   }

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { webLimits } from '../limits.ts';
 import { bearer, failure, infoHashSchema, json, numberParameter, toError } from './api-common.ts';
 import type { HashListControl, TrackerControl } from './ports.ts';
 
@@ -21,8 +22,8 @@ const listedSchema = z.object({ infoHash: z.string(), isListed: z.boolean() }).o
 const changedSchema = z.object({ hasChanged: z.boolean() }).openapi('Changed');
 const listSchema = z.enum(['allow', 'deny']).openapi({ description: 'Which list.', example: 'allow' });
 const tags = ['torrents'];
-const PAGE = 100;
-const PAGE_MAX = 1_000;
+const PAGE = webLimits.apiItemsDefault;
+const PAGE_MAX = webLimits.apiItemsMax;
 
 /** Swarms and the allow and deny lists. */
 export function addTorrentRoutes(api: OpenAPIHono, control: TrackerControl): void {

@@ -1,10 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { webLimits } from '../limits.ts';
 import { bearer, failure, json, numberParameter, toError } from './api-common.ts';
 import type { UsersControl } from './ports.ts';
 
 const USER_ID_MAX = 4_294_967_295;
-const PAGE = 100;
-const PAGE_MAX = 1_000;
+const PAGE = webLimits.apiItemsDefault;
+const PAGE_MAX = webLimits.apiItemsMax;
 
 const userSchema = z
   .object({

@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { BtError } from '../../base/index.ts';
+import { webLimits } from '../limits.ts';
 import type { AdminGate } from './admin-gate.ts';
 import { createApi, toError } from './api-common.ts';
 import { addOperationRoutes } from './api-operation.ts';
@@ -20,9 +21,6 @@ export interface ApiOptions {
   /** Parts of other components: path below `/api/v1` and their routes. */
   readonly parts: readonly { readonly path: string; readonly app: OpenAPIHono; readonly bodyBytesMax?: number }[];
 }
-
-/** Bytes of a request body, where a part does not say otherwise: no operation here takes more than a few names. */
-const BODY_BYTES_MAX = 65_536;
 
 /**
  * The API: everything needs the token but its own description. A browser never sends the token by itself, so no page can act in
@@ -51,7 +49,7 @@ export function createAdminApi(o: ApiOptions): OpenAPIHono {
     if (part.bodyBytesMax !== undefined) api.use(`${part.path}/*`, limitBody(part.bodyBytesMax));
     api.route(part.path, part.app);
   }
-  api.use(limitBody(BODY_BYTES_MAX));
+  api.use(limitBody(webLimits.apiBodyBytesMax));
   addOperationRoutes(api, o);
   addTorrentRoutes(api, o.control);
   addUserRoutes(api, o.control.users);

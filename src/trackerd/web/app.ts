@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { type Context, Hono } from 'hono';
 import type { Millis } from '../../base/index.ts';
+import { webLimits } from '../limits.ts';
 import type { AdminGate } from './admin-gate.ts';
 import { createAdminApi } from './api.ts';
 import { collectFamilies } from './families.ts';
@@ -26,9 +27,6 @@ export interface WebOptions {
   /** Operations of other components, by path below `/api/v1`; behind the token. */
   readonly operations?: readonly { readonly path: string; readonly app: OpenAPIHono; readonly bodyBytesMax?: number }[];
 }
-
-/** A page asked for often is drawn once in so long: the thread has announces to answer. */
-const PAGE_FRESH_MS = 1_000;
 
 /** Everything that a tracker answers to people, monitoring and operators: no announces. Start it for the history to go on. */
 export class TrackerWeb {
@@ -126,7 +124,7 @@ export class TrackerWeb {
 
   async #drawPage(): Promise<string> {
     const now = this.#o.now();
-    if (this.#page === undefined || now - this.#page.madeAt >= PAGE_FRESH_MS) {
+    if (this.#page === undefined || now - this.#page.madeAt >= webLimits.pageFreshMs) {
       const text = String(await renderStatsPage(this.#facts, this.stats(), this.#links()));
       this.#page = { text, madeAt: now };
     }

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
+import { webLimits } from '../limits.ts';
 import type { TrackerWeb } from './app.ts';
 
 export interface WebServerOptions {
@@ -9,10 +10,6 @@ export interface WebServerOptions {
   /** A WebSocket upgrade, for any path; without it upgrades are refused. */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly headBytesMax: number;
-  /** A whole request has to come in this time; one that brings an upload too. */
-  readonly requestTimeoutMs: number;
-  /** A connection without traffic. */
-  readonly idleTimeoutMs: number;
 }
 
 /** How often connections are looked through. */
@@ -24,19 +21,17 @@ const CHECK_MS = 1_000;
  */
 export class WebServer {
   readonly #server: Server;
-  readonly #o: WebServerOptions;
   /** When each socket that waits for a request is dropped, in milliseconds of `performance`; undefined while one is answered. */
   readonly #sockets = new Map<Socket, number | undefined>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: WebServerOptions) {
-    this.#o = options;
     const listener = getRequestListener((request, env) => options.web.fetch(request, env), {
       overrideGlobalObjects: false,
     });
     this.#server = createServer({ maxHeaderSize: options.headBytesMax, noDelay: true });
-    this.#server.timeout = options.idleTimeoutMs;
-    this.#server.keepAliveTimeout = options.idleTimeoutMs;
+    this.#server.timeout = webLimits.idleTimeoutMs;
+    this.#server.keepAliveTimeout = webLimits.idleTimeoutMs;
     this.#server.on('request', (request, response) => {
       // The body has a deadline too; once it is here the answer may take its time.
       request.once('end', () => this.#sockets.has(request.socket) && this.#sockets.set(request.socket, undefined));
@@ -74,7 +69,7 @@ export class WebServer {
   }
 
   #deadline(): number {
-    return performance.now() + this.#o.requestTimeoutMs;
+    return performance.now() + webLimits.requestTimeoutMs;
   }
 
   #expectRequest(socket: Socket): void {

@@ -1,5 +1,6 @@
 // Hot path: tracker-store
 import type { Millis, Rng } from '../../base/index.ts';
+import type { PeerNetwork } from '../calls.ts';
 import type { TrackerLimits } from '../limits.ts';
 import type { StoreAnnounce, StoreScrape, StoreStats, SwarmStore } from '../swarm-store.ts';
 import { Arena, shardOf } from './arena.ts';
@@ -12,19 +13,24 @@ import {
   NET_6,
   NET_COUNT,
   NET_WEB,
+  peerWords,
   TICK_MS,
 } from './layout.ts';
 import { acquire, release } from './lock.ts';
 import { Parts } from './parts.ts';
+import { Registrar } from './registrar.ts';
 import { Sampler } from './sampler.ts';
 import { SwarmIndex } from './swarm-index.ts';
 import { Swarms } from './swarms.ts';
 import { Sweeper } from './sweeper.ts';
+import { type RunCopy, type WalkedSwarm, Walker } from './walker.ts';
 
 /** What another thread needs to work on the same store: structured-cloneable, shared and not copied. */
 export interface StoreShare {
   readonly buffer: SharedArrayBuffer;
 }
+
+const DOWNLOADED_MAX = 0x7fff_ffff;
 
 interface StoreOptions {
   readonly limits: TrackerLimits;
@@ -47,8 +53,8 @@ export class DenseStore implements SwarmStore {
   readonly #parts: Parts;
   readonly #sampler: Sampler;
   readonly #sweeper: Sweeper;
-  /** The info-hash looked for. */
-  readonly #key = new Int32Array(5);
+  readonly #registrar: Registrar;
+  readonly #walker: Walker;
 
   private constructor(arena: Arena, options: StoreOptions) {
     this.#arena = arena;
@@ -58,6 +64,10 @@ export class DenseStore implements SwarmStore {
     this.#swarms = new Swarms({ arena, index: this.#index, swarmsMax: options.limits.swarmsMax });
     this.#parts = new Parts(arena);
     this.#sampler = new Sampler({ words: arena.words, rng: options.rng });
+    const { limits } = options;
+    const { index, swarms, parts } = { index: this.#index, swarms: this.#swarms, parts: this.#parts };
+    this.#registrar = new Registrar({ arena, index, swarms, parts, limits });
+    this.#walker = new Walker({ arena, index, swarms, parts });
     this.#sweeper = new Sweeper({ arena, parts: this.#parts, swarms: this.#swarms, limits: options.limits });
   }
 
@@ -76,13 +86,25 @@ export class DenseStore implements SwarmStore {
 
   /** @param ageMs how long ago the peer was heard of; what is known since then is newer, and stays */
   announce(now: Millis, a: StoreAnnounce, ageMs = 0): void {
-    const hash = this.#loadHash(a.hashBytes, a.hashAt);
+    const shard = this.#loadHash(a.hashBytes, a.hashAt);
     this.#loadPeer(a);
-    const shard = shardOf(hash);
+    const registrar = this.#registrar;
+    registrar.net = netOf(a.network);
+    registrar.isSeeder = a.isSeeder;
+    registrar.isCompleted = a.event === 'completed';
+    registrar.nowTick = toTick(now);
+    registrar.tick = ageMs === 0 ? registrar.nowTick : toTick(now - ageMs);
+    registrar.isOld = ageMs > 0;
     acquire(this.#m, shard);
     try {
-      if (a.event === 'stopped') this.#stop(shard, hash, now, ageMs, a);
-      else this.#put(shard, hash, now, ageMs, a);
+      if (a.event === 'stopped') {
+        this.#answer(registrar.remove(), false, a);
+        a.isStored = true;
+      } else {
+        const header = registrar.put();
+        a.isStored = registrar.isStored;
+        this.#answer(header, a.isStored, a);
+      }
     } finally {
       release(this.#m, shard);
     }
@@ -91,14 +113,13 @@ export class DenseStore implements SwarmStore {
   scrape(s: StoreScrape): void {
     const { rows } = s;
     for (let i = 0; i < s.count; i++) {
-      const hash = this.#loadHash(s.hashBytes, s.hashAt + i * 20);
-      const shard = shardOf(hash);
+      const shard = this.#loadHash(s.hashBytes, s.hashAt + i * 20);
       let complete = 0;
       let incomplete = 0;
       let downloaded = 0;
       acquire(this.#m, shard);
       try {
-        const header = this.#index.find(shard, hash, this.#key);
+        const header = this.#index.find(shard, this.#registrar.hash, this.#registrar.key);
         if (header !== 0) {
           downloaded = this.#m[header + HEADER_DOWNLOADED]!;
           for (let net = 0; net < NET_COUNT; net++) {
@@ -117,6 +138,97 @@ export class DenseStore implements SwarmStore {
     }
   }
 
+  /**
+   * Shows all swarms, in steps of at least `max` and up to 1,000 more. A swarm that is there all the time is shown exactly once; the
+   * visit may call the store.
+   *
+   * @param cursor 0 to begin, then what the last call returned
+   * @returns where to go on, or -1 at the end
+   */
+  walk(cursor: number, max: number, visit: (swarm: WalkedSwarm) => void): number {
+    return this.#walker.walk(cursor, max, visit);
+  }
+
+  /**
+   * Copies the next peers of a swarm, up to 127. A peer that is there all the time is copied, twice if its swarm shrinks meanwhile.
+   *
+   * @param o.infoHash 20 bytes at `o.at`
+   * @param o.cursor 0 to begin, then what the last call returned
+   * @returns where to go on, or -1 at the end; `into` may be empty either way
+   */
+  copyRun(
+    now: Millis,
+    o: { infoHash: Uint8Array; at: number; network: PeerNetwork; cursor: number; into: RunCopy },
+  ): number {
+    const shard = this.#loadHash(o.infoHash, o.at);
+    acquire(this.#m, shard);
+    try {
+      const header = this.#index.find(shard, this.#registrar.hash, this.#registrar.key);
+      o.into.count = 0;
+      if (header === 0) return -1;
+      const { cursor, into } = o;
+      return this.#walker.copyRun(header, { net: netOf(o.network), cursor, nowTick: toTick(now), into });
+    } finally {
+      release(this.#m, shard);
+    }
+  }
+
+  /**
+   * Adds what another store, or this one before a restart, knew of a swarm: of a peer the younger word stays, of `downloaded` the larger.
+   * Peers that are silent for too long are left out.
+   *
+   * @param takenAt what the ages are counted from; may lie before the clock began
+   * @param o.infoHash 20 bytes at `o.at` @param o.run peers, read only
+   * @returns peers left out: too old, or no room for them
+   */
+  merge(
+    now: Millis,
+    takenAt: Millis,
+    o: { infoHash: Uint8Array; at: number; downloaded: number; run?: RunCopy },
+  ): number {
+    const registrar = this.#registrar;
+    const shard = this.#loadHash(o.infoHash, o.at);
+    registrar.nowTick = toTick(now);
+    let leftOut = 0;
+    acquire(this.#m, shard);
+    try {
+      if (o.run !== undefined) leftOut = this.#mergeRun(o.run, toTick(takenAt));
+      if (o.downloaded > 0) {
+        const header = registrar.swarm();
+        const at = header + HEADER_DOWNLOADED;
+        if (header !== 0) this.#m[at] = Math.max(this.#m[at]!, Math.min(o.downloaded, DOWNLOADED_MAX));
+      }
+    } finally {
+      release(this.#m, shard);
+    }
+    return leftOut;
+  }
+
+  #mergeRun(run: RunCopy, takenTick: number): number {
+    const registrar = this.#registrar;
+    const { key } = this.#parts;
+    registrar.net = netOf(run.network);
+    registrar.isCompleted = false;
+    registrar.isOld = true;
+    const ttlTicks = Math.ceil(this.#limits.peerTtlMs / TICK_MS);
+    const stride = peerWords[registrar.net]!;
+    let leftOut = 0;
+    for (let i = 0; i < run.count; i++) {
+      const last = run.words[(i + 1) * stride - 1]!;
+      registrar.tick = takenTick - (last >>> 16);
+      if (registrar.nowTick - registrar.tick > ttlTicks) {
+        leftOut++;
+        continue;
+      }
+      for (let j = 0; j < stride - 1; j++) key[j] = run.words[i * stride + j]!;
+      key[stride - 1] = last & 0xffff;
+      registrar.isSeeder = i >= run.leechers;
+      registrar.put();
+      if (!registrar.isStored) leftOut++;
+    }
+    return leftOut;
+  }
+
   sweep(now: Millis): number {
     return this.#sweeper.step(now);
   }
@@ -132,77 +244,10 @@ export class DenseStore implements SwarmStore {
     };
   }
 
-  #put(shard: number, hash: number, now: Millis, ageMs: number, a: StoreAnnounce): void {
-    const net = netOf(a.network);
-    let header = this.#index.find(shard, hash, this.#key);
-    let isStored = true;
-    const part = header === 0 ? 0 : this.#swarms.partOf(header, net);
-    if (part !== 0 && this.#parts.locate(part, net)) this.#update(header, now, ageMs, a);
-    else {
-      header = this.#addPeer({ shard, hash, header, net, now, ageMs, a });
-      if (header < 0) {
-        isStored = false;
-        header = -header - 1;
-      }
-    }
-    this.#answer(header, net, isStored, a);
-    a.isStored = isStored;
-  }
-
-  #update(header: number, now: Millis, ageMs: number, a: StoreAnnounce): void {
-    const parts = this.#parts;
-    const tick = toTick(now - ageMs);
-    if (ageMs > 0 && isNewer(parts.tick, tick)) return;
-    parts.touch(tick);
-    if (parts.isSeeder === a.isSeeder) return;
-    parts.setSeeder(a.isSeeder);
-    Atomics.add(this.#m, AT_SEEDERS, a.isSeeder ? 1 : -1);
-    if (a.isSeeder && a.event === 'completed') this.#m[header + HEADER_DOWNLOADED]!++;
-  }
-
-  /** @returns the swarm's header; where there is no room for the peer, -1 less it (or less 0) */
-  #addPeer(o: {
-    shard: number;
-    hash: number;
-    header: number;
-    net: number;
-    now: Millis;
-    ageMs: number;
-    a: StoreAnnounce;
-  }): number {
-    const { shard, net, a } = o;
-    if (this.#peerCount() >= this.#limits.peersMax || !this.#arena.reserve(shard)) return -1 - o.header;
-    const tick = toTick(o.now - o.ageMs);
-    const header =
-      o.header !== 0 ? o.header : this.#swarms.add({ shard, hash: o.hash, key: this.#key, tick: toTick(o.now) });
-    if (header === 0) return -1;
-    const part = this.#swarms.partFor(shard, header, net);
-    if (part !== 0) this.#parts.locate(part, net);
-    if (part === 0 || !this.#parts.add(shard, net, a.isSeeder, tick & 0xffff)) return -1 - header;
-    Atomics.add(this.#m, AT_PEERS + net, 1);
-    if (a.isSeeder) Atomics.add(this.#m, AT_SEEDERS, 1);
-    if (a.isSeeder && a.event === 'completed') this.#m[header + HEADER_DOWNLOADED]!++;
-    return header;
-  }
-
-  #stop(shard: number, hash: number, now: Millis, ageMs: number, a: StoreAnnounce): void {
-    const net = netOf(a.network);
-    const parts = this.#parts;
-    let header = this.#index.find(shard, hash, this.#key);
-    const part = header === 0 ? 0 : this.#swarms.partOf(header, net);
-    if (part !== 0 && parts.locate(part, net) && !(ageMs > 0 && isNewer(parts.tick, toTick(now - ageMs)))) {
-      Atomics.sub(this.#m, AT_PEERS + net, 1);
-      if (parts.isSeeder) Atomics.sub(this.#m, AT_SEEDERS, 1);
-      const emptied = parts.remove(shard);
-      if (emptied !== 0 && this.#swarms.afterEmptied(shard, emptied, toTick(now))) header = 0;
-    }
-    this.#answer(header, net, false, a);
-    a.isStored = true;
-  }
-
   /** @param isAsker whether the asker is in the swarm, where `#parts` says */
-  #answer(header: number, net: number, isAsker: boolean, a: StoreAnnounce): void {
+  #answer(header: number, isAsker: boolean, a: StoreAnnounce): void {
     const parts = this.#parts;
+    const { net } = this.#registrar;
     a.peerCount4 = 0;
     a.peerCount6 = 0;
     a.peerCountWeb = 0;
@@ -252,16 +297,13 @@ export class DenseStore implements SwarmStore {
     this.#sampler.take({ part, net, leechersOnly, pool, asker, count });
   }
 
-  #peerCount(): number {
-    const m = this.#m;
-    return Atomics.load(m, AT_PEERS + NET_4) + Atomics.load(m, AT_PEERS + NET_6) + Atomics.load(m, AT_PEERS + NET_WEB);
-  }
-
-  /** @returns the hash of the info-hash that is now in `#key` */
+  /** The info-hash of what is to be done next. @returns the shard */
   #loadHash(bytes: Uint8Array, at: number): number {
-    const key = this.#key;
-    for (let i = 0; i < 5; i++) key[i] = readWord(bytes, at + 4 * i);
-    return this.#index.hash(key, 0);
+    const registrar = this.#registrar;
+    for (let i = 0; i < 5; i++) registrar.key[i] = readWord(bytes, at + 4 * i);
+    registrar.hash = this.#index.hash(registrar.key, 0);
+    registrar.shard = shardOf(registrar.hash);
+    return registrar.shard;
   }
 
   #loadPeer(a: StoreAnnounce): void {
@@ -285,10 +327,4 @@ function readWord(b: Uint8Array, at: number): number {
 /** Whole ticks since the clock began, may be negative. */
 function toTick(ms: number): number {
   return Math.floor(ms / TICK_MS);
-}
-
-/** Whether the 16-bit tick of a peer is later than a whole tick. */
-function isNewer(known: number, tick: number): boolean {
-  const ahead = (known - tick) & 0xffff;
-  return ahead > 0 && ahead < 0x8000;
 }

@@ -122,6 +122,16 @@ export class Parts {
     return -1;
   }
 
+  /** The run with the peers of a hash. @returns its part; `level` is its depth */
+  leafAt(part: number, hash: number): number {
+    let leaf = part;
+    this.level = 0;
+    while ((this.#m[leaf + 1]! & META_NODE) !== 0) {
+      leaf = this.#m[leaf]! + NODE_PARTS + 2 * ((hash >>> (28 - 4 * this.level++)) & 15);
+    }
+    return leaf;
+  }
+
   /** Whether the peer that was found is a seeder. */
   get isSeeder(): boolean {
     return this.place >= (this.#m[this.leaf + 1]! & RUN_PEERS_MAX);

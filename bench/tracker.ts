@@ -1,47 +1,76 @@
-import { JsonChild } from './support/processes.ts';
-import type { LoadOrder } from './tracker-load/load-process.ts';
-import { makeInfoHashes } from './tracker-load/population.ts';
-import { programs } from './tracker-load/programs.ts';
+/**
+ * `npm run bench -- tracker [--quick] [--runs 3] [--programs eider,opentracker] [--loads 10k,300k,zipf] [--json FILE]`: trackers under
+ * load, each a process of its own, one after the other in turns. Prints answers per CPU-second of the tracker, with every answer judged
+ * (`tracker-load/judge.ts`), memory a peer, and the ratios that are to be reached. Linux only.
+ *
+ * `--quick`: a tenth of the load, one run. `--profile`: CPU profiles of the trackers that run on Node, in the current folder.
+ */
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import type { PhaseResult } from './tracker-load/load-process.ts';
+import { makePlans } from './tracker-load/plans.ts';
+import { programs as allPrograms } from './tracker-load/programs.ts';
+import { formatPlan } from './tracker-load/report.ts';
+import { type LoadResult, runLoad } from './tracker-load/run-load.ts';
+
+const SEED = 1;
 
 export async function run(args: readonly string[]): Promise<void> {
-  for (const name of args.length > 0 ? args : programs.map((p) => p.name)) {
-    const program = programs.find((p) => p.name === name);
-    if (program === undefined) throw new Error(name);
-    const torrentCount = 1000;
-    const peerCount = 100_000;
-    const tracker = await program.start({ hashes: makeInfoHashes(torrentCount, 1), nodeArgs: [] });
-    try {
-      const order: LoadOrder = {
-        pid: tracker.pid,
-        udp: tracker.udp,
-        rules: program.rules,
-        peerCount,
-        torrentCount,
-        distribution: 'uniform',
-        sourceCount: 16,
-        seed: 1,
-        numWant: 50,
-        phases: [
-          { name: 'fill', work: 'fill', answers: peerCount, window: 192 },
-          { name: 'announce', work: 'announce', answers: 200_000, window: 192 },
-          { name: 'connect+announce', work: 'connect-announce', answers: 200_000, window: 192 },
-          { name: 'scrape 1', work: 'scrape', answers: 100_000, torrents: 1, window: 192 },
-          { name: 'scrape 50', work: 'scrape', answers: 50_000, torrents: 50, window: 64 },
-        ],
-      };
-      const load = new JsonChild('../tracker-load/load-process.js', [JSON.stringify(order)]);
-      for (const _ of order.phases) {
-        const r = await load.next('phase');
-        console.log(
-          program.name,
-          r['name'],
-          ((r['answers'] as number) / (r['cpuSeconds'] as number)).toFixed(0),
-          JSON.stringify(r),
-        );
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      runs: { type: 'string' },
+      peers: { type: 'string' },
+      programs: { type: 'string' },
+      loads: { type: 'string' },
+      json: { type: 'string' },
+      profile: { type: 'boolean', default: false },
+    },
+  });
+  const { quick } = values;
+  const runs = Number(values.runs ?? (quick ? 1 : 3));
+  const peerCount = Number(values.peers ?? (quick ? 100_000 : 1_000_000));
+  const scale = quick ? 0.25 : 1;
+  const plans = pick(makePlans(peerCount), values.loads ?? (quick ? '10k' : undefined));
+  const programs = pick(allPrograms, values.programs).filter((program) => {
+    const reason = program.missing();
+    if (reason !== undefined) process.stderr.write(`${program.title}: ${reason}\n`);
+    return reason === undefined;
+  });
+  const nodeArgs = values.profile ? ['--cpu-prof'] : [];
+  const results: LoadResult[] = [];
+  for (const plan of plans) {
+    for (let i = 0; i < runs; i++) {
+      for (const program of programs) {
+        if (program.isSlow && plan.distribution === 'zipf') continue;
+        process.stderr.write(`${plan.name}, run ${i + 1}: ${program.title}\n`);
+        results.push(await runLoad(program, plan, { seed: SEED + i, scale, nodeArgs, onPhase: note }));
       }
-      await load.end();
-    } finally {
-      await tracker.stop();
     }
+    process.stdout.write(`\n${formatPlan(plan, programs, results)}`);
   }
+  process.stdout.write(`\nNode ${process.versions.node}; every answer of ${results.length} runs judged right\n`);
+  if (values.json !== undefined) {
+    await writeFile(values.json, `${JSON.stringify({ node: process.versions.node, results }, undefined, 2)}\n`);
+  }
+}
+
+function note(phase: PhaseResult): void {
+  const { name, answers, cpuSeconds, seconds, loadCpuSeconds, slowestMs, residentBytes } = phase;
+  process.stderr.write(
+    `  ${name.padEnd(28)}${(answers / cpuSeconds).toFixed(0).padStart(9)}/CPU-s ${(answers / seconds).toFixed(0).padStart(9)}/s  ` +
+      `tracker ${(cpuSeconds / seconds).toFixed(2)}, load ${(loadCpuSeconds / seconds).toFixed(2)} of a core, ` +
+      `slowest ${slowestMs.toFixed(1)} ms, ${(residentBytes / 1048576).toFixed(0)} MiB\n`,
+  );
+}
+
+/** @param names separated by commas; undefined = all */
+function pick<T extends { readonly name: string }>(all: readonly T[], names: string | undefined): T[] {
+  if (names === undefined) return [...all];
+  return names.split(',').map((name) => {
+    const found = all.find((item) => item.name === name);
+    if (found === undefined) throw new Error(`no ${name}: there are ${all.map((item) => item.name).join(', ')}`);
+    return found;
+  });
 }

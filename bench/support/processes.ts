@@ -29,16 +29,23 @@ export class JsonChild {
     });
   }
 
-  /** Waits for the next line whose `event` is this one; others before it are dropped. */
-  async next(event: string): Promise<Record<string, unknown>> {
+  /** Waits for the next line. @returns undefined when the child has ended */
+  async nextLine(): Promise<Record<string, unknown> | undefined> {
     for (;;) {
       const line = this.#lines.shift();
-      if (line?.['event'] === event) return line;
-      if (line !== undefined) continue;
-      if (this.#exited) throw new Error(`the child ended before it said ${event}`);
+      if (line !== undefined || this.#exited) return line;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+    }
+  }
+
+  /** Waits for the next line whose `event` is this one; others before it are dropped. */
+  async next(event: string): Promise<Record<string, unknown>> {
+    for (;;) {
+      const line = await this.nextLine();
+      if (line === undefined) throw new Error(`the child ended before it said ${event}`);
+      if (line['event'] === event) return line;
     }
   }
 

@@ -3,16 +3,18 @@
  * phase, then `result`, or `failed` with what was wrong; ends by itself.
  */
 import { type PeerAddress, seededRng } from '#base';
+import { HttpLoad, type HttpPhase } from './http-load.ts';
 import { Judge, type TrackerRules, WrongAnswer } from './judge.ts';
 import { type Distribution, Population } from './population.ts';
 import { cpuSeconds, residentBytes } from './process-figures.ts';
-import { UdpLoad, type UdpPhase } from './udp-load.ts';
+import { type LoadCounts, UdpLoad, type UdpPhase } from './udp-load.ts';
 import { Workload } from './workload.ts';
 
 export interface LoadOrder {
   /** The tracker's process, whose CPU time and memory are read. */
   readonly pid: number;
   readonly udp: PeerAddress;
+  readonly http: PeerAddress;
   readonly rules: TrackerRules;
   readonly peerCount: number;
   readonly torrentCount: number;
@@ -23,7 +25,8 @@ export interface LoadOrder {
   readonly phases: readonly LoadPhase[];
 }
 
-export type LoadPhase = { readonly name: string } & UdpPhase;
+/** `warmup`: answers before the measuring begins, so that no compiler is measured. */
+export type LoadPhase = { readonly name: string; readonly warmup?: number } & (UdpPhase | HttpPhase);
 
 export interface PhaseResult {
   readonly name: string;
@@ -58,12 +61,15 @@ async function run(): Promise<void> {
   const { numWant } = order;
   const emptyBytes = residentBytes(order.pid);
   const udp = await UdpLoad.open({ tracker: order.udp, population, workload, judge, rng, slots, numWant });
+  const http = new HttpLoad({ tracker: order.http, population, workload, judge, rng, numWant });
+  const play = async (phase: LoadPhase): Promise<LoadCounts> => (isHttp(phase) ? http.run(phase) : udp.run(phase));
   const phases: PhaseResult[] = [];
   for (const phase of order.phases) {
+    if (phase.warmup !== undefined) await play({ ...phase, answers: phase.warmup });
     const cpuBefore = cpuSeconds(order.pid);
     const ownBefore = process.cpuUsage();
     const startedAt = performance.now();
-    const counts = udp.run(phase);
+    const counts = await play(phase);
     const own = process.cpuUsage(ownBefore);
     const result: PhaseResult = {
       name: phase.name,
@@ -78,4 +84,8 @@ async function run(): Promise<void> {
   }
   udp.close();
   say({ event: 'result', emptyBytes, phases });
+}
+
+function isHttp(phase: LoadPhase): phase is LoadPhase & HttpPhase {
+  return phase.work === 'http-announce' || phase.work === 'http-scrape';
 }

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -30,6 +31,10 @@ export interface TrackerProgram {
   /** For the table. */
   readonly title: string;
   readonly rules: TrackerRules;
+  /** Gets a tenth of the load and no swarms of more than 1,000 peers, where it begins to forget some: it would take hours otherwise. */
+  readonly isSlow: boolean;
+  /** @returns why it cannot run here, or undefined */
+  missing(): string | undefined;
   start(order: TrackerOrder): Promise<RunningTracker>;
 }
 
@@ -41,15 +46,10 @@ function eider(name: string, title: string, env: Readonly<Record<string, string>
     name,
     title,
     rules: ownRules,
+    isSlow: false,
+    missing: () => undefined,
     async start({ nodeArgs = [] }) {
-      const child = new JsonChild('../tracker-load/eider-runner.js', [], { nodeArgs, env });
-      const ready = await child.next('ready');
-      return {
-        pid: child.child.pid as number,
-        udp: ready['udp'] as PeerAddress,
-        http: ready['http'] as PeerAddress,
-        stop: () => child.end(),
-      };
+      return startChild(new JsonChild('../tracker-load/eider-runner.js', [], { nodeArgs, env }));
     },
   };
 }
@@ -58,6 +58,9 @@ const openTracker: TrackerProgram = {
   name: 'opentracker',
   title: 'opentracker',
   rules: { seedersToSeeders: true, mayGiveSelf: true, countsDownloads: false },
+  isSlow: false,
+  missing: () =>
+    spawnSync('opentracker', ['-h']).error === undefined ? undefined : 'not installed (tools/install-interop.sh)',
   async start({ hashes }) {
     const folder = await mkdtemp(join(tmpdir(), 'eider-opentracker-'));
     // As root it changes to this folder and another user, who must be able to read it.
@@ -91,10 +94,42 @@ const openTracker: TrackerProgram = {
   },
 };
 
+/** Relative to the folder of the built file. */
+const npmFolder = join(import.meta.dirname, '../../interop-npm');
+
+const bittorrentTracker: TrackerProgram = {
+  name: 'bittorrent-tracker',
+  title: 'bittorrent-tracker',
+  rules: { seedersToSeeders: true, mayGiveSelf: true, countsDownloads: false },
+  isSlow: true,
+  missing: () =>
+    existsSync(join(npmFolder, 'node_modules/bittorrent-tracker'))
+      ? undefined
+      : 'not installed (node tools/install-interop-npm.mjs)',
+  async start() {
+    return startChild(
+      new JsonChild('../tracker-load/bittorrent-tracker-runner.js', [npmFolder], {
+        nodeArgs: ['--max-old-space-size=4096'],
+      }),
+    );
+  },
+};
+
+async function startChild(child: JsonChild): Promise<RunningTracker> {
+  const ready = await child.next('ready');
+  return {
+    pid: child.child.pid as number,
+    udp: ready['udp'] as PeerAddress,
+    http: ready['http'] as PeerAddress,
+    stop: () => child.end(),
+  };
+}
+
 export const programs: readonly TrackerProgram[] = [
   eider('eider', 'Eider', {}),
   eider('eider-dgram', 'Eider, node:dgram', { EIDER_WITHOUT: 'koffi' }),
   openTracker,
+  bittorrentTracker,
 ];
 
 /** @returns a port that is free for TCP and UDP, for programs that cannot be told to take any */

@@ -18,7 +18,7 @@ export interface UdpPhase {
   readonly window: number;
 }
 
-export interface UdpCounts {
+export interface LoadCounts {
   answers: number;
   /** Requests sent again because no answer came. */
   repeats: number;
@@ -71,7 +71,7 @@ export class UdpLoad {
   readonly #free: number[] = [];
   readonly #torrents = new Uint32Array(ROWS_MAX);
   #phase: UdpPhase = { work: 'announce', answers: 0, window: 1 };
-  #counts: UdpCounts = { answers: 0, repeats: 0, slowestMs: 0 };
+  #counts: LoadCounts = { answers: 0, repeats: 0, slowestMs: 0 };
   #now = 0;
 
   static async open(options: UdpLoadOptions): Promise<UdpLoad> {
@@ -111,8 +111,8 @@ export class UdpLoad {
    *
    * @throws WrongAnswer
    */
-  run(phase: UdpPhase): UdpCounts {
-    const total: UdpCounts = { answers: 0, repeats: 0, slowestMs: 0 };
+  run(phase: UdpPhase): LoadCounts {
+    const total: LoadCounts = { answers: 0, repeats: 0, slowestMs: 0 };
     // In parts, each with fresh connection ids.
     while (phase.work === 'fill' ? this.#hasPeersToFill : total.answers < phase.answers) {
       this.#connectAll();
@@ -134,7 +134,7 @@ export class UdpLoad {
     while (this.#free.length < this.#phase.window) this.#turn();
   }
 
-  #runPart(phase: UdpPhase): UdpCounts {
+  #runPart(phase: UdpPhase): LoadCounts {
     this.#begin(phase);
     const { window } = phase;
     const deadline = this.#now + RECONNECT_EVERY_MS;
@@ -233,8 +233,12 @@ export class UdpLoad {
     this.#requests.set(SCRAPE, at);
     copy(this.#ids, source * 8, this.#requests, at, 8);
     const torrents = this.#torrents.subarray(0, count);
+    const { torrentCount } = population;
+    // All different: a tracker may answer a torrent once however often it is asked for.
+    const first = rng.below(torrentCount);
+    const stride = 1 + rng.below(Math.max(1, Math.floor((torrentCount - 1) / count)));
     for (let i = 0; i < count; i++) {
-      const torrent = rng.below(population.torrentCount);
+      const torrent = (first + i * stride) % torrentCount;
       torrents[i] = torrent;
       copy(population.hashes, torrent * 20, this.#requests, at + 16 + i * 20, 20);
     }

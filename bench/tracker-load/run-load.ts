@@ -1,0 +1,88 @@
+import { JsonChild } from '../support/processes.ts';
+import type { LoadOrder, PhaseResult } from './load-process.ts';
+import { type LoadPlan, makePhases } from './plans.ts';
+import { makeInfoHashes } from './population.ts';
+import type { TrackerProgram } from './programs.ts';
+
+/** One program under one load, once. */
+export interface LoadResult {
+  readonly program: string;
+  readonly plan: string;
+  readonly peerCount: number;
+  readonly torrentCount: number;
+  /** Of the tracker before the first request. */
+  readonly emptyBytes: number;
+  readonly phases: readonly PhaseResult[];
+}
+
+const SOURCES = 16;
+const NUM_WANT = 50;
+
+/**
+ * Starts the program, lets the load process run all phases against it, and ends both.
+ *
+ * @throws Error with what was wrong where an answer was
+ */
+export async function runLoad(
+  program: TrackerProgram,
+  plan: LoadPlan,
+  options: { seed: number; scale: number; nodeArgs?: readonly string[]; onPhase?: (result: PhaseResult) => void },
+): Promise<LoadResult> {
+  const share = program.isSlow ? 0.1 : 1;
+  const peerCount = plan.peerCount * share;
+  const torrentCount = plan.torrentCount * share;
+  const { seed } = options;
+  const phases = makePhases({ ...plan, peerCount }, options.scale * (program.isSlow ? 0.03 : 1));
+  const tracker = await program.start({ hashes: makeInfoHashes(torrentCount, seed), nodeArgs: options.nodeArgs ?? [] });
+  try {
+    const { pid, udp, http } = tracker;
+    const { distribution } = plan;
+    const { rules } = program;
+    return {
+      program: program.name,
+      plan: plan.name,
+      peerCount,
+      torrentCount,
+      ...(await playLoad(
+        {
+          pid,
+          udp,
+          http,
+          rules,
+          peerCount,
+          torrentCount,
+          distribution,
+          sourceCount: SOURCES,
+          seed,
+          numWant: NUM_WANT,
+          phases,
+        },
+        options.onPhase,
+      )),
+    };
+  } finally {
+    await tracker.stop();
+  }
+}
+
+/** Runs the load process against a tracker that is there. @throws Error with what was wrong where an answer was */
+export async function playLoad(
+  order: LoadOrder,
+  onPhase: (result: PhaseResult) => void = () => {},
+): Promise<{ emptyBytes: number; phases: readonly PhaseResult[] }> {
+  const load = new JsonChild('../tracker-load/load-process.js', [JSON.stringify(order)]);
+  try {
+    const phases: PhaseResult[] = [];
+    for (;;) {
+      const line = await load.nextLine();
+      if (line === undefined) throw new Error('the load process has ended');
+      if (line['event'] === 'failed') throw new Error(`wrong answer: ${line['reason']}`);
+      if (line['event'] === 'result') return { emptyBytes: Number(line['emptyBytes']), phases };
+      const phase = line as unknown as PhaseResult;
+      phases.push(phase);
+      onPhase(phase);
+    }
+  } finally {
+    await load.end();
+  }
+}

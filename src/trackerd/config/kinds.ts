@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { formatHostPort, type HostPort, parseHostPort, parseIp } from '../../base/index.ts';
+import { parseClientRule } from '../../tracker/index.ts';
 
 /** A kind of value: how it is read from TOML and from text, and how it is shown. */
 export interface Kind<T> {
@@ -115,10 +116,10 @@ export const network: Kind<string> = {
   format: (value) => JSON.stringify(value),
 };
 
-/** The beginning of a peer id, as clients have it: `-TR` or `-TR40`. */
-export const peerIdPrefix: Kind<string> = {
-  schema: z.string().regex(/^[\x21-\x7e]{1,20}$/),
-  allowed: 'the first 1 to 20 characters of a peer id, like "-TR40"',
+/** A rule about clients by peer id (BEP 20): `-TR`, or with versions `-qB >=4.5 <5`. */
+export const clientRule: Kind<string> = {
+  schema: z.string().refine((value) => typeof parseClientRule(value) !== 'string'),
+  allowed: 'the beginning of a peer id, with versions if need be, like "-TR" or "-qB >=4.5 <5"',
   fromText: (t) => t.trim(),
   format: (value) => JSON.stringify(value),
 };

@@ -16,13 +16,12 @@ export interface TrackerSettings {
   readonly wsLimits: Partial<WsLimits>;
   readonly hasWebSocket: boolean;
   readonly policy: {
-    readonly isPrivate: boolean;
-    readonly usersFile: string | undefined;
-    readonly accountsFile: string | undefined;
+    /** Undefined: a public tracker. */
+    readonly private: PrivateSettings | undefined;
     readonly listMode: 'open' | 'allow' | 'deny';
     readonly allowFile: string | undefined;
     readonly denyFile: string | undefined;
-    /** Beginnings of peer ids; empty = every client. */
+    /** Rules that `parseClientRule` reads; empty = every client. */
     readonly clientsAllow: readonly string[];
     readonly clientsDeny: readonly string[];
   };
@@ -48,6 +47,19 @@ export interface TrackerSettings {
   readonly run: { readonly user: string; readonly group: string | undefined } | undefined;
   /** URLs. */
   readonly hookModules: readonly string[];
+}
+
+export interface PrivateSettings {
+  readonly usersFile: string;
+  readonly accountsFile: string | undefined;
+  /** 0 = any number, in both. */
+  readonly torrentsMax: number;
+  readonly placesMax: number;
+  /** 0 = do not look. */
+  readonly lineBytesPerSec: number;
+  readonly creditImplausible: boolean;
+  readonly scrape: 'users' | 'public';
+  readonly catalogue: 'users' | 'public';
 }
 
 export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
@@ -83,9 +95,7 @@ export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
     },
     hasWebSocket: config.webtorrent.enabled,
     policy: {
-      isPrivate: closed.enabled,
-      usersFile: closed.users,
-      accountsFile: closed.accounts,
+      private: toPrivate(closed),
       listMode: lists.mode,
       allowFile: lists.allow,
       denyFile: lists.deny,
@@ -110,6 +120,20 @@ export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
     log: config.log,
     run: run.user === undefined ? undefined : { user: run.user, group: run.group },
     hookModules: config.hooks.modules.map((path) => pathToFileURL(path).href),
+  };
+}
+
+function toPrivate(o: TrackerConfig['private']): PrivateSettings | undefined {
+  if (!o.enabled || o.users === undefined) return undefined;
+  return {
+    usersFile: o.users,
+    accountsFile: o.accounts,
+    torrentsMax: o.torrents,
+    placesMax: o.places,
+    lineBytesPerSec: o.lineSpeed,
+    creditImplausible: o.creditImplausible,
+    scrape: o.scrape,
+    catalogue: o.catalogue,
   };
 }
 

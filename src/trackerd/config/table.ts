@@ -3,6 +3,7 @@ import { frontLimits } from '../limits.ts';
 import { wsLimits } from '../ws/limits.ts';
 import {
   choice,
+  clientRule,
   duration,
   flag,
   integer,
@@ -10,7 +11,6 @@ import {
   list,
   network,
   path,
-  peerIdPrefix,
   place,
   size,
   text,
@@ -214,15 +214,29 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
     enabled: key(flag, false, 'Only announce URLs with a passkey (`/PASSKEY/announce`) are served.'),
     users: maybe(
       path,
-      '/etc/eider/users.toml',
-      'Users and their passkeys. Read again at a reload; changed by the API.',
-      live,
+      '/var/lib/eider-tracker/users.json',
+      'Users and their passkeys; made where it is absent. Changed by the API, read again at a reload.',
     ),
     accounts: maybe(
       path,
-      '/var/lib/eider-tracker/accounts.jsonl',
-      'Where uploads and downloads of users are added up.',
+      '/var/lib/eider-tracker/accounts.log',
+      'Where uploads and downloads of users are added up. Without it the sums are lost at a restart.',
     ),
+    torrents: key(
+      integer(0, 1_000_000),
+      0,
+      'Torrents a user may announce at a time, where the user has no number of its own; 0 = any number.',
+      live,
+    ),
+    places: key(integer(0, 1_000), 0, 'Addresses a user may announce one torrent from; 0 = any number.', live),
+    lineSpeed: key(
+      size(0, 1_099_511_627_776),
+      0,
+      'No client is faster than so many bytes per second: what it reports beyond that is listed as suspicious; 0 = do not look.',
+    ),
+    creditImplausible: key(flag, false, 'Whether reports that cannot be true are added up all the same.'),
+    scrape: key(choice('users', 'public'), 'users', 'Who may scrape.', live),
+    catalogue: key(choice('users', 'public'), 'users', 'Who may look at the catalogue.', live),
   },
   lists: {
     mode: key(
@@ -245,8 +259,8 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
     ),
   },
   clients: {
-    allow: key(list(peerIdPrefix), [], 'If not empty: only clients whose peer id begins with one of these.', live),
-    deny: key(list(peerIdPrefix), [], 'Clients turned away, by the beginning of their peer id.', live),
+    allow: key(list(clientRule), [], 'If not empty: only clients whose peer id fits one of these.', live),
+    deny: key(list(clientRule), [], 'Clients turned away, by their peer id (BEP 20).', live),
   },
   snapshot: {
     file: maybe(

@@ -54,6 +54,12 @@ export interface TrackerConfig {
     readonly enabled: boolean;
     readonly users: string | undefined;
     readonly accounts: string | undefined;
+    readonly torrents: number;
+    readonly places: number;
+    readonly lineSpeed: number;
+    readonly creditImplausible: boolean;
+    readonly scrape: 'users' | 'public';
+    readonly catalogue: 'users' | 'public';
   };
   readonly lists: {
     readonly mode: 'open' | 'allow' | 'deny';

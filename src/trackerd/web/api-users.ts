@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { isPasskey } from '../../tracker/index.ts';
 import { webLimits } from '../limits.ts';
 import { bearer, failure, json, numberParameter, toError } from './api-common.ts';
 import type { UsersControl } from './ports.ts';
@@ -11,10 +12,17 @@ const userSchema = z
   .object({
     id: z.int(),
     name: z.string(),
-    isEnabled: z.boolean(),
+    createdAt: z.number().openapi({ description: 'Unix seconds.' }),
     expiresAt: z.number().nullable().openapi({ description: 'Unix seconds; null = never.' }),
+    isEnabled: z.boolean(),
+    mayDownload: z.boolean().openapi({ description: 'False: may only seed.' }),
+    torrentsMax: z.int().nullable().openapi({ description: "Null: the tracker's default; 0: any number." }),
+    placesMax: z.int().nullable(),
     uploaded: z.number().openapi({ description: 'Bytes accounted to the user.' }),
     downloaded: z.number(),
+    torrents: z.int().openapi({ description: 'Announced now.' }),
+    suspicionCount: z.int().openapi({ description: 'Reports that cannot be true.' }),
+    seenAt: z.number().nullable(),
   })
   .openapi('User');
 const nameSchema = z
@@ -24,8 +32,20 @@ const nameSchema = z
 const changes = {
   isEnabled: z.boolean().exactOptional(),
   expiresAt: z.int().min(0).nullable().exactOptional(),
+  mayDownload: z.boolean().exactOptional(),
+  torrentsMax: z.int().min(0).max(1_000_000).nullable().exactOptional(),
+  placesMax: z.int().min(0).max(1_000).nullable().exactOptional(),
 };
-const newUserSchema = z.strictObject({ name: nameSchema, ...changes }).openapi('NewUser');
+const newUserSchema = z
+  .strictObject({
+    name: nameSchema,
+    ...changes,
+    passkey: z.string().refine(isPasskey).exactOptional().openapi({
+      description: 'From a tracker before this one; otherwise a new one is made.',
+      example: 'PasskeyOfBefore1',
+    }),
+  })
+  .openapi('NewUser');
 const userChangesSchema = z.strictObject({ name: nameSchema.exactOptional(), ...changes }).openapi('UserChanges');
 const pageSchema = z
   .object({ total: z.int(), users: z.array(userSchema), next: z.int().nullable() })
@@ -40,6 +60,8 @@ const tags = ['users'];
 const idSchema = z.object({ user: numberParameter(USER_ID_MAX, 'Number of the user.') });
 const notPrivate = toError('api/absent', 'this is not a private tracker');
 const noUser = toError('api/absent', 'no such user');
+const nameTaken = toError('api/taken', 'the name or the passkey is taken');
+const taken = failure('The name, or the passkey, is taken.');
 const absent = failure('No such user, or not a private tracker.');
 const invalid = failure('Bad parameters.');
 
@@ -106,13 +128,13 @@ function addChanges(api: OpenAPIHono, users: UsersControl | undefined): void {
         201: json(createdSchema, 'Created.'),
         400: invalid,
         404: absent,
-        409: failure('The name is taken.'),
+        409: taken,
       },
     }),
     async (c) => {
       if (users === undefined) return c.json(notPrivate, 404);
       const created = await users.create(c.req.valid('json'));
-      if (created === undefined) return c.json(toError('api/taken', 'the name is taken'), 409);
+      if (created === undefined) return c.json(nameTaken, 409);
       return c.json({ user: { ...created.user }, passkey: created.passkey }, 201);
     },
   );
@@ -125,11 +147,13 @@ function addChanges(api: OpenAPIHono, users: UsersControl | undefined): void {
       tags,
       security: bearer,
       request: { params: idSchema, body: { ...json(userChangesSchema, 'What changes.'), required: true } },
-      responses: { 200: json(userSchema, 'The user now.'), 400: invalid, 404: absent },
+      responses: { 200: json(userSchema, 'The user now.'), 400: invalid, 404: absent, 409: taken },
     }),
     async (c) => {
-      const user = await users?.update(c.req.valid('param').user, c.req.valid('json'));
-      return user === undefined ? c.json(noUser, 404) : c.json({ ...user }, 200);
+      const { user: id } = c.req.valid('param');
+      if (users?.find(id) === undefined) return c.json(noUser, 404);
+      const user = await users.update(id, c.req.valid('json'));
+      return user === undefined ? c.json(nameTaken, 409) : c.json({ ...user }, 200);
     },
   );
   api.openapi(

@@ -1,4 +1,6 @@
 import type { CounterName } from '../../tracker/index.ts';
+import type { HashList } from '../policy/hash-list.ts';
+import type { PrivateUsers } from '../policy/users.ts';
 
 /**
  * What pages, metrics and API need of a tracker. The tracker implements both; everything here is plain data, so that a test gives it
@@ -77,48 +79,13 @@ export interface TrackerFacts {
 }
 
 /** One of the two lists of info-hashes (40 hex digits, lower case). */
-export interface HashListControl {
-  readonly size: () => number;
-  readonly has: (infoHash: string) => boolean;
-  /** In order, those after `after`. @returns at most `max` */
-  readonly page: (after: string | undefined, max: number) => readonly string[];
-  /** In force, and in the file, when it resolves. @returns whether it changed anything */
-  readonly add: (infoHash: string) => Promise<boolean>;
-  readonly remove: (infoHash: string) => Promise<boolean>;
-}
+export type HashListControl = Pick<HashList, 'size' | 'has' | 'page' | 'add' | 'remove'>;
 
-export interface UserFacts {
-  readonly id: number;
-  readonly name: string;
-  readonly isEnabled: boolean;
-  /** Unix seconds; null = never. */
-  readonly expiresAt: number | null;
-  /** Bytes accounted to the user. */
-  readonly uploaded: number;
-  readonly downloaded: number;
-}
-
-export interface UserChanges {
-  readonly name?: string;
-  readonly isEnabled?: boolean;
-  readonly expiresAt?: number | null;
-}
-
-export interface UsersControl {
-  readonly size: () => number;
-  /** In order of ids, those after `after`. */
-  readonly page: (after: number, max: number) => readonly UserFacts[];
-  readonly find: (id: number) => UserFacts | undefined;
-  /** @returns the user and the passkey, which is shown this once; undefined where the name is taken */
-  readonly create: (
-    user: UserChanges & { readonly name: string },
-  ) => Promise<{ user: UserFacts; passkey: string } | undefined>;
-  /** @returns undefined where there is no such user */
-  readonly update: (id: number, changes: UserChanges) => Promise<UserFacts | undefined>;
-  readonly remove: (id: number) => Promise<boolean>;
-  /** The old passkey is void from now on. @returns the new one */
-  readonly rotatePasskey: (id: number) => Promise<string | undefined>;
-}
+/** Users of a private tracker. */
+export type UsersControl = Pick<
+  PrivateUsers,
+  'size' | 'page' | 'find' | 'create' | 'update' | 'remove' | 'rotatePasskey'
+>;
 
 export interface ReloadReport {
   /** One sentence for each part that was read again. */

@@ -1,137 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { type ClientOptions, WebSocket } from 'ws';
-import { type Millis, parseIp, seededRng } from '#base';
-import { WsFront, type WsFrontOptions, zeroWsCounts } from '#room/trackerd/ws/front';
-import {
-  DenseStore,
-  relayLimits,
-  type TrackerHooks,
-  TrackerLogic,
-  toTrackerLimits,
-  WebRelay,
-  zeroRelayCounts,
-} from '#tracker';
-import { decodeWsResponse, encodeWsRequest, type WsRequest, type WsResponse } from '#wire';
-
-const torrent = 'torrent of the tests';
-
-/** A node:http server that hands its upgrades to the front end. */
-class Place implements AsyncDisposable {
-  readonly counts = zeroWsCounts();
-  readonly relayCounts = zeroRelayCounts();
-  readonly bugs: unknown[] = [];
-  readonly store: DenseStore;
-  readonly front: WsFront;
-  readonly #http = createServer((_, response) => response.writeHead(404).end());
-
-  private constructor(options: Partial<WsFrontOptions>, hooks: TrackerHooks[]) {
-    const limits = toTrackerLimits({ swarmsMax: 5_000, peersMax: 10_000 });
-    this.store = DenseStore.create({ limits, rng: seededRng(1) });
-    const logic = new TrackerLogic({ store: this.store, limits, hooks, rng: seededRng(2) });
-    this.front = new WsFront({
-      relay: new WebRelay({ logic, store: this.store, limits: relayLimits, counts: this.relayCounts }),
-      counts: this.counts,
-      now: () => performance.now() as Millis,
-      onBug: (error) => this.bugs.push(error),
-      ...options,
-    });
-    this.#http.on('upgrade', (request, socket, head) => this.front.handleUpgrade(request, socket, head));
-  }
-
-  static async open(options: Partial<WsFrontOptions> = {}, hooks: TrackerHooks[] = []): Promise<Place> {
-    const place = new Place(options, hooks);
-    place.#http.listen(0, '127.0.0.1');
-    await once(place.#http, 'listening');
-    return place;
-  }
-
-  get port(): number {
-    return (this.#http.address() as AddressInfo).port;
-  }
-
-  async client(path = '/announce', options: ClientOptions = {}): Promise<Client> {
-    const client = new Client(new WebSocket(`ws://127.0.0.1:${this.port}${path}`, options));
-    await once(client.socket, 'open');
-    return client;
-  }
-
-  /** @returns the status of a request to upgrade that is turned away */
-  async status(path: string, options: ClientOptions = {}): Promise<number | undefined> {
-    const socket = new WebSocket(`ws://127.0.0.1:${this.port}${path}`, options);
-    socket.on('error', () => {});
-    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
-    response.resume();
-    socket.terminate();
-    return response.statusCode;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.front.close();
-    this.#http.close();
-    if (this.#http.listening) await once(this.#http, 'close');
-    assert.equal(this.store.stats().peerCountWeb, 0, 'nobody is left in a swarm');
-  }
-}
-
-class Client {
-  readonly socket: WebSocket;
-  readonly closed: Promise<number>;
-  readonly #heard: WsResponse[] = [];
-  #wake: (() => void) | undefined;
-
-  constructor(socket: WebSocket) {
-    this.socket = socket;
-    socket.on('message', (data, isBinary) => {
-      assert.equal(isBinary, false, 'text is sent');
-      const message = decodeWsResponse(String(data));
-      assert(message.kind !== 'unreadable');
-      this.#heard.push(message);
-      this.#wake?.();
-    });
-    socket.on('error', () => {});
-    this.closed = new Promise((resolve) => socket.once('close', resolve));
-  }
-
-  say(message: WsRequest): void {
-    this.socket.send(encodeWsRequest(message));
-  }
-
-  announce(peerId: string, offers: string[] = []): void {
-    this.say({
-      kind: 'announce',
-      infoHash: torrent,
-      peerId: peerId.padEnd(20),
-      uploaded: 0,
-      downloaded: 0,
-      left: 1,
-      event: 'started',
-      numWant: -1,
-      offers: offers.map((offerId) => ({ offerId, sdp: `offer ${offerId}` })),
-    });
-  }
-
-  scrape(count = 1): void {
-    const infoHashes = Array.from({ length: count }, (_, i) => (i === 0 ? torrent : `torrent ${i}`.padEnd(20)));
-    this.say({ kind: 'scrape', infoHashes });
-  }
-
-  async next(): Promise<WsResponse> {
-    for (;;) {
-      const message = this.#heard.shift();
-      if (message !== undefined) return message;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-}
+import { parseIp } from '#base';
+import type { TrackerHooks } from '#tracker';
+import { encodeWsRequest } from '#wire';
+import { torrent, WebSocketPlace } from '../support/websocket-place.ts';
 
 test('offers and answers go between two sockets; who closes is gone', async () => {
-  await using place = await Place.open();
+  await using place = await WebSocketPlace.open();
   const [a, b] = [await place.client(), await place.client('/')];
   b.announce('b');
   assert.equal((await b.next()).kind, 'announce');
@@ -161,7 +39,7 @@ test('offers and answers go between two sockets; who closes is gone', async () =
 });
 
 test('binary messages are read as text; what is no JSON is refused and the connection stays', async () => {
-  await using place = await Place.open();
+  await using place = await WebSocketPlace.open();
   const a = await place.client();
   a.socket.send(Buffer.from(encodeWsRequest({ kind: 'scrape', infoHashes: [torrent] })), { binary: true });
   assert.equal((await a.next()).kind, 'scrape');
@@ -175,7 +53,7 @@ test('binary messages are read as text; what is no JSON is refused and the conne
 });
 
 test('what is too long, or no UTF-8, closes the connection', async () => {
-  await using place = await Place.open();
+  await using place = await WebSocketPlace.open();
   const [long, wrong] = [await place.client(), await place.client()];
   long.socket.send('x'.repeat(65_537));
   wrong.socket.send(Buffer.of(0xff, 0xfe), { binary: false });
@@ -185,7 +63,7 @@ test('what is too long, or no UTF-8, closes the connection', async () => {
 });
 
 test('path, origin, source and number of connections are judged before the upgrade', async () => {
-  await using place = await Place.open({
+  await using place = await WebSocketPlace.open({
     origins: ['https://example.org'],
     limits: { connectionsMax: 4, connectionsPerAddressMax: 2, targetCharsMax: 100 },
     sourceOf: (request) => parseIp(String(request.headers['x-from'] ?? '192.0.2.1')),
@@ -217,7 +95,7 @@ test('the target and source of a connection reach the hooks', async () => {
       return undefined;
     },
   };
-  await using place = await Place.open({}, [hook]);
+  await using place = await WebSocketPlace.open({}, [hook]);
   const a = await place.client('/passkey/announce?x=1');
   a.announce('a');
   await a.next();
@@ -233,7 +111,7 @@ test('a bug of a hook is reported; the client hears of a failure and stays', asy
       throw new Error('bug');
     },
   };
-  await using place = await Place.open({}, [hook]);
+  await using place = await WebSocketPlace.open({}, [hook]);
   const a = await place.client();
   a.scrape();
   assert.equal((await a.next()).kind, 'failure');
@@ -243,7 +121,7 @@ test('a bug of a hook is reported; the client hears of a failure and stays', asy
 });
 
 test('who sends too fast is answered later, and wholly', async () => {
-  await using place = await Place.open({ limits: { messagesPerSec: 1_000, messageBurst: 20 } });
+  await using place = await WebSocketPlace.open({ limits: { messagesPerSec: 1_000, messageBurst: 20 } });
   const a = await place.client();
   const count = 300;
   for (let i = 0; i < count; i++) a.scrape();
@@ -254,7 +132,7 @@ test('who sends too fast is answered later, and wholly', async () => {
 });
 
 test('who does not take what is sent is dropped', async () => {
-  await using place = await Place.open({ limits: { messageBurst: 1e6, unsentBytesMax: 10_000 } });
+  await using place = await WebSocketPlace.open({ limits: { messageBurst: 1e6, unsentBytesMax: 10_000 } });
   const a = await place.client();
   a.announce('a');
   await a.next();
@@ -272,7 +150,7 @@ test('who does not take what is sent is dropped', async () => {
 });
 
 test('who falls silent is dropped, who answers pings stays', async () => {
-  await using place = await Place.open({ limits: { pingEveryMs: 250 } });
+  await using place = await WebSocketPlace.open({ limits: { pingEveryMs: 250 } });
   const silent = await place.client('/announce', { autoPong: false });
   const alive = await place.client();
   silent.announce('silent');
@@ -282,14 +160,14 @@ test('who falls silent is dropped, who answers pings stays', async () => {
 });
 
 test('pings of a client are answered', async () => {
-  await using place = await Place.open();
+  await using place = await WebSocketPlace.open();
   const a = await place.client();
   a.socket.ping('hello');
   assert.equal(String((await once(a.socket, 'pong'))[0]), 'hello');
 });
 
 test('closing says goodbye to all and leaves nobody; later upgrades are turned away', async () => {
-  await using place = await Place.open();
+  await using place = await WebSocketPlace.open();
   const clients = await Promise.all(Array.from({ length: 20 }, () => place.client()));
   for (const [i, client] of clients.entries()) client.announce(`p${i}`);
   await Promise.all(clients.map((client) => client.next()));
@@ -302,7 +180,7 @@ test('closing says goodbye to all and leaves nobody; later upgrades are turned a
 });
 
 test('closing does not wait for who does not answer', async () => {
-  await using place = await Place.open({ limits: { closeTimeoutMs: 50 } });
+  await using place = await WebSocketPlace.open({ limits: { closeTimeoutMs: 50 } });
   const dead = connect(place.port, '127.0.0.1');
   dead.on('error', () => {});
   dead.write(

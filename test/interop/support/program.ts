@@ -10,7 +10,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** A child process in a namespace, ended by its own id at the latest when it is disposed. */
+/** A child process, in a namespace where one is named, ended by its own id at the latest when it is disposed. */
 export class Program implements AsyncDisposable {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -21,8 +21,12 @@ export class Program implements AsyncDisposable {
   #partial = '';
 
   /** @param stopBy what asks it to end in order; default: SIGTERM */
-  constructor(side: NetworkSide, command: readonly string[], options: { readonly env?: NodeJS.ProcessEnv } = {}) {
-    const [file, ...args] = [...inside(side), ...command];
+  constructor(
+    side: NetworkSide | undefined,
+    command: readonly string[],
+    options: { readonly env?: NodeJS.ProcessEnv } = {},
+  ) {
+    const [file, ...args] = [...(side === undefined ? [] : inside(side)), ...command];
     this.name = command[0] ?? '';
     this.#child = spawn(file as string, args, {
       stdio: ['pipe', 'pipe', 'pipe'],

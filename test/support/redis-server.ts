@@ -16,13 +16,14 @@ export const lacksRedis: string | false = (() => {
 /** A Redis of the test's own, on a Unix socket in a folder of its own. */
 export class RedisServer {
   readonly socket: string;
-  readonly #folder: string;
+  /** Where its data are. */
+  readonly folder: string;
   readonly #options: readonly string[];
   #process: ChildProcess | undefined;
 
   /** @param folder empty, removed by the test. @param options more of the command line */
   constructor(folder: string, options: readonly string[] = []) {
-    this.#folder = folder;
+    this.folder = folder;
     this.socket = join(folder, 'redis.sock');
     this.#options = options;
   }
@@ -33,7 +34,7 @@ export class RedisServer {
 
   /** Starts it, or starts it again with the data it had written. Resolves when it answers. */
   async start(): Promise<void> {
-    const settings = ['--port', '0', '--unixsocket', this.socket, '--dir', this.#folder, '--save', ''];
+    const settings = ['--port', '0', '--unixsocket', this.socket, '--dir', this.folder, '--save', ''];
     const child = spawn('redis-server', [...settings, ...this.#options], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#process = child;
     const lines: string[] = [];

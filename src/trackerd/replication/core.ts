@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { Millis } from '../../base/index.ts';
-import type { replicationLimits } from '../limits.ts';
 import type { EntryHeader } from './entry.ts';
 import { Inbox, type ReplicatedStore } from './inbox.ts';
 import { Members } from './members.ts';
 import { Outbox } from './outbox.ts';
 import { RedisKeys } from './redis-keys.ts';
 import { parseNotice } from './snapshots.ts';
-import type { MemberRecord, ReplicationEvent, ReplicationState, SnapshotNotice, SnapshotPort } from './types.ts';
+import type {
+  MemberRecord,
+  ReplicationEvent,
+  ReplicationLimits,
+  ReplicationState,
+  SnapshotNotice,
+  SnapshotPort,
+} from './types.ts';
 
 export interface CoreOptions {
   readonly name: string;
@@ -19,8 +25,6 @@ export interface CoreOptions {
   readonly onEvent: (event: ReplicationEvent) => void;
   readonly limits: ReplicationLimits;
 }
-
-export type ReplicationLimits = { readonly [K in keyof typeof replicationLimits]: number };
 
 const NOTICES_MAX = 64;
 
@@ -69,7 +73,7 @@ export class ReplicationCore {
     this.limits = options.limits;
     const { streamCount, entryBytesMax, unsentBytesMax, keptBytesMax, keptMs } = options.limits;
     this.keys = new RedisKeys(options.channel);
-    this.members = new Members(this.node);
+    this.members = new Members(this.node, options.limits);
     this.outbox = new Outbox({ node: this.node, streamCount, entryBytesMax, unsentBytesMax, keptBytesMax, keptMs });
     this.inbox = new Inbox({
       node: this.node,

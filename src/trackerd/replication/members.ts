@@ -1,21 +1,22 @@
-import { replicationLimits } from '../limits.ts';
-import type { MemberFacts, MemberRecord, ReplicationState } from './types.ts';
+import type { MemberFacts, MemberRecord, ReplicationLimits, ReplicationState } from './types.ts';
 
 const states: ReadonlySet<string> = new Set<ReplicationState | 'left'>(['alone', 'joining', 'live', 'behind', 'left']);
 
 /** The trackers of a swarm as Redis knows them. */
 export class Members {
   readonly #node: string;
+  readonly #limits: ReplicationLimits;
   readonly #records = new Map<string, MemberRecord>();
 
-  constructor(node: string) {
+  constructor(node: string, limits: ReplicationLimits) {
     this.#node = node;
+    this.#limits = limits;
   }
 
   /** Takes over what Redis has: nodes and records in turn. What makes no sense is left out. */
   read(reply: readonly unknown[]): void {
     this.#records.clear();
-    for (let i = 0; i + 1 < reply.length && this.#records.size < replicationLimits.membersMax; i += 2) {
+    for (let i = 0; i + 1 < reply.length && this.#records.size < this.#limits.membersMax; i += 2) {
       const record = parseRecord(String(reply[i + 1]));
       if (record !== undefined) this.#records.set(String(reply[i]), record);
     }
@@ -24,7 +25,7 @@ export class Members {
   /** Another tracker that has everything and could give a snapshot. */
   hasLiveOther(serverMs: number): boolean {
     for (const [node, record] of this.#records) {
-      if (node !== this.#node && record.state === 'live' && isHere(record, serverMs)) return true;
+      if (node !== this.#node && record.state === 'live' && this.#isHere(record, serverMs)) return true;
     }
     return false;
   }
@@ -33,7 +34,7 @@ export class Members {
   wasTold(name: string, serverMs: number): boolean {
     for (const [node, record] of this.#records) {
       const isOurs = node !== this.#node && record.name === name && record.isTold;
-      if (isOurs && serverMs - record.atMs < replicationLimits.streamAgeMs) return true;
+      if (isOurs && serverMs - record.atMs < this.#limits.streamAgeMs) return true;
     }
     return false;
   }
@@ -41,7 +42,7 @@ export class Members {
   /** Nodes that have been silent for long. */
   forgotten(serverMs: number): string[] {
     return [...this.#records]
-      .filter(([, record]) => serverMs - record.atMs > replicationLimits.memberForgetMs)
+      .filter(([, record]) => serverMs - record.atMs > this.#limits.memberForgetMs)
       .map(([node]) => node);
   }
 
@@ -51,16 +52,16 @@ export class Members {
         ...record,
         node,
         isSelf: node === this.#node,
-        isHere: isHere({ ...record, atMs }, serverMs),
+        isHere: this.#isHere({ ...record, atMs }, serverMs),
         seenMsAgo: Math.max(0, serverMs - atMs),
         upMs: Math.max(0, atMs - startedMs),
       }))
       .sort((a, b) => Number(b.isHere) - Number(a.isHere) || a.name.localeCompare(b.name));
   }
-}
 
-function isHere(record: Pick<MemberRecord, 'state' | 'atMs'>, serverMs: number): boolean {
-  return record.state !== 'left' && serverMs - record.atMs < replicationLimits.memberTimeoutMs;
+  #isHere(record: Pick<MemberRecord, 'state' | 'atMs'>, serverMs: number): boolean {
+    return record.state !== 'left' && serverMs - record.atMs < this.#limits.memberTimeoutMs;
+  }
 }
 
 function parseRecord(text: string): MemberRecord | undefined {

@@ -38,7 +38,7 @@ const schemes: Readonly<Record<string, { kind: RedisAddress['kind']; isTls: bool
  * Reads the addresses of one Redis: one URL of a server, or several of its Sentinels or of nodes of its cluster.
  *
  *     redis://user:password@host:6379/0        rediss:// with TLS; valkey://, valkeys:// are the same
- *     redis:///run/redis/redis.sock            Unix socket
+ *     redis:///run/redis/redis.sock            Unix socket; ?user=, ?password= and ?db= as there is no place for them
  *     redis+sentinel://host:26379/mymaster     any number of Sentinels, the name of the master after the slash
  *     redis+cluster://host:6379                any number of nodes, the others are learnt from them
  *
@@ -76,8 +76,8 @@ export function parseRedisAddress(urls: readonly string[]): RedisAddress {
       port: url.port === '' ? defaultPort : Number(url.port),
     })),
     path: isSocket ? decodeURIComponent(first.pathname) : undefined,
-    username: first.username === '' ? undefined : decodeURIComponent(first.username),
-    password: first.password === '' ? undefined : decodeURIComponent(first.password),
+    username: decodeURIComponent(first.username) || first.searchParams.get('user') || undefined,
+    password: decodeURIComponent(first.password) || first.searchParams.get('password') || undefined,
     db: Number(database),
     masterName: kind === 'sentinel' ? (words[0] ?? 'mymaster') : '',
     tls: isTls ? readTls(first) : undefined,

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'iovalkey';
 import { BtError } from '../../base/index.ts';
-import { replicationLimits } from '../limits.ts';
 import type { RedisAddress } from './redis-address.ts';
+import type { ReplicationLimits } from './types.ts';
 
 type Iovalkey = Pick<typeof import('iovalkey'), 'Redis' | 'Cluster'>;
 let loading: Promise<Iovalkey> | undefined;
@@ -23,6 +23,8 @@ export async function loadRedisClient(): Promise<Iovalkey> {
   }
 }
 
+type LinkLimits = Pick<ReplicationLimits, 'commandTimeoutMs' | 'connectTimeoutMs'>;
+
 /** What Redis answers: strings of bytes are `Buffer`. */
 export type RedisReply = Buffer | number | null | RedisReply[];
 
@@ -40,15 +42,18 @@ export class RedisLink {
   }
 
   /** @throws BtError `client/invalid` without the package; whatever the client library throws where Redis cannot be reached */
-  static async connect(address: RedisAddress, connectionName: string): Promise<RedisLink> {
-    const client = makeClient(await loadRedisClient(), address, connectionName);
-    // A fault is seen by the command that fails, or by the next one.
-    client.on('error', () => {});
+  static async connect(address: RedisAddress, o: { connectionName: string; limits: LinkLimits }): Promise<RedisLink> {
+    const client = makeClient(await loadRedisClient(), address, o);
+    // A fault is seen by the command that fails, or by the next one; while connecting, only here is said what it was.
+    let fault: unknown;
+    client.on('error', (error) => {
+      fault = error;
+    });
     try {
       await client.connect();
     } catch (error) {
       client.disconnect();
-      throw error;
+      throw fault ?? error;
     }
     return new RedisLink(client, address.kind === 'cluster');
   }
@@ -67,8 +72,12 @@ function toArgument(value: string | number | Uint8Array): string | number | Buff
   return typeof value === 'object' ? Buffer.from(value.buffer, value.byteOffset, value.length) : value;
 }
 
-function makeClient(library: Iovalkey, address: RedisAddress, connectionName: string): Redis | Cluster {
-  const { commandTimeoutMs, connectTimeoutMs } = replicationLimits;
+function makeClient(
+  library: Iovalkey,
+  address: RedisAddress,
+  o: { connectionName: string; limits: LinkLimits },
+): Redis | Cluster {
+  const { commandTimeoutMs, connectTimeoutMs } = o.limits;
   const { nodes, path, username, password, tls, db } = address;
   const shared = {
     lazyConnect: true,
@@ -76,7 +85,7 @@ function makeClient(library: Iovalkey, address: RedisAddress, connectionName: st
     connectTimeout: connectTimeoutMs,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    connectionName,
+    connectionName: o.connectionName,
     // The library's timer for this holds the process up.
     disconnectTimeout: 100,
     ...(username !== undefined && { username }),

@@ -3,12 +3,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { BtError, type Millis } from '../../base/index.ts';
 import { type DeltaBatch, DeltaLog, deltaBytes } from '../../tracker/index.ts';
 import { replicationLimits } from '../limits.ts';
-import { ReplicationCore, type ReplicationLimits } from './core.ts';
+import { ReplicationCore } from './core.ts';
 import type { ReplicatedStore } from './inbox.ts';
 import { parseRedisAddress, type RedisAddress } from './redis-address.ts';
 import { loadRedisClient, RedisLink } from './redis-link.ts';
 import { Session } from './session.ts';
-import type { ReplicationEvent, ReplicationFacts, SnapshotPort } from './types.ts';
+import type { ReplicationEvent, ReplicationFacts, ReplicationLimits, SnapshotPort } from './types.ts';
 
 export interface ReplicationOptions {
   /** See `parseRedisAddress`. */
@@ -146,7 +146,10 @@ export class Replication {
     while (!signal.aborted) {
       let link: RedisLink | undefined;
       try {
-        link = await RedisLink.connect(this.#address, `eider:${core.options.name.replaceAll(/[^\w.-]/g, '-')}`);
+        link = await RedisLink.connect(this.#address, {
+          connectionName: `eider:${core.options.name.replaceAll(/[^\w.-]/g, '-')}`,
+          limits: core.limits,
+        });
         core.counts.connects++;
         this.#session = new Session(core, link, () => {
           retryMs = core.limits.retryMinMs;

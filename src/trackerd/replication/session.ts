@@ -236,9 +236,10 @@ export class Session {
       ends.map(({ last }) => last),
     );
     const notice = core.members.hasLiveOther(core.serverNow()) ? await this.#askForSnapshot() : undefined;
-    if (notice !== undefined) await this.#load(notice);
     const { peerCount4, peerCount6 } = core.options.store.stats();
-    if (notice === undefined && peerCount4 + peerCount6 > 0) core.isTold = core.isTold && wasTold;
+    // Peers of a snapshot on disk, or from before Redis could be reached.
+    if (peerCount4 + peerCount6 > 0 && !wasTold) core.isTold = false;
+    if (notice !== undefined) await this.#load(notice);
     core.hasJoined = true;
   }
 

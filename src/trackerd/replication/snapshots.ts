@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { BtError, type Millis } from '../../base/index.ts';
+import { BtError, type Millis, readU32, writeU32 } from '../../base/index.ts';
 import { replicationLimits } from '../limits.ts';
 import type { InboxPosition } from './inbox.ts';
 import { parseJson } from './members.ts';
@@ -28,18 +28,29 @@ export async function writeSnapshot(
 ): Promise<SnapshotNotice> {
   const id = randomBytes(8).toString('hex');
   let chunkCount = 0;
-  for (const chunk of o.port.take()) {
-    o.signal.throwIfAborted();
-    if (chunk.length === 0) {
-      await nextTurn();
-      continue;
-    }
+  let waiting: Uint8Array[] = [];
+  let waitingBytes = 0;
+  const flush = async (): Promise<void> => {
+    if (waiting.length === 0) return;
     if (chunkCount >= replicationLimits.snapshotChunksMax) {
       throw new BtError('client/invalid', { what: 'the swarms are too large for a snapshot through Redis' });
     }
-    await link.call('SET', o.keys.chunk(id, chunkCount++), chunk, 'EX', replicationLimits.snapshotChunkSec);
-    if (chunkCount % 8 === 0) await link.call('PEXPIRE', o.keys.lock, replicationLimits.snapshotLockMs);
+    const bundle = bundleOf(waiting, waitingBytes);
+    waiting = [];
+    waitingBytes = 0;
+    await link.call('SET', o.keys.chunk(id, chunkCount++), bundle, 'EX', replicationLimits.snapshotChunkSec);
+    if (chunkCount % 4 === 1) await link.call('PEXPIRE', o.keys.lock, replicationLimits.snapshotLockMs);
+  };
+  for (const chunk of o.port.take()) {
+    o.signal.throwIfAborted();
+    if (chunk.length > 0) {
+      if (waitingBytes + chunk.length + 4 > replicationLimits.snapshotChunkBytesMax) await flush();
+      waiting.push(chunk);
+      waitingBytes += chunk.length + 4;
+    }
+    await nextTurn();
   }
+  await flush();
   const { ids, sequences } = o.position;
   return { id, node: o.node, takenMs: o.serverMs, chunkCount, ids: ids.map(formatStreamId), sequences };
 }
@@ -56,16 +67,42 @@ export async function loadSnapshot(
 ): Promise<void> {
   for (let i = 0; i < o.notice.chunkCount; i++) {
     o.signal.throwIfAborted();
-    const chunk = await link.call('GET', o.keys.chunk(o.notice.id, i));
-    if (!Buffer.isBuffer(chunk) || chunk.length > replicationLimits.snapshotChunkBytesMax) {
+    const bundle = await link.call('GET', o.keys.chunk(o.notice.id, i));
+    if (!Buffer.isBuffer(bundle) || bundle.length > replicationLimits.snapshotChunkBytesMax) {
       throw new BtError('client/invalid', { what: `chunk ${i} of a snapshot is not in Redis any more` });
     }
+    await nextTurn();
     let until = performance.now() + replicationLimits.applySliceMs;
-    for (const _ of o.port.merge(chunk, o.takenAt)) {
-      if (performance.now() < until) continue;
-      await nextTurn();
-      until = performance.now() + replicationLimits.applySliceMs;
+    for (const chunk of chunksOf(bundle)) {
+      for (const _ of o.port.merge(chunk, o.takenAt)) {
+        if (performance.now() < until) continue;
+        await nextTurn();
+        until = performance.now() + replicationLimits.applySliceMs;
+      }
     }
+  }
+}
+
+/** Chunks of the store in one value of Redis, each behind its length. */
+function bundleOf(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
+  const bundle = new Uint8Array(bytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    writeU32(bundle, at, chunk.length);
+    bundle.set(chunk, at + 4);
+    at += 4 + chunk.length;
+  }
+  return bundle;
+}
+
+function* chunksOf(bundle: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bundle.length; ) {
+    const end = at + 4 + (at + 4 <= bundle.length ? readU32(bundle, at) : 0);
+    if (end > bundle.length || end === at + 4) {
+      throw new BtError('wire/truncated', { message: 'snapshot in Redis', neededBytes: end, gotBytes: bundle.length });
+    }
+    yield bundle.subarray(at + 4, end);
+    at = end;
   }
 }
 

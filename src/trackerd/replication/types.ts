@@ -1,4 +1,8 @@
 import type { Millis } from '../../base/index.ts';
+import type { replicationLimits } from '../limits.ts';
+
+/** `replicationLimits`, some of them changed. */
+export type ReplicationLimits = { readonly [K in keyof typeof replicationLimits]: number };
 
 /**
  * `alone`: Redis cannot be reached; the tracker serves its own peers and keeps its deltas. `joining`: it learns what the others have.

@@ -1,3 +1,4 @@
+import { BtError } from '../../base/index.ts';
 import { loadUdpBatches } from '../../node/index.ts';
 import { DgramFront } from './dgram-front.ts';
 import type { UdpFront, UdpHere, UdpServing, UdpThreading } from './types.ts';
@@ -6,25 +7,28 @@ import { UdpWorkers } from './udp-workers.ts';
 export interface UdpStart extends UdpServing, UdpHere {
   /** Worker threads over a shared store; or, for people, why everything must be done on this thread. */
   readonly threading: UdpThreading | string;
+  /** `on`: fails rather than doing without batches. Default `auto`. */
+  readonly batch?: 'auto' | 'on' | 'off';
 }
 
 /**
  * Starts the UDP listeners of a tracker in the best way there is, and tells by an event `udp.mode` which: worker threads with batched
  * system calls, or `node:dgram` on this thread.
  *
- * @throws BtError `net/port-in-use`, `net/listen`; nothing is left listening then
+ * @throws BtError `net/port-in-use`, `net/listen`, `config/invalid`; nothing is left listening then
  */
 export async function startUdp(options: UdpStart): Promise<UdpFront> {
-  const { threading } = options;
+  const { threading, batch = 'auto' } = options;
   const batches = await loadUdpBatches();
   let front: DgramFront | UdpWorkers;
-  if (!batches.isAvailable || typeof threading === 'string') {
-    const reason = typeof threading === 'string' ? threading : batches.isAvailable ? '' : batches.reason;
-    front = new DgramFront(options);
-    options.onEvent({ type: 'udp.mode', mode: 'dgram', threads: 1, reason });
-  } else {
+  if (batch !== 'off' && batches.isAvailable && typeof threading !== 'string') {
     front = new UdpWorkers(batches, { ...options, ...threading });
     options.onEvent({ type: 'udp.mode', mode: 'batched', threads: threading.threads, reason: '' });
+  } else {
+    const reason = typeof threading === 'string' ? threading : batches.isAvailable ? 'switched off' : batches.reason;
+    if (batch === 'on') throw new BtError('config/invalid', { problems: [`no batched UDP: ${reason}`] });
+    front = new DgramFront(options);
+    options.onEvent({ type: 'udp.mode', mode: 'dgram', threads: 1, reason });
   }
   try {
     await front.start();

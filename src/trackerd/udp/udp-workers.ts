@@ -8,6 +8,8 @@ import type { FromUdpWorker, ToUdpWorker, UdpWorkerData } from './worker-protoco
 /** A worker that dies again and again is restarted after twice as long each time, between these bounds. */
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 30_000;
+/** Many times what a thread takes to see the stop flag: it is never terminated inside a call of the store. */
+const STOP_TIMEOUT_MS = 2_000;
 
 /**
  * UDP listeners served by worker threads: each thread has a socket of its own for every address, over which the system spreads senders
@@ -169,7 +171,10 @@ class Thread {
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#timer);
+    // A module of hooks may hold timers or sockets that keep the thread.
+    const overdue = setTimeout(() => void this.#worker?.terminate(), STOP_TIMEOUT_MS);
     await this.#ended;
+    clearTimeout(overdue);
   }
 
   #onDied(error: Error): void {

@@ -38,6 +38,7 @@ interface Serving {
 }
 
 class UdpWorker {
+  readonly bugs: BugReports = new BugReports({ now, send: (error) => post({ type: 'bug', error }) });
   readonly #data: UdpWorkerData;
   readonly #counts: Float64Array;
   readonly #control: Int32Array;
@@ -78,7 +79,6 @@ class UdpWorker {
     const rng = seededRng(randomBytes(4).readUInt32BE());
     const store = attachStore(data.storeShare, { limits: data.limits, rng: rng.fork('store') });
     this.#logic = new TrackerLogic({ store, limits: data.limits, rng: rng.fork('intervals') });
-    const bugs = new BugReports({ now, send: (error) => post({ type: 'bug', error }) });
     const shared = {
       logic: this.#logic,
       ids: new ConnectionIds({ secret: data.connectionSecret, lifetimeMs: data.limits.connectionIdMs }),
@@ -86,7 +86,7 @@ class UdpWorker {
       limits: new AddressLimits(data.addressLimits),
       offenders: new Offenders(data.offenders, data.row),
       answerBytesMax: data.answerBytesMax,
-      onBug: (error: unknown) => bugs.report(error),
+      onBug: (error: unknown) => this.bugs.report(error),
     };
     this.#serving = o.batches.map((batch) => ({
       batch,
@@ -188,8 +188,8 @@ function post(message: FromUdpWorker, transfer: readonly ArrayBuffer[] = []): vo
 
 const worker = await UdpWorker.start(workerData as UdpWorkerData);
 parentPort?.on('message', (message: ToUdpWorker) => {
-  // What fails here ends the thread, as any bug does; another takes its place with the last policy.
-  void worker.setPolicy(message.policy);
+  // The last policy that was good stays.
+  worker.setPolicy(message.policy).catch((error: unknown) => worker.bugs.report(error));
 });
 post({ type: 'ready' });
 worker.turn();

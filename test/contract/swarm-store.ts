@@ -4,7 +4,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addMs, formatIp, type Millis, type Rng, readU16, seededRng, toHex } from '#base';
-import { AnnounceCall, ScrapeCall, type SwarmStore, type TrackerLimits, toTrackerLimits } from '#tracker';
+import {
+  AnnounceCall,
+  type PeerNetwork,
+  ScrapeCall,
+  type SwarmStore,
+  type TrackerLimits,
+  toTrackerLimits,
+} from '#tracker';
 import type { AnnounceEvent } from '#wire';
 
 export interface SwarmStoreFactory {
@@ -34,11 +41,13 @@ function namesOf(compact: Uint8Array, stride: 6 | 18): string[] {
 interface Asked {
   infoHash?: Uint8Array;
   address?: Uint8Array;
+  /** Default: by the length of the address. */
+  network?: PeerNetwork;
   port?: number;
   isSeeder?: boolean;
   event?: AnnounceEvent;
   numWant?: number;
-  families?: 4 | 6 | 'both';
+  families?: 4 | 6 | 'both' | 'web';
 }
 
 /** A store with defaults for what a case does not care about. */
@@ -59,7 +68,7 @@ class Bench {
     const call = new AnnounceCall();
     call.hashBytes = o.infoHash;
     call.peerBytes = o.address;
-    call.network = o.address.length === 4 ? 4 : 6;
+    call.network = o.network ?? (o.address.length === 4 ? 4 : 6);
     call.port = o.port;
     call.left = o.isSeeder === true ? 0 : 1;
     call.event = o.event;
@@ -68,10 +77,11 @@ class Bench {
     call.out = this.#out;
     this.store.announce(this.now, call);
     const { complete, incomplete, downloaded, isStored } = call;
-    const peers = [...namesOf(call.peers4, 6), ...namesOf(call.peers6, 18)].sort();
+    const web = namesOf(call.out.subarray(0, call.peerCountWeb * 6), 6).map((name) => `${name} web`);
+    const peers = [...namesOf(call.peers4, 6), ...web, ...namesOf(call.peers6, 18)].sort();
     return { complete, incomplete, downloaded, isStored, peers };
   }
-  counts(infoHash = hashA): number[] {
+  counts(infoHash: Uint8Array = hashA): number[] {
     const [row] = this.scrape([infoHash]);
     return row as number[];
   }
@@ -289,9 +299,103 @@ export function swarmStoreContract(factory: SwarmStoreFactory): void {
     ]);
   });
 
+  check('web peers are given to web peers only, and counted for all', (b) => {
+    const web = { network: 'web', families: 'web' } as const;
+    b.announce({ address: ip4(1), port: 4 });
+    b.announce({ address: ip6(1), port: 6 });
+    b.announce({ ...web, address: ip4(1), port: 4, isSeeder: true });
+    assert.deepEqual(b.announce({ ...web, address: ip4(2), port: 5 }).peers, ['10.0.0.1 4 web']);
+    assert.deepEqual(b.announce({ address: ip4(9), port: 9 }).peers, ['10.0.0.1 4', '2001:db8::1 6']);
+    assert.deepEqual(b.counts(), [1, 4, 0]);
+    const { peerCount4, peerCount6, peerCountWeb, swarmCount } = b.store.stats();
+    assert.deepEqual([peerCount4, peerCount6, peerCountWeb, swarmCount], [2, 1, 2, 1]);
+    b.announce({ ...web, address: ip4(1), port: 4, event: 'stopped' });
+    assert.deepEqual(b.announce({ ...web, address: ip4(2), port: 5 }).peers, []);
+    assert.deepEqual(b.counts(), [0, 4, 0]);
+  });
+
+  check('downloaded is one number, whatever the networks of who completed, and outlives their peers', (b) => {
+    const completed = { event: 'completed', isSeeder: true } as const;
+    b.announce({ ...completed, address: ip4(1) });
+    b.announce({ ...completed, address: ip6(1) });
+    b.announce({ ...completed, address: ip4(1), network: 'web', families: 'web' });
+    assert.deepEqual(b.counts(), [3, 0, 3]);
+    b.announce({ address: ip4(1), event: 'stopped' });
+    b.announce({ address: ip4(1), network: 'web', event: 'stopped' });
+    assert.deepEqual(b.counts(), [1, 0, 3]);
+    b.announce({ address: ip6(1), event: 'stopped' });
+    assert.deepEqual(b.counts(), [0, 0, 3]);
+    b.announce({ address: ip4(1), network: 'web' });
+    assert.deepEqual(b.counts(), [0, 1, 3]);
+    assert.equal(b.store.stats().swarmCount, 1);
+  });
+
+  for (const network of [4, 6, 'web'] as const) {
+    test(`${factory.name}: a swarm grows to thousands and shrinks to nothing, network ${network}`, () =>
+      growAndShrink(new Bench(factory), network));
+  }
+
+  check('in a large swarm too everybody is as likely, and seeders get leechers only', (b) => {
+    const peers = 900;
+    const rounds = 6_000;
+    for (let i = 0; i < peers; i++) b.announce({ address: ip4(i + 100), isSeeder: i % 3 === 0 });
+    for (const isSeeder of [false, true]) {
+      const seen = new Map<string, number>();
+      for (let i = 0; i < rounds; i++) {
+        const given = b.announce({ isSeeder, numWant: 50 }).peers;
+        assert.equal(new Set(given).size, 50);
+        for (const name of given) seen.set(name, (seen.get(name) ?? 0) + 1);
+      }
+      const eligible = isSeeder ? peers - peers / 3 : peers;
+      assert.equal(seen.size, eligible);
+      const expected = (rounds * 50) / eligible;
+      for (const [name, count] of seen) {
+        assert(Math.abs(count - expected) < 5.5 * Math.sqrt(expected), `${name} came ${count} times, not ${expected}`);
+      }
+    }
+  });
+
+  check('many swarms come and go; those that stay are found', (b) => {
+    const hashOf = (i: number) => seededRng(i).bytes(20);
+    for (let i = 0; i < 20_000; i++) assert.equal(b.announce({ infoHash: hashOf(i), numWant: 0 }).isStored, true);
+    assert.equal(b.store.stats().swarmCount, 20_000);
+    for (let i = 0; i < 20_000; i++) if (i % 10 !== 0) b.announce({ infoHash: hashOf(i), event: 'stopped' });
+    b.sweepAll();
+    assert.equal(b.store.stats().swarmCount, 2_000);
+    for (let i = 0; i < 20_000; i += 7) assert.deepEqual(b.counts(hashOf(i)), [0, i % 10 === 0 ? 1 : 0, 0]);
+  });
+
   for (const seed of [1, 2, 3]) {
     test(`${factory.name}: agrees with a naive reference, seed ${seed}`, () => compareWithReference(factory, seed));
   }
+}
+
+function growAndShrink(b: Bench, network: PeerNetwork): void {
+  const rng = seededRng(7);
+  const peers = 6_000;
+  const addressOf = (i: number) => (network === 6 ? ip6(i) : ip4(i));
+  const families = network === 'web' ? 'web' : 'both';
+  const order = rng.shuffle(Array.from({ length: peers }, (_, i) => i));
+  const there = new Set<number>();
+  for (const i of order) {
+    b.announce({ address: addressOf(i), network, isSeeder: i % 4 === 0, numWant: 0 });
+    there.add(i);
+  }
+  const check = () => {
+    const seeders = [...there].filter((i) => i % 4 === 0).length;
+    assert.deepEqual(b.counts(), [seeders, there.size - seeders, 0]);
+    const { peers: given } = b.announce({ address: addressOf(0), network, port: 2, families, numWant: 100 });
+    assert.equal(given.length, Math.min(there.size, 100));
+    assert.equal(new Set(given).size, given.length);
+    b.announce({ address: addressOf(0), network, port: 2, event: 'stopped' });
+  };
+  check();
+  for (const [n, i] of rng.shuffle(order).entries()) {
+    b.announce({ address: addressOf(i), network, event: 'stopped' });
+    there.delete(i);
+    if (n % 500 === 0 || there.size < 200) check();
+  }
+  assert.deepEqual(b.counts(), [0, 0, 0]);
 }
 
 interface ModelPeer {
@@ -313,17 +417,18 @@ function compareWithReference(factory: SwarmStoreFactory, seed: number): void {
     const infoHash = hashes[Math.min(rng.below(8), 3)] as Uint8Array;
     const key = toHex(infoHash);
     const peer = rng.below(key.startsWith('04') ? 400 : 12);
-    const isSix = rng.below(3) === 0;
+    const network = ([4, 4, 6, 'web'] as const)[rng.below(4)] ?? 4;
     const a: Required<Asked> = {
       infoHash,
-      address: isSix ? ip6(peer) : ip4(peer),
+      address: network === 6 ? ip6(peer) : ip4(peer),
+      network,
       port: 1 + rng.below(2),
       isSeeder: rng.below(3) === 0,
       event: (['none', 'none', 'started', 'completed', 'stopped'] as const)[rng.below(5)] ?? 'none',
       numWant: rng.below(60),
-      families: ([4, 6, 'both'] as const)[rng.below(3)] ?? 'both',
+      families: ([4, 6, 'both', 'web'] as const)[rng.below(4)] ?? 'both',
     };
-    const name = `${formatIp(a.address)} ${a.port}`;
+    const name = `${formatIp(a.address)} ${a.port}${network === 'web' ? ' web' : ''}`;
     const swarm = model.get(key) ?? { peers: new Map<string, ModelPeer>(), downloaded: 0 };
     if (a.event === 'stopped') swarm.peers.delete(name);
     else {
@@ -355,13 +460,18 @@ function compareWithReference(factory: SwarmStoreFactory, seed: number): void {
     } else if (rng.below(20) === 0) b.pass(rng.below(2_000));
   }
   const all = [...model.values()].flatMap((swarm) => [...swarm.peers.entries()]);
-  const { peerCount4, peerCount6, seederCount } = b.store.stats();
-  assert.equal(peerCount6, all.filter(([name]) => name.includes(':')).length);
-  assert.equal(peerCount4 + peerCount6, all.length);
+  const { peerCount4, peerCount6, peerCountWeb, seederCount } = b.store.stats();
+  assert.equal(peerCount6, all.filter(([name]) => familyOf(name) === 6).length);
+  assert.equal(peerCountWeb, all.filter(([name]) => familyOf(name) === 'web').length);
+  assert.equal(peerCount4 + peerCount6 + peerCountWeb, all.length);
   assert.equal(seederCount, all.filter(([, peer]) => peer.isSeeder).length);
   for (const [key, swarm] of model) {
     assert.deepEqual(b.counts(hashes.find((hash) => toHex(hash) === key)), countsOf(swarm));
   }
+}
+
+function familyOf(name: string): PeerNetwork {
+  return name.endsWith(' web') ? 'web' : name.includes(':') ? 6 : 4;
 }
 
 function countsOf(swarm: ModelSwarm): number[] {
@@ -375,7 +485,7 @@ function checkAnswer(swarm: ModelSwarm, o: { a: Required<Asked>; name: string; g
     ([other, peer]) =>
       other !== name &&
       !(a.isSeeder && a.event !== 'started' && peer.isSeeder) &&
-      (a.families === 'both' || (a.families === 6) === other.includes(':')),
+      (a.families === 'both' ? familyOf(other) !== 'web' : a.families === familyOf(other)),
   );
   const names = new Set(eligible.map(([other]) => other));
   assert.equal(new Set(given).size, given.length, 'nobody twice');

@@ -59,6 +59,12 @@ export class UdpAsker {
     return length === 0 ? undefined : this.output.slice(SLOT, SLOT + length);
   }
 
+  /** Answers what lies at the beginning of `input`, of any bytes, into the beginning of `output`. @returns bytes of the answer */
+  askHere(length: number, source: Uint8Array): number {
+    this.#sources.set(source, 8);
+    return this.answerer.answer(this.now, 0, length, 8, source.length === 4 ? 4 : 16, 0);
+  }
+
   idFor(source: Uint8Array): Uint8Array {
     const id = new Uint8Array(8);
     this.ids.issue(this.now, source, 0, source.length === 4 ? 4 : 16, id, 0);

@@ -9,6 +9,8 @@ export interface WriteAtomicOptions {
   readonly sync?: boolean;
   /** Keeps what was there as `<path>.bak`. */
   readonly keepPrevious?: boolean;
+  /** Permissions of the file, before the umask. Default: everybody may read and write. */
+  readonly mode?: number;
   readonly calls?: SystemCalls;
 }
 
@@ -26,7 +28,7 @@ export function writeAtomic(path: string, bytes: Uint8Array, options: WriteAtomi
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     makeFolders(dirname(path), { calls });
-    writeWhole(calls, temporary, bytes, options.sync === true);
+    writeWhole(calls, temporary, { bytes, isSynced: options.sync === true, mode: options.mode ?? 0o666 });
     if (options.keepPrevious === true) moveIfThere(calls, path, `${path}.bak`);
     calls.renameSync(temporary, path);
     if (options.sync === true) syncFolderOf(calls, path);
@@ -102,8 +104,12 @@ export function removeAtomic(path: string, calls: SystemCalls = systemCalls): vo
   removeIfThere(calls, `${path}.bak`);
 }
 
-function writeWhole(calls: SystemCalls, path: string, bytes: Uint8Array, isSynced: boolean): void {
-  const fd = calls.openSync(path, 'w', 0o666);
+function writeWhole(
+  calls: SystemCalls,
+  path: string,
+  { bytes, isSynced, mode }: { bytes: Uint8Array; isSynced: boolean; mode: number },
+): void {
+  const fd = calls.openSync(path, 'w', mode);
   try {
     for (let at = 0; at < bytes.length; ) at += calls.writeSync(fd, bytes, at, bytes.length - at, at);
     if (isSynced) calls.fsyncSync(fd);

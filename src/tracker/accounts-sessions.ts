@@ -15,6 +15,8 @@ export const sessionColumn = {
   isLeaving: 7,
   isGone: 8,
 } as const;
+/** Cells of a session in a snapshot. */
+export const sessionStride = 9;
 const routeColumn = {
   next: 0,
   way: 1,
@@ -27,6 +29,9 @@ const routeColumn = {
   at: 8,
   isStopped: 9,
 } as const;
+
+/** Cells of a route in a snapshot: all but the link to the next. */
+export const routeCells = 9;
 
 const S = sessionColumn;
 const R = routeColumn;
@@ -57,8 +62,8 @@ export type RouteListener = (
  * shown themselves in it are taken in by a `started`, by a new key or by a lower sum, and until then add nothing.
  */
 export class AccountSessions {
-  readonly rows: RowSlab = new RowSlab(9);
-  readonly #routes = new RowSlab(10);
+  readonly rows: RowSlab = new RowSlab(sessionStride);
+  readonly #routes = new RowSlab(routeCells + 1);
   readonly #key = new Uint8Array(KEY_BYTES);
   readonly #onRoute: RouteListener | undefined;
   readonly #delta: SessionDelta = { uploaded: 0, downloaded: 0 };
@@ -72,6 +77,9 @@ export class AccountSessions {
 
   get count(): number {
     return this.rows.count;
+  }
+  get routeCount(): number {
+    return this.#routes.count;
   }
   get byteLength(): number {
     return this.rows.byteLength + this.#routes.byteLength + this.#table.byteLength;
@@ -153,12 +161,13 @@ export class AccountSessions {
     }
   }
 
-  /** Puts back what `entries` gave. @param routes 9 numbers each */
-  restore(pair: number, peerId: Uint8Array, routes: readonly Float64Array[]): number {
+  /** Puts back what `entries` gave; columns are the caller's to set. @param o.shift ms to add to instants */
+  restore(pair: number, peerId: Uint8Array, o: { routes: readonly Float64Array[]; shift: number }): number {
     const row = this.#add(pair, peerId, 0);
-    for (const cells of [...routes].reverse()) {
+    for (const cells of [...o.routes].reverse()) {
       const r = this.#routes.add();
       this.#routes.cells.set(cells, r * this.#routes.stride + 1);
+      this.#routes.bump(r, R.at, o.shift);
       this.#routes.set(r, R.next, this.rows.get(row, S.route));
       this.rows.set(row, S.route, r + 1);
       this.#tellRoute(row, r, true);

@@ -133,6 +133,14 @@ export class Accounts {
     this.ledger.users.delete(id);
   }
 
+  /** A session that comes from a snapshot counts among clients again. */
+  onRestored(session: number): void {
+    const { rows } = this.sessions;
+    if (rows.get(session, sessionColumn.isGone) === 1) return;
+    const user = this.ledger.userFor(this.ledger.pairs.get(rows.get(session, sessionColumn.pair), pairColumn.user));
+    this.#enter(session, user);
+  }
+
   #takeOne(record: AccountRecord): void {
     const { ledger, sessions } = this;
     const user = ledger.userFor(record.userId);

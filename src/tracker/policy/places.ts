@@ -81,10 +81,13 @@ export class Places {
       this.#places.setValueAt(slot, this.#places.valueAt(slot) + 1);
       return false;
     }
-    this.#places.add(this.#key, 0, 1);
     const pair = this.#pairs.find(this.#key, 0);
+    const counts = pair < 0 ? 0 : this.#pairs.valueAt(pair);
+    // No limit is that high: who has none is counted no further.
+    if ((o.isIpv6 ? counts >>> 16 : counts & PER_FAMILY_MAX) === PER_FAMILY_MAX) return false;
+    this.#places.add(this.#key, 0, 1);
     const one = o.isIpv6 ? 0x1_0000 : 1;
-    if (pair >= 0) this.#pairs.setValueAt(pair, this.#pairs.valueAt(pair) + one);
+    if (pair >= 0) this.#pairs.setValueAt(pair, counts + one);
     else this.#pairs.add(this.#key, 0, one);
     return pair < 0;
   }

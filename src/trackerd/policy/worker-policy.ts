@@ -1,0 +1,22 @@
+import { AccountLog, Policy, type PolicyData, type TrackerHooks } from '../../tracker/index.ts';
+import type { WorkerContext, WorkerPolicy } from '../udp/worker-protocol.ts';
+
+/** Records of a batch that is sent before its time. */
+const BATCH_RECORDS = 512;
+/** Kind of the messages that carry account records: give their data to `PolicyHost.takeAccounts`. */
+export const accountsMessage = 'accounts';
+
+/** This module, for `policyModule`. */
+export const workerPolicyUrl: string = import.meta.url;
+
+/** Makes the tracker's own hooks in a worker thread. @param policy `PolicyHost.data` */
+export function makeHooks(policy: unknown, context: WorkerContext): WorkerPolicy {
+  const data = policy as PolicyData;
+  const hooks: TrackerHooks[] = [new Policy(data)];
+  if (data.users === undefined) return { hooks };
+  const log = new AccountLog({
+    recordsMax: BATCH_RECORDS,
+    onBatch: (batch) => context.send(accountsMessage, batch, [batch.buffer]),
+  });
+  return { hooks: [...hooks, log], flush: () => log.flush() };
+}

@@ -68,6 +68,7 @@ class Clients implements AsyncDisposable {
 }
 
 const skip = isMissing ? 'node tools/install-interop-npm.mjs has not been run' : false;
+if (isMissing && process.env['CI'] === 'true') throw new Error('must run in CI, but the foreign packages are missing');
 
 describe("npm's bittorrent-tracker as a client over WebSocket, with real WebRTC", { skip }, () => {
   test('a seeder and a leecher in two processes meet', { timeout }, async () => {

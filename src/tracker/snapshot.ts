@@ -150,10 +150,10 @@ export class SnapshotReader {
       throw new BtError('swarm/state-damaged', { what: 'the file is no snapshot of swarms' });
     }
     const version = readU16(all, 8);
-    if (version !== VERSION) {
-      throw new BtError('swarm/state-newer', { what: `the snapshot of swarms has version ${version}` });
+    if (version > VERSION) {
+      throw new BtError('swarm/state-newer', { what: `the snapshot of swarms (version ${version})` });
     }
-    if (crc32c(all.subarray(0, 20)) !== readU32(all, 20)) {
+    if (version !== VERSION || crc32c(all.subarray(0, 20)) !== readU32(all, 20)) {
       throw new BtError('swarm/state-damaged', { what: 'the head of the snapshot of swarms' });
     }
     // A clock on the wall that went back must not make peers younger than they are.

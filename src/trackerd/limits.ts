@@ -14,6 +14,14 @@ export interface FrontLimits {
   readonly httpIdleTimeoutMs: number;
   /** Answers waiting to be taken; above it no further request of that connection is read. */
   readonly httpUnsentBytesMax: number;
+  /** Full scrapes sent at the same time: each holds 32 bytes a torrent until it is sent. */
+  readonly fullScrapesAtOnce: number;
+  /** Full scrapes begun in a minute, whoever asks. */
+  readonly fullScrapesPerMinute: number;
+  /** A full scrape that its client has not taken by then is cut off. */
+  readonly fullScrapeTimeoutMs: number;
+  /** A timer that comes this much too late says that the event loop is behind with its work. */
+  readonly loopLagMaxMs: number;
   /** Bytes of a UDP answer: what every IPv6 path carries in one piece (1,280 less headers). */
   readonly udpAnswerBytesMax: number;
   /** Asked of the system for each UDP socket: a burst must wait somewhere. */
@@ -28,6 +36,10 @@ export const frontLimits: FrontLimits = {
   httpHeadTimeoutMs: 10_000,
   httpIdleTimeoutMs: 30_000,
   httpUnsentBytesMax: 65_536,
+  fullScrapesAtOnce: 2,
+  fullScrapesPerMinute: 6,
+  fullScrapeTimeoutMs: 120_000,
+  loopLagMaxMs: 250,
   udpAnswerBytesMax: 1_232,
   udpReceiveBufferBytes: 4_194_304,
 };
@@ -70,8 +82,8 @@ export const replicationLimits = {
   keptBytesMax: 33_554_432,
   /** Entries that are read and not applied; above it no more is read. */
   queuedBytesMax: 16_777_216,
-  /** Entries asked of one stream at a time. */
-  readEntriesMax: 16,
+  /** Entries asked of one stream at a time: an answer of all streams is taken apart in one go, which must be short. */
+  readEntriesMax: 4,
   /** Applying stops nothing else for longer than this. */
   applySliceMs: 2,
   /** Bytes of all streams in Redis; the oldest entries go. A tracker that is behind by more loads a snapshot. */

@@ -8,6 +8,7 @@
 export * from './accounts.ts';
 export type { PairAccount, TorrentAccount, UserAccount } from './accounts-ledger.ts';
 export { AccountLog, AccountRecord, accountRecordBytes, writeAccountRecord } from './accounts-record.ts';
+export { encodeAccounts, restoreAccounts } from './accounts-snapshot.ts';
 export type { Suspicion, SuspicionKind } from './accounts-suspicions.ts';
 export * from './address-limits.ts';
 export * from './calls.ts';

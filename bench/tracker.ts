@@ -24,6 +24,7 @@ export async function run(args: readonly string[]): Promise<void> {
       peers: { type: 'string' },
       programs: { type: 'string' },
       loads: { type: 'string' },
+      window: { type: 'string' },
       json: { type: 'string' },
       profile: { type: 'boolean', default: false },
     },
@@ -39,13 +40,15 @@ export async function run(args: readonly string[]): Promise<void> {
     return reason === undefined;
   });
   const nodeArgs = values.profile ? ['--cpu-prof'] : [];
+  const window = values.window === undefined ? {} : { window: Number(values.window) };
+  const settings = { scale, nodeArgs, onPhase: note, ...window };
   const results: LoadResult[] = [];
   for (const plan of plans) {
     for (let i = 0; i < runs; i++) {
       for (const program of programs) {
         if (program.isSlow && plan.distribution === 'zipf') continue;
         process.stderr.write(`${plan.name}, run ${i + 1}: ${program.title}\n`);
-        results.push(await runLoad(program, plan, { seed: SEED + i, scale, nodeArgs, onPhase: note }));
+        results.push(await runLoad(program, plan, { ...settings, seed: SEED + i }));
       }
     }
     process.stdout.write(`\n${formatPlan(plan, programs, results)}`);
@@ -57,10 +60,10 @@ export async function run(args: readonly string[]): Promise<void> {
 }
 
 function note(phase: PhaseResult): void {
-  const { name, answers, cpuSeconds, seconds, loadCpuSeconds, slowestMs, residentBytes } = phase;
+  const { name, answers, cpuSeconds, userShare, seconds, loadCpuSeconds, slowestMs, residentBytes } = phase;
   process.stderr.write(
     `  ${name.padEnd(28)}${(answers / cpuSeconds).toFixed(0).padStart(9)}/CPU-s ${(answers / seconds).toFixed(0).padStart(9)}/s  ` +
-      `tracker ${(cpuSeconds / seconds).toFixed(2)}, load ${(loadCpuSeconds / seconds).toFixed(2)} of a core, ` +
+      `tracker ${(cpuSeconds / seconds).toFixed(2)} (user ${userShare.toFixed(2)}), load ${(loadCpuSeconds / seconds).toFixed(2)} of a core, ` +
       `slowest ${slowestMs.toFixed(1)} ms, ${(residentBytes / 1048576).toFixed(0)} MiB\n`,
   );
 }

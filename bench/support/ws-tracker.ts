@@ -1,12 +1,25 @@
-/** A tracker with the WebSocket front end alone, for the memory of idle connections: reports its memory for each line of input. */
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+/** The HTTP and WebSocket side of a tracker, for the memory of idle connections: reports its memory for each line of input. */
 import { createInterface } from 'node:readline';
 import { type Millis, seededRng } from '#base';
+import { HttpFront } from '#room/trackerd/http/front';
+import { HttpRoutes } from '#room/trackerd/http/routes';
+import { frontLimits } from '#room/trackerd/limits';
+import { WebServer } from '#room/trackerd/web/server';
 import { WsFront, zeroWsCounts } from '#room/trackerd/ws/front';
-import { DenseStore, relayLimits, TrackerLogic, toTrackerLimits, WebRelay, zeroRelayCounts } from '#tracker';
+import {
+  CounterTable,
+  DenseStore,
+  relayLimits,
+  TrackerLogic,
+  toTrackerLimits,
+  WebRelay,
+  zeroRelayCounts,
+} from '#tracker';
 
 const now = (): Millis => performance.now() as Millis;
+const onBug = (error: unknown): void => {
+  throw error;
+};
 const limits = toTrackerLimits();
 const store = DenseStore.create({ limits, rng: seededRng(1) });
 const logic = new TrackerLogic({ store, limits, rng: seededRng(2) });
@@ -17,13 +30,23 @@ const front = new WsFront({
   now,
   counts: zeroWsCounts(),
   limits: { connectionsMax: 1_000_000, connectionsPerAddressMax: 1_000_000 },
-  onBug: (error) => {
-    throw error;
-  },
+  onBug,
 });
-const server = createServer((_, response) => response.writeHead(404).end());
-server.on('upgrade', (request, socket, head) => front.handleUpgrade(request, socket, head));
-server.listen({ host: '127.0.0.1', port: 0, backlog: 511 }, () => say({ event: 'ready' }));
+const web = new WebServer({
+  web: { fetch: () => new Response(null, { status: 404 }) },
+  onUpgrade: (request, socket, head) => front.handleUpgrade(request, socket, head),
+  headBytesMax: frontLimits.httpHeadBytesMax,
+});
+const counters = new CounterTable(1).row(0);
+const http = new HttpFront({
+  routes: new HttpRoutes({ logic, counts: counters, peersMax: limits.numWantMax, onBug }),
+  counts: counters,
+  limits: { ...frontLimits, httpConnectionsMax: 1_000_000, httpConnectionsPerAddressMax: 1_000_000 },
+  other: web,
+  now,
+});
+const { port } = await http.listen({ host: '127.0.0.1', port: 0 });
+say({ event: 'ready', port });
 
 createInterface({ input: process.stdin })
   .on('line', () => {
@@ -33,10 +56,9 @@ createInterface({ input: process.stdin })
     say({ event: 'memory', rss, heapUsed, external, connections: front.connectionCount, announces: counts.announces });
   })
   .on('close', () => {
-    server.close();
-    void front.close().then(() => process.exit(0));
+    void Promise.all([front.close(), http.close()]).then(() => process.exit(0));
   });
 
 function say(line: Record<string, unknown>): void {
-  process.stdout.write(`${JSON.stringify({ port: (server.address() as AddressInfo).port, ...line })}\n`);
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -6,7 +6,7 @@ import { type PeerAddress, seededRng } from '#base';
 import { HttpLoad, type HttpPhase } from './http-load.ts';
 import { Judge, type TrackerRules, WrongAnswer } from './judge.ts';
 import { type Distribution, Population } from './population.ts';
-import { cpuSeconds, residentBytes } from './process-figures.ts';
+import { cpuSeconds, cpuTicks, residentBytes } from './process-figures.ts';
 import { type LoadCounts, UdpLoad, type UdpPhase } from './udp-load.ts';
 import { Workload } from './workload.ts';
 
@@ -34,6 +34,8 @@ export interface PhaseResult {
   readonly seconds: number;
   /** Of the tracker. */
   readonly cpuSeconds: number;
+  /** Of that, what is spent outside the system's kernel, 0 to 1. */
+  readonly userShare: number;
   /** Of the load itself: above 0.9 of the wall time it is what limits. */
   readonly loadCpuSeconds: number;
   readonly repeats: number;
@@ -67,15 +69,20 @@ async function run(): Promise<void> {
   for (const phase of order.phases) {
     if (phase.warmup !== undefined) await play({ ...phase, answers: phase.warmup });
     const cpuBefore = cpuSeconds(order.pid);
+    const ticksBefore = cpuTicks(order.pid);
     const ownBefore = process.cpuUsage();
     const startedAt = performance.now();
     const counts = await play(phase);
     const own = process.cpuUsage(ownBefore);
+    const ticks = cpuTicks(order.pid);
+    const user = ticks.user - ticksBefore.user;
+    const system = ticks.system - ticksBefore.system;
     const result: PhaseResult = {
       name: phase.name,
       ...counts,
       seconds: (performance.now() - startedAt) / 1000,
       cpuSeconds: cpuSeconds(order.pid) - cpuBefore,
+      userShare: user / Math.max(1, user + system),
       loadCpuSeconds: (own.user + own.system) / 1e6,
       residentBytes: residentBytes(order.pid),
     };

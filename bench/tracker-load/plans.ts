@@ -36,15 +36,22 @@ const SCRAPE_50_WINDOW = 64;
 const CONNECTIONS = 64;
 
 /** @param scale 1 in the full run, less for slow programs and quick runs */
-export function makePhases(plan: LoadPlan, scale: number): readonly LoadPhase[] {
+export function makePhases(plan: LoadPlan, scale: number, udpWindow = WINDOW): readonly LoadPhase[] {
   const many = (answers: number) => ({ answers: Math.max(500, Math.round(answers * scale)) });
   const warmup = Math.max(200, Math.round(20_000 * scale));
   const udp: LoadPhase[] = [
-    { name: 'fill', work: 'fill', answers: plan.peerCount, window: WINDOW },
-    { name: 'UDP announce', work: 'announce', ...many(400_000), window: WINDOW },
-    { name: 'UDP connect + announce', work: 'connect-announce', ...many(300_000), warmup, window: WINDOW },
-    { name: 'UDP scrape of 1', work: 'scrape', torrents: 1, ...many(300_000), warmup, window: WINDOW },
-    { name: 'UDP scrape of 50', work: 'scrape', torrents: 50, ...many(100_000), warmup, window: SCRAPE_50_WINDOW },
+    { name: 'fill', work: 'fill', answers: plan.peerCount, window: udpWindow },
+    { name: 'UDP announce', work: 'announce', ...many(400_000), window: udpWindow },
+    { name: 'UDP connect + announce', work: 'connect-announce', ...many(300_000), warmup, window: udpWindow },
+    { name: 'UDP scrape of 1', work: 'scrape', torrents: 1, ...many(300_000), warmup, window: udpWindow },
+    {
+      name: 'UDP scrape of 50',
+      work: 'scrape',
+      torrents: 50,
+      ...many(100_000),
+      warmup,
+      window: Math.min(udpWindow, SCRAPE_50_WINDOW),
+    },
   ];
   if (!plan.hasHttp) return udp;
   const http = { window: CONNECTIONS, warmup: Math.round(warmup / 4) };

@@ -15,3 +15,10 @@ export function residentBytes(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
   return Number(line?.[1]) * 1024;
 }
+
+/** The same split by user and system, in ticks of 10 ms: for the share of each in a second and more. */
+export function cpuTicks(pid: number): { user: number; system: number } {
+  // The name in parentheses may hold anything; state and ten numbers follow before the two.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
+  return { user: Number(fields[11]), system: Number(fields[12]) };
+}

@@ -26,13 +26,19 @@ const NUM_WANT = 50;
 export async function runLoad(
   program: TrackerProgram,
   plan: LoadPlan,
-  options: { seed: number; scale: number; nodeArgs?: readonly string[]; onPhase?: (result: PhaseResult) => void },
+  options: {
+    seed: number;
+    scale: number;
+    window?: number;
+    nodeArgs?: readonly string[];
+    onPhase?: (result: PhaseResult) => void;
+  },
 ): Promise<LoadResult> {
   const share = program.isSlow ? 0.1 : 1;
   const peerCount = plan.peerCount * share;
   const torrentCount = plan.torrentCount * share;
   const { seed } = options;
-  const phases = makePhases({ ...plan, peerCount }, options.scale * (program.isSlow ? 0.03 : 1));
+  const phases = makePhases({ ...plan, peerCount }, options.scale * (program.isSlow ? 0.03 : 1), options.window);
   const tracker = await program.start({ hashes: makeInfoHashes(torrentCount, seed), nodeArgs: options.nodeArgs ?? [] });
   try {
     const { pid, udp, http } = tracker;

@@ -1,5 +1,6 @@
 // Hot path: tracker-udp
 import type { Millis } from '../base/index.ts';
+import { isLocalNetwork } from './logic.ts';
 
 export interface AddressLimitOptions {
   /** Requests of one address in a window that are answered, once it has proven to be there (all HTTP requests have). 0 = no limit. At most 1,000,000. */
@@ -104,7 +105,7 @@ export class AddressLimits {
     const cells = this.#cells;
     const max = cells[kind] as number;
     if (max === 0) return true;
-    if (cells[EXEMPTS_LOCAL] === 1 && isLocalAddress(address, at, length)) return true;
+    if (cells[EXEMPTS_LOCAL] === 1 && isLocalNetwork(address, at, length)) return true;
     // Two multiplications keyed by seeds nobody outside knows: who floods cannot choose whose cells he fills.
     let h = Math.imul(readWord(address, at) ^ this.#seed0, 0x85eb_ca6b);
     h = Math.imul(h ^ (h >>> 15), 0xc2b2_ae35);
@@ -140,24 +141,4 @@ function readWord(b: Uint8Array, at: number): number {
   return (
     (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)
   );
-}
-
-/** Loopback, private and link-local networks of both families, as `isLocalNetwork`, in place. */
-function isLocalAddress(b: Uint8Array, at: number, length: 4 | 16): boolean {
-  const first = b[at] as number;
-  const second = b[at + 1] as number;
-  if (length === 4) {
-    return (
-      first === 127 ||
-      first === 10 ||
-      (first === 172 && second >= 16 && second < 32) ||
-      (first === 192 && second === 168) ||
-      (first === 169 && second === 254)
-    );
-  }
-  if (first === 0) {
-    for (let i = 1; i < 15; i++) if (b[at + i] !== 0) return false;
-    return b[at + 15] === 1;
-  }
-  return (first & 0xfe) === 0xfc || (first === 0xfe && (second & 0xc0) === 0x80);
 }

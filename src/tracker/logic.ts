@@ -11,7 +11,7 @@ import type { SwarmStore } from './swarm-store.ts';
  */
 export class TrackerLogic {
   readonly #store: SwarmStore;
-  readonly #limits: TrackerLimits;
+  #limits: TrackerLimits;
   readonly #rng: Rng;
   #hooks: readonly TrackerHooks[];
 
@@ -20,6 +20,11 @@ export class TrackerLogic {
     this.#limits = options.limits;
     this.#hooks = options.hooks ?? [];
     this.#rng = options.rng;
+  }
+
+  /** Replaces the limits from the next call on; those of the store stay. */
+  setLimits(limits: TrackerLimits): void {
+    this.#limits = limits;
   }
 
   /** Replaces the hooks from the next call on. */
@@ -76,7 +81,7 @@ const PORT_REFUSAL: TrackerRefusal = { reason: 'port is not 1 to 65535' };
  * sees an address that is of no use to peers outside; from anywhere else it would let one host send a swarm against another.
  */
 function setPeer(call: AnnounceCall): void {
-  if (call.namedIp !== '' && isLocalNetwork(call.source)) {
+  if (call.namedIp !== '' && isLocalNetwork(call.sourceBytes, call.sourceAt, call.sourceLength)) {
     const named = parseIp(call.namedIp);
     if (named !== undefined && isDialable({ host: formatIp(named), port: 1 })) {
       call.peerBytes = named;
@@ -90,14 +95,26 @@ function setPeer(call: AnnounceCall): void {
   call.network = call.sourceLength === 4 ? 4 : 6;
 }
 
-/** Loopback, private and link-local networks of both families (RFC 1918, 3927, 4193, 4291). @param ip 4 or 16 bytes */
-export function isLocalNetwork(ip: Uint8Array): boolean {
-  const [a = 0, b = 0] = ip;
-  if (ip.length === 4) {
+/**
+ * Loopback, private and link-local networks of both families (RFC 1918, 3927, 4193, 4291).
+ *
+ * @param b holds the 4 or 16 bytes (`length`) of an address at `at`
+ */
+export function isLocalNetwork(b: Uint8Array, at = 0, length: number = b.length): boolean {
+  const first = b[at] as number;
+  const second = b[at + 1] as number;
+  if (length === 4) {
     return (
-      a === 127 || a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 169 && b === 254)
+      first === 127 ||
+      first === 10 ||
+      (first === 172 && second >= 16 && second < 32) ||
+      (first === 192 && second === 168) ||
+      (first === 169 && second === 254)
     );
   }
-  const isLoopback = ip[15] === 1 && ip.subarray(0, 15).every((x) => x === 0);
-  return isLoopback || (a & 0xfe) === 0xfc || (a === 0xfe && (b & 0xc0) === 0x80);
+  if (first === 0) {
+    for (let i = 1; i < 15; i++) if (b[at + i] !== 0) return false;
+    return b[at + 15] === 1;
+  }
+  return (first & 0xfe) === 0xfc || (first === 0xfe && (second & 0xc0) === 0x80);
 }

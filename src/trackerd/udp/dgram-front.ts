@@ -56,6 +56,7 @@ export class DgramFront implements UdpFront {
   }
 
   setPolicy(): void {}
+  setLimits(): void {}
 
   async close(): Promise<void> {
     await Promise.all(this.#sockets.map((socket) => socket.close()));

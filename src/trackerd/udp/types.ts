@@ -57,6 +57,8 @@ export interface UdpFront {
   readonly addresses: readonly PeerAddress[];
   /** Gives the hooks of worker threads new data. Nothing to do where hooks run on this thread. */
   setPolicy(policy: unknown): void;
+  /** What may change of them while running: intervals, numbers of peers and hashes. Nothing to do where the logic is on this thread. */
+  setLimits(limits: TrackerLimits): void;
   /** Resolves when no thread and no socket is left. May be called twice. */
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { PeerAddress } from '../../base/index.ts';
 import type { UdpBatches } from '../../node/index.ts';
+import type { TrackerLimits } from '../../tracker/index.ts';
 import { toError } from './bug-reports.ts';
 import type { UdpFront, UdpServing, UdpThreading } from './types.ts';
 import type { FromUdpWorker, ToUdpWorker, UdpWorkerData } from './worker-protocol.ts';
@@ -25,12 +26,14 @@ export class UdpWorkers implements UdpFront {
   readonly #fds: number[][] = [];
   readonly #threads: Thread[] = [];
   #policy: unknown;
+  #limits: TrackerLimits;
   #closing: Promise<void> | undefined;
 
   constructor(batches: UdpBatches, options: UdpServing & UdpThreading) {
     this.#batches = batches;
     this.#o = options;
     this.#policy = options.policy;
+    this.#limits = options.limits;
   }
 
   /**
@@ -56,6 +59,11 @@ export class UdpWorkers implements UdpFront {
   setPolicy(policy: unknown): void {
     this.#policy = policy;
     for (const thread of this.#threads) thread.send({ type: 'policy', policy });
+  }
+
+  setLimits(limits: TrackerLimits): void {
+    this.#limits = limits;
+    for (const thread of this.#threads) thread.send({ type: 'limits', limits });
   }
 
   close(): Promise<void> {
@@ -92,7 +100,7 @@ export class UdpWorkers implements UdpFront {
       fds,
       timeOrigin: performance.timeOrigin,
       storeShare: o.storeShare,
-      limits: o.limits,
+      limits: this.#limits,
       answerBytesMax: o.answerBytesMax,
       connectionSecret: o.connectionSecret,
       counters: o.counters.shared,

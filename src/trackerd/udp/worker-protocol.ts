@@ -48,7 +48,9 @@ export interface WorkerPolicy {
 /** Also called on the main thread for the fronts there. */
 export type MakeHooks = (policy: unknown, context: WorkerContext) => WorkerPolicy | Promise<WorkerPolicy>;
 
-export type ToUdpWorker = { readonly type: 'policy'; readonly policy: unknown };
+export type ToUdpWorker =
+  | { readonly type: 'policy'; readonly policy: unknown }
+  | { readonly type: 'limits'; readonly limits: TrackerLimits };
 
 export type FromUdpWorker =
   | { readonly type: 'ready' }

@@ -12,6 +12,7 @@ import {
   OverloadGauge,
   OverloadHooks,
   type TrackerHooks,
+  type TrackerLimits,
   TrackerLogic,
 } from '../../tracker/index.ts';
 import { UdpAnswerer } from './answerer.ts';
@@ -40,6 +41,7 @@ interface Serving {
 class UdpWorker {
   readonly bugs: BugReports = new BugReports({ now, send: (error) => post({ type: 'bug', error }) });
   readonly #data: UdpWorkerData;
+  #limits: TrackerLimits;
   readonly #counts: Float64Array;
   readonly #control: Int32Array;
   readonly #logic: TrackerLogic;
@@ -72,6 +74,7 @@ class UdpWorker {
     o: { batches: UdpBatch[]; poll: UdpPoll | undefined; operatorHooks: readonly TrackerHooks[] },
   ) {
     this.#data = data;
+    this.#limits = data.limits;
     this.#counts = new CounterTable(data.counters).row(data.row);
     this.#control = new Int32Array(data.control);
     this.#operatorHooks = o.operatorHooks;
@@ -100,8 +103,18 @@ class UdpWorker {
     const next = (await make?.(policy, this.#context)) ?? { hooks: [] };
     this.#policy.flush?.(now());
     this.#policy = next;
-    const overload = new OverloadHooks(this.#gauge, { retryInSec: this.#data.limits.retryWhenFullSec });
-    this.#logic.setHooks([overload, ...next.hooks, ...this.#operatorHooks]);
+    this.#setHooks();
+  }
+
+  setLimits(limits: TrackerLimits): void {
+    this.#limits = limits;
+    this.#logic.setLimits(limits);
+    this.#setHooks();
+  }
+
+  #setHooks(): void {
+    const overload = new OverloadHooks(this.#gauge, { retryInSec: this.#limits.retryWhenFullSec });
+    this.#logic.setHooks([overload, ...this.#policy.hooks, ...this.#operatorHooks]);
   }
 
   /** Serves until the stop flag is set, letting messages in between. */
@@ -188,8 +201,9 @@ function post(message: FromUdpWorker, transfer: readonly ArrayBuffer[] = []): vo
 
 const worker = await UdpWorker.start(workerData as UdpWorkerData);
 parentPort?.on('message', (message: ToUdpWorker) => {
+  if (message.type === 'limits') worker.setLimits(message.limits);
   // The last policy that was good stays.
-  worker.setPolicy(message.policy).catch((error: unknown) => worker.bugs.report(error));
+  else worker.setPolicy(message.policy).catch((error: unknown) => worker.bugs.report(error));
 });
 post({ type: 'ready' });
 worker.turn();

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatHostPort, type HostPort } from '../base/index.ts';
-import type { ConfigSources } from '../trackerd/index.ts';
+import type { ConfigPlaces } from '../trackerd/index.ts';
 import type { OutputOptions } from './context.ts';
 import { many, parseInteger, parseListen } from './options.ts';
 
@@ -42,7 +42,7 @@ export function addTrackerOptions(command: Command): Command {
 }
 
 /** The options as a source of the configuration. */
-export function toConfigSources(o: TrackerCommandOptions): ConfigSources {
+export function toConfigSources(o: TrackerCommandOptions): ConfigPlaces {
   const places = (list: readonly HostPort[] | undefined) => list?.map(formatHostPort);
   return {
     ...(o.config !== undefined && { file: o.config }),

@@ -6,8 +6,8 @@
  */
 
 export type { ConfigChanges } from './config/compare.ts';
-export type { ConfigSources } from './config/load.ts';
 export {
+  type ConfigPlaces,
   compareTrackerConfigs,
   type OpenedConfig,
   openTrackerConfig,

@@ -1,13 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { BtError } from '../../base/index.ts';
-import { toDiskError } from '../../node/index.ts';
 import { readEnvironment, readOptions, readToml, type Source } from './sources.ts';
 import { namedKeys } from './table.ts';
 import type { ConfigOrigin, LoadedConfig, TrackerConfig } from './types.ts';
 
 export interface ConfigSources {
-  /** Path of a TOML file. */
-  readonly file?: string;
+  /** A TOML document, and its name in messages. */
+  readonly document?: { readonly name: string; readonly text: string };
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** `section.key=value` of the command line. */
   readonly assignments?: readonly string[];
@@ -18,14 +16,16 @@ export interface ConfigSources {
 /**
  * Reads the configuration: options before environment before file before defaults, key by key.
  *
- * @throws BtError `config/invalid` with every problem found, `disk/not-found`, `disk/access`
+ * @throws BtError `config/invalid` with every problem found
  */
 export function loadTrackerConfig(from: ConfigSources): LoadedConfig {
   const layers: { readonly origin: ConfigOrigin; readonly source: Source }[] = [
     { origin: 'option', source: readOptions(from) },
     { origin: 'environment', source: readEnvironment(from.env ?? {}) },
   ];
-  if (from.file !== undefined) layers.push({ origin: 'file', source: readToml(readText(from.file), from.file) });
+  if (from.document !== undefined) {
+    layers.push({ origin: 'file', source: readToml(from.document.text, from.document.name) });
+  }
   const problems = layers.flatMap(({ source }) => source.problems);
   const warnings = layers.flatMap(({ source }) => source.warnings);
   const origins = new Map<string, ConfigOrigin>();
@@ -86,14 +86,6 @@ function findContradictions(config: TrackerConfig): string[] {
   expect(!(closed.enabled && web.fullScrape), 'web.full_scrape: would list the torrents of a private tracker');
   expect(run.group === undefined || run.user !== undefined, 'run.group: needs run.user');
   return found;
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw toDiskError(error, file);
-  }
 }
 
 function show(raw: unknown): string {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { toDiskError } from '../../node/index.ts';
 import type { ConfigChanges } from './compare.ts';
 import type { ConfigSources } from './load.ts';
 import { type TrackerSettings, toTrackerSettings } from './settings.ts';
@@ -11,11 +13,26 @@ export interface OpenedConfig extends LoadedConfig {
   readonly settings: TrackerSettings;
 }
 
+export interface ConfigPlaces extends Omit<ConfigSources, 'document'> {
+  /** Path of a TOML file. */
+  readonly file?: string;
+}
+
 /** @throws BtError `config/invalid`, `disk/not-found`, `disk/access` */
-export async function openTrackerConfig(from: ConfigSources): Promise<OpenedConfig> {
+export async function openTrackerConfig(from: ConfigPlaces): Promise<OpenedConfig> {
   const { loadTrackerConfig } = await import('./load.ts');
-  const loaded = loadTrackerConfig(from);
+  const { file, ...sources } = from;
+  const document = file === undefined ? undefined : { name: file, text: readText(file) };
+  const loaded = loadTrackerConfig({ ...sources, ...(document !== undefined && { document }) });
   return { ...loaded, settings: toTrackerSettings(loaded.config) };
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw toDiskError(error, file);
+  }
 }
 
 /** What a reload of a changed configuration can and cannot take up. */

@@ -115,7 +115,7 @@ export class HttpConnection {
       if (this.#isBlocked) break;
       const verdict = head.parse(bytes, at, bytes.length, limits, this.#isProxied);
       if (verdict === 'partial') break;
-      if (verdict === 'foreign') {
+      if (verdict === 'foreign' || (verdict === 'ours' && this.#isSentApart(bytes))) {
         this.#send();
         this.#onForeign(bytes.subarray(at));
         return;
@@ -138,6 +138,11 @@ export class HttpConnection {
     if (!this.#isBlocked) return;
     this.#socket.pause();
     this.#deadline = addMs(now, limits.httpIdleTimeoutMs);
+  }
+
+  /** Whether the answer is one that only the server of pages can send. */
+  #isSentApart(bytes: Buffer): boolean {
+    return head.kind === 'scrape' && this.#o.other !== undefined && this.#o.routes.wantsAll(head, bytes);
   }
 
   #clientOf(bytes: Buffer): Uint8Array {

@@ -112,7 +112,7 @@ export class HttpFront {
     });
     // A failed accept (no descriptors left) concerns one client, not the listener.
     this.#server.on('error', () => {});
-    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#timer = setInterval(() => this.check(), CHECK_MS);
     this.#timer.unref();
     if ('path' in at) return named;
     const { address, port } = this.#server.address() as AddressInfo;
@@ -227,7 +227,8 @@ export class HttpFront {
     }
   }
 
-  #check(): void {
+  /** Drops what is too slow; the timer does it once a second. */
+  check(): void {
     const now = this.#o.now();
     for (const connection of [...this.#connections]) connection.check(now);
   }

@@ -2,10 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Millis } from '../../base/index.ts';
 import {
+  type AddressLimits,
   AnnounceCall,
   type CounterRow,
   counter,
   isLocalNetwork,
+  type Offenders,
+  overloadedReason,
   ScrapeCall,
   type TrackerLogic,
 } from '../../tracker/index.ts';
@@ -23,6 +26,7 @@ import {
   writeHttpScrape,
 } from '../../wire/index.ts';
 import { AnswerBuffer, type AnswerManner } from './answer-buffer.ts';
+import type { FullScrape } from './full-scrape.ts';
 import { RequestHead } from './request-head.ts';
 
 export interface HttpRoutesOptions {
@@ -30,6 +34,12 @@ export interface HttpRoutesOptions {
   readonly counts: CounterRow;
   /** Peers in an answer at most. */
   readonly peersMax: number;
+  /** What one address may ask for; without it, anything. */
+  readonly addressLimits?: AddressLimits;
+  /** Told of those beyond the limit. */
+  readonly offenders?: Offenders;
+  /** Answers a scrape without info-hash with every torrent; without it such scrapes are refused. */
+  readonly fullScrape?: FullScrape;
   /** A bug of ours or of a hook. */
   readonly onBug: (error: unknown) => void;
 }
@@ -103,7 +113,10 @@ export class HttpRoutes {
     // What other connections are about to send is in the buffer: the body is made behind it and copied out.
     const { out } = this;
     out.begin(head);
-    const end = this.#writeBody(now, head, bytes, source);
+    const end = this.wantsAll(head, bytes)
+      ? this.#beginFull(now, { head, bytes, source, request, response })
+      : this.#writeBody(now, head, bytes, source);
+    if (end === SENT_APART) return true;
     const body = Buffer.from(out.bytes.subarray(out.bodyAt, end));
     response.writeHead(200, {
       'content-type': 'text/plain',
@@ -114,6 +127,13 @@ export class HttpRoutes {
     return true;
   }
 
+  /** Whether this is a scrape of all torrents that we answer: it goes through `answerRequest`, which can send it piece by piece. */
+  wantsAll(head: RequestHead, bytes: Buffer): boolean {
+    if (head.kind !== 'scrape' || this.#o.fullScrape === undefined) return false;
+    const query = this.#scrapeQuery;
+    return query.read(bytes, head.queryFrom, head.targetTo) === undefined && query.count === 0;
+  }
+
   /** Adds a plain answer of another status. */
   answerBad(status: number, manner: AnswerManner): void {
     this.out.addText(status, status === 405 ? 'only GET\n' : 'bad request\n', manner);
@@ -121,6 +141,8 @@ export class HttpRoutes {
 
   /** @returns where the body ends */
   #writeBody(now: Millis, head: RequestHead, bytes: Buffer, source: Uint8Array): number {
+    const limits = this.#o.addressLimits;
+    if (limits !== undefined && !limits.takeRequest(now, source, 0, lengthOf(source))) return this.#limit(now, source);
     try {
       return head.kind === 'announce'
         ? this.#announce(now, head, bytes, source)
@@ -138,7 +160,7 @@ export class HttpRoutes {
     if (fault !== undefined) return this.#refuse({ reason: fault }, counter.httpRefusedInvalid);
     const call = this.#announceCall;
     call.sourceBytes = source;
-    call.sourceLength = source.length === 4 ? 4 : 16;
+    call.sourceLength = lengthOf(source);
     call.target = bytes.toString('latin1', head.targetFrom, head.targetTo);
     call.port = query.port;
     call.uploaded = query.uploaded;
@@ -152,8 +174,7 @@ export class HttpRoutes {
     call.outAt = out.peersAt;
     call.isStored = true;
     const refusal = this.#o.logic.announce(now, call);
-    if (refusal !== undefined)
-      return this.#refuse(refusal, call.isStored ? counter.httpRefusedPolicy : counter.httpRefusedFull);
+    if (refusal !== undefined) return this.#refuse(refusal, placeOf(refusal, call.isStored));
     this.#o.counts[source.length === 4 ? counter.httpAnnounces4 : counter.httpAnnounces6]!++;
     const form = this.#form;
     form.compact = query.compact;
@@ -164,20 +185,53 @@ export class HttpRoutes {
   }
 
   #scrape(now: Millis, head: RequestHead, bytes: Buffer, source: Uint8Array): number {
-    const query = this.#scrapeQuery;
-    const fault = query.read(bytes, head.queryFrom, head.targetTo);
+    const fault = this.#scrapeQuery.read(bytes, head.queryFrom, head.targetTo);
     if (fault !== undefined) return this.#refuse({ reason: fault }, counter.httpRefusedInvalid);
     // All torrents at once would be an answer without bound.
-    if (query.count === 0) return this.#refuse(NO_HASHES, counter.httpRefusedInvalid);
+    if (this.#scrapeQuery.count === 0) return this.#refuse(NO_HASHES, counter.httpRefusedInvalid);
+    const refusal = this.#askScrape(now, head, bytes, source);
+    if (refusal !== undefined) return this.#refuse(refusal, placeOf(refusal, true));
+    this.#o.counts[counter.httpScrapes]!++;
+    return writeHttpScrape(this.out.bytes, this.out.bodyAt, this.#scrapeCall);
+  }
+
+  /** Fills the rows of the query that was read last. */
+  #askScrape(now: Millis, head: RequestHead, bytes: Buffer, source: Uint8Array): TrackerRefusal | undefined {
     const call = this.#scrapeCall;
     call.sourceBytes = source;
-    call.sourceLength = source.length === 4 ? 4 : 16;
+    call.sourceLength = lengthOf(source);
     call.target = bytes.toString('latin1', head.targetFrom, head.targetTo);
-    call.count = query.count;
-    const refusal = this.#o.logic.scrape(now, call);
-    if (refusal !== undefined) return this.#refuse(refusal, counter.httpRefusedPolicy);
+    call.count = this.#scrapeQuery.count;
+    return this.#o.logic.scrape(now, call);
+  }
+
+  /** @returns `SENT_APART`, or where the body of a refusal ends */
+  #beginFull(now: Millis, o: NodeRequest): number {
+    const full = this.#o.fullScrape as FullScrape;
+    const limits = this.#o.addressLimits;
+    if (limits !== undefined && !limits.takeRequest(now, o.source, 0, lengthOf(o.source)))
+      return this.#limit(now, o.source);
+    try {
+      // Without any torrent: for the hooks, which may know who is allowed to ask.
+      const refusal = this.#askScrape(now, o.head, o.bytes, o.source);
+      if (refusal !== undefined) return this.#refuse(refusal, placeOf(refusal, true));
+    } catch (error) {
+      this.#o.onBug(error);
+      return this.#refuse(FAILED, counter.httpRefusedFailed);
+    }
+    const retryInSec = full.waitSec(now);
+    if (retryInSec > 0)
+      return this.#refuse({ reason: 'too many full scrapes', retryInSec }, counter.httpRefusedLimited);
     this.#o.counts[counter.httpScrapes]!++;
-    return writeHttpScrape(this.out.bytes, this.out.bodyAt, call);
+    const acceptsGzip = /\bgzip\b/i.test(String(o.request.headers['accept-encoding'] ?? ''));
+    void full.send(now, o.response, { acceptsGzip, isHead: o.head.isHead });
+    return SENT_APART;
+  }
+
+  #limit(now: Millis, source: Uint8Array): number {
+    this.#o.offenders?.note(source, 0, lengthOf(source), 'limited');
+    const retryInSec = this.#o.addressLimits?.retryInSec(now) ?? 0;
+    return this.#refuse({ reason: 'too many requests from your address', retryInSec }, counter.httpRefusedLimited);
   }
 
   /** With status 200: clients read a failure reason only from a good HTTP answer. */
@@ -185,6 +239,29 @@ export class HttpRoutes {
     this.#o.counts[place]!++;
     return writeHttpRefusal(this.out.bytes, this.out.bodyAt, refusal);
   }
+}
+
+/** Of a body that is sent piece by piece. */
+const SENT_APART = -1;
+
+/** A request that node:http has read. */
+interface NodeRequest {
+  readonly head: RequestHead;
+  /** Its line. */
+  readonly bytes: Buffer;
+  readonly source: Uint8Array;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+function lengthOf(source: Uint8Array): 4 | 16 {
+  return source.length === 4 ? 4 : 16;
+}
+
+/** What a refusal is counted as. */
+function placeOf(refusal: TrackerRefusal, isStored: boolean): number {
+  if (!isStored) return counter.httpRefusedFull;
+  return refusal.reason === overloadedReason ? counter.httpRefusedOverloaded : counter.httpRefusedPolicy;
 }
 
 /**

@@ -230,7 +230,7 @@ export function writeNumber(into: Uint8Array, start: number, value: number): num
   let rest = value;
   for (let at = end - 1; at >= start; at--) {
     const tenth = Math.floor(rest / 10);
-    into[at] = ZERO + rest - tenth * 10;
+    into[at] = ZERO + (rest - tenth * 10);
     rest = tenth;
   }
   return end;

@@ -125,6 +125,7 @@ export class AnnounceQueryReader {
   /** Always the same 20 bytes of memory, as `peerId`. */
   readonly infoHash: Uint8Array = new Uint8Array(20);
   readonly peerId: Uint8Array = new Uint8Array(20);
+  /** 0 only from who leaves. */
   port = 0;
   uploaded = 0;
   downloaded = 0;
@@ -158,7 +159,8 @@ export class AnnounceQueryReader {
     if (this.#decode(INFO_HASH, this.infoHash) !== 20) return 'info_hash is not 20 bytes';
     if (!this.#has(PEER_ID)) return 'peer_id is missing';
     if (this.#decode(PEER_ID, this.peerId) !== 20) return 'peer_id is not 20 bytes';
-    return this.#readPort() ?? this.#readCounts() ?? this.#readRest();
+    this.#readRest();
+    return this.#readPort() ?? this.#readCounts();
   }
 
   /** The address the client asks to be known by, as it wrote it; empty where it names none. */
@@ -220,7 +222,9 @@ export class AnnounceQueryReader {
   #readPort(): string | undefined {
     if (!this.#has(PORT)) return 'port is missing';
     this.port = this.#number(PORT, 5);
-    return this.port >= 1 && this.port <= 65_535 ? undefined : 'port is not 1 to 65535';
+    // Who leaves may have no port any more.
+    const least = this.event === 'stopped' ? 0 : 1;
+    return this.port >= least && this.port <= 65_535 ? undefined : 'port is not 1 to 65535';
   }
 
   #readCounts(): string | undefined {
@@ -232,7 +236,8 @@ export class AnnounceQueryReader {
     return this.left < 0 ? 'left is not a number of bytes' : undefined;
   }
 
-  #readRest(): undefined {
+  /** What has a default whatever it says. */
+  #readRest(): void {
     this.event = this.#has(EVENT) ? this.#readEvent() : 'none';
     this.numWant = this.#has(NUM_WANT) ? this.#number(NUM_WANT, 9) : -1;
     this.key = this.#has(KEY) ? this.#readKey() : 0;

@@ -1,4 +1,4 @@
-import type { Rng } from '../../base/index.ts';
+import { readU32 } from '../../base/index.ts';
 import type { TrackerLimits } from '../limits.ts';
 import {
   AT_FORMAT,
@@ -56,12 +56,13 @@ export class Arena {
     this.keys = this.words.slice(AT_KEYS, AT_KEYS + 4);
   }
 
-  static create(limits: Pick<TrackerLimits, 'peersMax' | 'swarmsMax'>, rng: Rng): Arena {
+  /** @param key 16 bytes, copied */
+  static create(limits: Pick<TrackerLimits, 'peersMax' | 'swarmsMax'>, key: Uint8Array): Arena {
     const plan = planArena(limits);
     const buffer = new SharedArrayBuffer(plan.words * 4);
     const m = new Int32Array(buffer);
     m[AT_FORMAT] = FORMAT;
-    for (let i = 0; i < 4; i++) m[AT_KEYS + i] = rng.u32();
+    for (let i = 0; i < 4; i++) m[AT_KEYS + i] = readU32(key, i * 4);
     m[AT_TABLE_DEPTH_MAX] = plan.tableDepthMax;
     m[AT_TABLES] = plan.tables;
     m[AT_HEADERS] = plan.headers;

@@ -34,13 +34,18 @@ const DOWNLOADED_MAX = 0x7fff_ffff;
 
 interface StoreOptions {
   readonly limits: TrackerLimits;
-  /** Chooses peers. That of `create` also gives the keys of the hashing, so it must be unpredictable in a real tracker. */
+  /** Chooses peers. */
   readonly rng: Rng;
+}
+
+interface CreateOptions extends StoreOptions {
+  /** 16 unpredictable bytes for the hashing of info-hashes and addresses, copied; a tracker that strangers reach needs them. Default: from `rng`. */
+  readonly key?: Uint8Array;
 }
 
 /**
  * All swarms in one `SharedArrayBuffer` that threads share: no object a peer or a swarm (store/layout.ts). A thread holds the lock of one
- * shard during a call, of 16 by info-hash; no call allocates or throws under it.
+ * shard during a call, of 16 by info-hash, for a microsecond; walks and sweeps hold it for a tenth of a millisecond at a time.
  *
  * Memory is reserved by the limits and used as it fills. A thread must not be terminated in the middle of a call.
  */
@@ -71,8 +76,9 @@ export class DenseStore implements SwarmStore {
     this.#sweeper = new Sweeper({ arena, parts: this.#parts, swarms: this.#swarms, limits: options.limits });
   }
 
-  static create(options: StoreOptions): DenseStore {
-    return new DenseStore(Arena.create(options.limits, options.rng.fork('store keys')), options);
+  static create(options: CreateOptions): DenseStore {
+    const key = options.key ?? options.rng.fork('store key').bytes(16);
+    return new DenseStore(Arena.create(options.limits, key), options);
   }
 
   /** A store over the memory of another thread's. @param options.rng another stream than that thread's */

@@ -6,7 +6,6 @@ import {
   CLASS_SPLIT,
   HEADER_DOWNLOADED,
   HEADER_PART,
-  META_NET_SHIFT,
   META_SPLIT,
   NET_COUNT,
   PAGE_START,
@@ -14,6 +13,7 @@ import {
   recordWords,
   SPLIT_PARTS,
 } from './layout.ts';
+import { netOfMeta } from './meta.ts';
 import type { SwarmIndex } from './swarm-index.ts';
 
 /** The headers of swarms, and which part of a swarm holds the peers of a network. Every method works under the lock of the shard. */
@@ -54,7 +54,7 @@ export class Swarms {
   partOf(header: number, net: number): number {
     const meta = this.#m[header + HEADER_PART + 1]!;
     if ((meta & META_SPLIT) !== 0) return this.#m[header + HEADER_PART]! + SPLIT_PARTS + 2 * net;
-    return meta !== 0 && ((meta >>> META_NET_SHIFT) & 3) === net ? header + HEADER_PART : 0;
+    return meta !== 0 && netOfMeta(meta) === net ? header + HEADER_PART : 0;
   }
 
   /** The same, for adding a peer. @returns 0 where memory is used up */
@@ -69,7 +69,7 @@ export class Swarms {
     if (split === 0) return 0;
     for (let i = 1; i < recordWords[CLASS_SPLIT]!; i++) m[split + i] = 0;
     m[split] = own;
-    this.#movePart(own, split + SPLIT_PARTS + 2 * ((meta >>> META_NET_SHIFT) & 3));
+    this.#movePart(own, split + SPLIT_PARTS + 2 * netOfMeta(meta));
     m[own] = split;
     m[own + 1] = META_SPLIT;
     return split + SPLIT_PARTS + 2 * net;

@@ -5,14 +5,13 @@ import {
   AT_PEERS,
   AT_SEEDERS,
   AT_SHARDS,
+  AT_SWARMS,
   CLASS_HEADER,
   CLASS_NODE,
   FUTURE_TICKS,
   HEADER_DOWNLOADED,
   HEADER_PART,
-  META_NET_SHIFT,
-  META_SEEDERS_SHIFT,
-  RUN_PEERS_MAX,
+  NET_COUNT,
   recordStart,
   recordsPerPage,
   recordWords,
@@ -22,9 +21,14 @@ import {
   TICK_MS,
 } from './layout.ts';
 import { acquire, release } from './lock.ts';
+import { netOfMeta, peersOf } from './meta.ts';
 import type { Parts } from './parts.ts';
 import type { Swarms } from './swarms.ts';
 
+/** A round takes at most so many steps however large the store is: four minutes at four a second. */
+const STEPS_PER_ROUND = 1_000;
+/** And at most so many looks a step, two milliseconds. */
+const LOOKS_PER_STEP_MAX = 25_000;
 /** Looks at peers and swarms under one hold of a lock: a tenth of a millisecond if all of them go. */
 const LOOKS_PER_HOLD = 256;
 
@@ -55,13 +59,13 @@ export class Sweeper {
     this.#limits = options.limits;
   }
 
-  /** Looks at up to `sweepPeersMax` peers and swarms, or to the end of a round. @returns peers removed */
+  /** Looks at `sweepPeersMax` peers and swarms, at more in a large store, or to the end of a round. @returns peers removed */
   step(now: Millis): number {
     const tick = Math.floor(now / TICK_MS);
     this.#silence.nowTick = tick;
     this.#silence.ttlTicks = Math.ceil(this.#limits.peerTtlMs / TICK_MS);
     let removed = 0;
-    for (let looks = this.#limits.sweepPeersMax; looks > 0; ) {
+    for (let looks = this.#looksPerStep(); looks > 0; ) {
       const shard = AT_SHARDS + this.#shardIndex * SHARD_WORDS;
       acquire(this.#m, shard);
       try {
@@ -74,6 +78,13 @@ export class Sweeper {
       if (this.#page === 0 && !this.#nextClass()) break;
     }
     return removed;
+  }
+
+  #looksPerStep(): number {
+    const m = this.#m;
+    let all = Atomics.load(m, AT_SWARMS);
+    for (let net = 0; net < NET_COUNT; net++) all += Atomics.load(m, AT_PEERS + net);
+    return Math.max(this.#limits.sweepPeersMax, Math.min(Math.ceil(all / STEPS_PER_ROUND), LOOKS_PER_STEP_MAX));
   }
 
   /** @returns false at the end of a round */
@@ -130,7 +141,7 @@ export class Sweeper {
     const m = this.#m;
     const leaf = m[run]!;
     const meta = m[leaf + 1]!;
-    const count = (meta & RUN_PEERS_MAX) + ((meta >>> META_SEEDERS_SHIFT) & RUN_PEERS_MAX);
+    const count = peersOf(meta);
     const gone = this.#parts.expire(leaf, this.#silence);
     const seeders = gone >>> 8;
     const removed = (gone & 0xff) + seeders;
@@ -138,7 +149,7 @@ export class Sweeper {
     if (removed < this.#silence.max) this.#record--;
     if (removed > 0) {
       this.#removed += removed;
-      Atomics.sub(m, AT_PEERS + ((meta >>> META_NET_SHIFT) & 3), removed);
+      Atomics.sub(m, AT_PEERS + netOfMeta(meta), removed);
       if (seeders > 0) Atomics.sub(m, AT_SEEDERS, seeders);
       const emptied = this.#parts.settle(shard, leaf);
       if (emptied !== 0) this.#swarms.afterEmptied(shard, emptied, this.#silence.nowTick);

@@ -3,7 +3,6 @@ import {
   AT_SHARDS,
   FUTURE_TICKS,
   HEADER_DOWNLOADED,
-  META_SEEDERS_SHIFT,
   NET_COUNT,
   peerWords,
   RUN_PEERS_MAX,
@@ -11,6 +10,7 @@ import {
   SHARD_WORDS,
 } from './layout.ts';
 import { acquire, release } from './lock.ts';
+import { leechersOf, peersOf } from './meta.ts';
 import type { Parts } from './parts.ts';
 import { SwarmIndex } from './swarm-index.ts';
 import type { Swarms } from './swarms.ts';
@@ -127,8 +127,8 @@ export class Walker {
     const leaf = this.#parts.leafAt(part, cursor);
     const meta = m[leaf + 1]!;
     const stride = peerWords[net]!;
-    into.leechers = meta & RUN_PEERS_MAX;
-    into.count = into.leechers + ((meta >>> META_SEEDERS_SHIFT) & RUN_PEERS_MAX);
+    into.leechers = leechersOf(meta);
+    into.count = peersOf(meta);
     const { words } = into;
     const from = m[leaf]! + 1;
     for (let i = 0; i < into.count * stride; i++) words[i] = m[from + i]!;

@@ -22,7 +22,7 @@ export interface UdpWorkerData {
   readonly policyModule: string | undefined;
   /** What `makeHooks` is given. */
   readonly policy: unknown;
-  /** Module URLs of the operator's own hooks: each exports `hooks`, a `TrackerHooks` or a list of them. */
+  /** Module URLs of the operator's own hooks (`loadHookModules`). */
   readonly hookModules: readonly string[];
 }
 

@@ -15,11 +15,18 @@ import {
   type TrackerLimits,
   TrackerLogic,
 } from '../../tracker/index.ts';
+import { loadHookModules } from '../policy/hook-modules.ts';
 import { UdpAnswerer } from './answerer.ts';
 import { BugReports } from './bug-reports.ts';
-import { loadHookModules, loadPolicyModule } from './hook-modules.ts';
 import { attachStore } from './store-share.ts';
-import type { FromUdpWorker, ToUdpWorker, UdpWorkerData, WorkerContext, WorkerPolicy } from './worker-protocol.ts';
+import type {
+  FromUdpWorker,
+  MakeHooks,
+  ToUdpWorker,
+  UdpWorkerData,
+  WorkerContext,
+  WorkerPolicy,
+} from './worker-protocol.ts';
 
 /** How long a receive waits: a thread in a system call hears neither messages nor the stop flag. */
 const RECEIVE_TIMEOUT_MS = 50;
@@ -99,8 +106,7 @@ class UdpWorker {
   }
 
   async setPolicy(policy: unknown): Promise<void> {
-    const make = await loadPolicyModule(this.#data.policyModule);
-    const next = (await make?.(policy, this.#context)) ?? { hooks: [] };
+    const next = await makePolicy(this.#data.policyModule, policy, this.#context);
     this.#policy.flush?.(now());
     this.#policy = next;
     this.#setHooks();
@@ -187,6 +193,13 @@ class UdpWorker {
     }
     this.#gauge.look(at, isBehind);
   }
+}
+
+/** @param url module that exports `makeHooks`; none where the tracker has no policies */
+async function makePolicy(url: string | undefined, policy: unknown, context: WorkerContext): Promise<WorkerPolicy> {
+  if (url === undefined) return { hooks: [] };
+  const { makeHooks } = (await import(url)) as { makeHooks: MakeHooks };
+  return makeHooks(policy, context);
 }
 
 const timeShiftMs = performance.timeOrigin - (workerData as UdpWorkerData).timeOrigin;

@@ -53,7 +53,7 @@ export function createAdminApi(o: ApiOptions): OpenAPIHono {
   addOperationRoutes(api, o);
   addTorrentRoutes(api, o.control);
   addUserRoutes(api, o.control.users);
-  api.notFound((c) => c.json(toError('api/absent', 'no such operation'), 404));
+  api.all('*', (c) => c.json(toError('api/absent', 'no such operation'), 404));
   api.onError((error, c) => {
     // What the world refuses (a full disk) is told; a bug is logged, and its text stays here.
     if (BtError.is(error)) return c.json(toError(error.code, error.message), 500);

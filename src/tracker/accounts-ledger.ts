@@ -181,6 +181,7 @@ export class AccountLedger {
       this.#hashes = hashes;
     }
     for (let i = 0; i < 20; i++) this.#hashes[row * 20 + i] = hash[hashAt + i] as number;
+    this.torrents.set(row, T.leecherSeenAt, Number.NEGATIVE_INFINITY);
     this.#torrentTable = this.#torrentTable.withRoom();
     this.#torrentTable.add(hash, hashAt, row);
     return row;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Millis, type Rng, seededRng } from '#base';
-import { AccountLog, Accounts, AnnounceCall } from '#tracker';
+import { AccountLog, Accounts, AnnounceCall, encodeAccounts, restoreAccounts } from '#tracker';
 
 type Event = 'none' | 'started' | 'stopped' | 'completed';
 
@@ -50,13 +50,17 @@ interface Run {
   most: { uploaded: number; downloaded: number };
 }
 
+function newAccounts(): Accounts {
+  return new Accounts({ sessionTtlMs: 10_000_000, seed: [3, 4] });
+}
+
 function newLine(way: Way): Line {
   return { way, inFlight: [], isStartedHeard: false };
 }
 
 /** Clients that come, transfer, report by several ways, lose packets, stop, crash and come again under the same peer id. */
 class Scene {
-  readonly accounts: Accounts;
+  accounts: Accounts;
   readonly runs: Run[] = [];
   readonly #rng: Rng;
   readonly #threads: { log: AccountLog; batches: Uint8Array[]; heard: [Run, Packet][] }[] = [];
@@ -64,7 +68,7 @@ class Scene {
 
   constructor(rng: Rng) {
     this.#rng = rng;
-    this.accounts = new Accounts({ sessionTtlMs: 10_000_000, seed: [3, 4] });
+    this.accounts = newAccounts();
     for (let i = 0; i < 3; i++) {
       const batches: Uint8Array[] = [];
       const log = new AccountLog({ recordsMax: 1 + rng.below(4), onBatch: (batch) => batches.push(batch.slice()) });
@@ -85,7 +89,8 @@ class Scene {
     else if (what < 93) this.#flush();
     else if (what < 96) this.#stop(run);
     else if (what < 98) this.#startAgain(run);
-    else this.accounts.sweep(this.#now as Millis);
+    else if (what < 99) this.accounts.sweep(this.#now as Millis);
+    else this.#restartTracker();
   }
 
   end(): void {
@@ -188,6 +193,19 @@ class Scene {
     this.#flush();
     const { userId, hash, peerId } = run;
     this.#start({ userId, hash, peerId, lines: run.lines.map(({ way }) => newLine(way)) });
+  }
+
+  /** The tracker stops and starts: what it has heard goes on from its file. */
+  #restartTracker(): void {
+    this.#flush();
+    const accounts = newAccounts();
+    assert(restoreAccounts(accounts, encodeAccounts(this.accounts, 0), 0));
+    for (const { id, torrents } of this.accounts.ledger.users.values()) {
+      assert.equal(accounts.user(id)?.torrents, torrents);
+      const sorted = (of: Accounts): unknown[] => of.pairsOf(id).sort((a, b) => (a.infoHash < b.infoHash ? -1 : 1));
+      assert.deepEqual(sorted(accounts), sorted(this.accounts));
+    }
+    this.accounts = accounts;
   }
 
   /** What the naive ledger says, by user. */

@@ -83,7 +83,7 @@ export const replicationLimits = {
   /** Entries that are read and not applied; above it no more is read. */
   queuedBytesMax: 16_777_216,
   /** Entries asked of one stream at a time: an answer of all streams is taken apart in one go, which must be short. */
-  readEntriesMax: 4,
+  readEntriesMax: 2,
   /** Applying stops nothing else for longer than this. */
   applySliceMs: 2,
   /** Bytes of all streams in Redis; the oldest entries go. A tracker that is behind by more loads a snapshot. */

@@ -21,9 +21,12 @@ export class OwnPeers {
   readonly #places = new Float64Array(SLOTS);
   readonly #entries = new Map<number, { readonly bytes: Uint8Array; readonly startedAt: Millis }>();
   readonly #reader = new DeltaReader();
+  /** Places below this are of entries that are gone; some above may be too. */
+  #oldestPlace = Number.POSITIVE_INFINITY;
 
   /** @param bytes an entry with deltas, kept until `drop` */
   add(serial: number, bytes: Uint8Array, startedAt: Millis): void {
+    if (this.#entries.size === 0) this.#oldestPlace = serial * PLACE;
     this.#entries.set(serial, { bytes, startedAt });
     const reader = this.#reader;
     reader.open(bytes, entryHeaderBytes);
@@ -33,7 +36,9 @@ export class OwnPeers {
   }
 
   drop(serial: number): void {
-    this.#entries.delete(serial);
+    if (!this.#entries.delete(serial) || serial * PLACE !== this.#oldestPlace) return;
+    const [oldest] = this.#entries.keys();
+    this.#oldestPlace = oldest === undefined ? Number.POSITIVE_INFINITY : oldest * PLACE;
   }
 
   /** Whether we know better than a delta of another tracker. @param at when it happened */
@@ -43,6 +48,7 @@ export class OwnPeers {
     for (let probe = 0; probe < PROBES_MAX; probe++, slot = (slot + 1) & (SLOTS - 1)) {
       const place = this.#places[slot] as number;
       if (place === 0) return false;
+      if (place < this.#oldestPlace) continue;
       const entry = this.#entries.get(Math.floor(place / PLACE));
       if (entry === undefined || !isSamePeer(entry.bytes, place % PLACE, bytes, deltaAt)) continue;
       return entry.startedAt >= at - TOLERANCE_MS;
@@ -57,7 +63,7 @@ export class OwnPeers {
     for (let probe = 0; probe < PROBES_MAX; probe++, slot = (slot + 1) & (SLOTS - 1)) {
       const place = this.#places[slot] as number;
       if (place === 0) return free < 0 ? slot : free;
-      const entry = this.#entries.get(Math.floor(place / PLACE));
+      const entry = place < this.#oldestPlace ? undefined : this.#entries.get(Math.floor(place / PLACE));
       if (entry === undefined) {
         if (free < 0) free = slot;
       } else if (isSamePeer(entry.bytes, place % PLACE, bytes, deltaAt)) return slot;

@@ -27,6 +27,18 @@ export interface ReplicationOptions {
 }
 
 /**
+ * The hook that keeps deltas, for any thread.
+ *
+ * @param onBatch hands a batch, whose buffer may be transferred, to `Replication.add` on the thread of that
+ */
+export function makeDeltaLog(
+  onBatch: (batch: DeltaBatch) => void,
+  limits: Pick<ReplicationLimits, 'streamCount' | 'entryBytesMax'> = replicationLimits,
+): DeltaLog {
+  return new DeltaLog({ streamCount: limits.streamCount, batchBytesMax: limits.entryBytesMax, onBatch });
+}
+
+/**
  * Makes several trackers one: what peers announce here is told to the others through Redis, and theirs is put into the store here. The
  * store stays local and answers alone; where Redis is away the tracker goes on, and catches up when it is back.
  */
@@ -58,11 +70,7 @@ export class Replication {
       onEvent: options.onEvent ?? ((): void => {}),
       limits,
     });
-    this.log = new DeltaLog({
-      streamCount: limits.streamCount,
-      batchBytesMax: limits.entryBytesMax,
-      onBatch: (batch) => this.add(batch),
-    });
+    this.log = makeDeltaLog((batch) => this.add(batch), limits);
   }
 
   /**

@@ -3,7 +3,9 @@
  * load, each a process of its own, one after the other in turns. Prints answers per CPU-second of the tracker, with every answer judged
  * (`tracker-load/judge.ts`), memory a peer, and the ratios that are to be reached. Linux only.
  *
- * `--quick`: a tenth of the load, one run. `--profile`: CPU profiles of the trackers that run on Node, in the current folder.
+ * `--quick`: a tenth of the load, one run. `--peers N`: another number of peers. `--window N`: UDP requests under way. `--only TEXT`:
+ * after the fill only the phases with this in their name. `--profile`: CPU profiles of the trackers that run on Node, in the current
+ * folder.
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -25,6 +27,7 @@ export async function run(args: readonly string[]): Promise<void> {
       programs: { type: 'string' },
       loads: { type: 'string' },
       window: { type: 'string' },
+      only: { type: 'string' },
       json: { type: 'string' },
       profile: { type: 'boolean', default: false },
     },
@@ -41,7 +44,8 @@ export async function run(args: readonly string[]): Promise<void> {
   });
   const nodeArgs = values.profile ? ['--cpu-prof'] : [];
   const window = values.window === undefined ? {} : { window: Number(values.window) };
-  const settings = { scale, nodeArgs, onPhase: note, ...window };
+  const only = values.only === undefined ? {} : { only: values.only };
+  const settings = { scale, nodeArgs, onPhase: note, ...window, ...only };
   const results: LoadResult[] = [];
   for (const plan of plans) {
     for (let i = 0; i < runs; i++) {

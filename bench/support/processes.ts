@@ -49,8 +49,10 @@ export class JsonChild {
     }
   }
 
-  async end(): Promise<void> {
+  /** @param signal for programs that do not end with their standard input */
+  async end(signal?: NodeJS.Signals): Promise<void> {
     this.child.stdin?.end();
+    if (signal !== undefined && !this.#exited) this.child.kill(signal);
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
     if (!this.#exited) await new Promise((resolve) => this.child.once('close', resolve));
     clearTimeout(timer);

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PeerAddress, toHex } from '#base';
 import { JsonChild } from '../support/processes.ts';
+import { type EiderVariant, writeEiderConfig } from './eider-config.ts';
 import type { TrackerRules } from './judge.ts';
 
 /** What a tracker is told before it starts. */
@@ -41,6 +42,33 @@ export interface TrackerProgram {
 const HOST = '127.0.0.1';
 const ownRules: TrackerRules = { seedersToSeeders: false, mayGiveSelf: false, countsDownloads: true };
 
+/** @param folder where the tracker keeps its files; one that stays makes a restart possible */
+export async function startEider(
+  folder: string,
+  options: { variant?: EiderVariant; env?: Readonly<Record<string, string>>; nodeArgs?: readonly string[] } = {},
+): Promise<RunningTracker> {
+  const { nodeArgs = [], env = {} } = options;
+  const config = await writeEiderConfig(folder, options.variant ?? {});
+  const cli = new JsonChild('../../../dist/cli/main.js', ['tracker', '--config', config, '--json'], { nodeArgs, env });
+  const places = new Map<string, PeerAddress>();
+  for (;;) {
+    const line = await cli.nextLine();
+    if (line === undefined) throw new Error('the tracker ended before it was ready');
+    if (line['event'] === 'listening' && line['host'] === HOST) places.set(String(line['protocol']), toAddress(line));
+    if (line['event'] === 'ready') break;
+  }
+  return {
+    pid: cli.child.pid as number,
+    udp: places.get('udp') as PeerAddress,
+    http: places.get('http') as PeerAddress,
+    stop: () => cli.end('SIGTERM'),
+  };
+}
+
+function toAddress(line: Record<string, unknown>): PeerAddress {
+  return { host: String(line['host']), port: Number(line['port']) };
+}
+
 function eider(name: string, title: string, env: Readonly<Record<string, string>>): TrackerProgram {
   return {
     name,
@@ -49,7 +77,15 @@ function eider(name: string, title: string, env: Readonly<Record<string, string>
     isSlow: false,
     missing: () => undefined,
     async start({ nodeArgs = [] }) {
-      return startChild(new JsonChild('../tracker-load/eider-runner.js', [], { nodeArgs, env }));
+      const folder = await mkdtemp(join(tmpdir(), 'eider-load-'));
+      const tracker = await startEider(folder, { env, nodeArgs });
+      return {
+        ...tracker,
+        stop: async () => {
+          await tracker.stop();
+          await rm(folder, { recursive: true });
+        },
+      };
     },
   };
 }

@@ -30,6 +30,8 @@ export async function runLoad(
     seed: number;
     scale: number;
     window?: number;
+    /** Of phases after the fill: those whose name holds this. */
+    only?: string;
     nodeArgs?: readonly string[];
     onPhase?: (result: PhaseResult) => void;
   },
@@ -38,7 +40,10 @@ export async function runLoad(
   const peerCount = plan.peerCount * share;
   const torrentCount = plan.torrentCount * share;
   const { seed } = options;
-  const phases = makePhases({ ...plan, peerCount }, options.scale * (program.isSlow ? 0.03 : 1), options.window);
+  const scale = options.scale * (program.isSlow ? 0.03 : 1);
+  const phases = makePhases({ ...plan, peerCount }, scale, options.window).filter(
+    ({ name, work }) => work === 'fill' || options.only === undefined || name.includes(options.only),
+  );
   const tracker = await program.start({ hashes: makeInfoHashes(torrentCount, seed), nodeArgs: options.nodeArgs ?? [] });
   try {
     const { pid, udp, http } = tracker;

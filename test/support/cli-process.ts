@@ -68,6 +68,10 @@ export class CliProcess {
     return `${host}:${port}`;
   }
 
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

@@ -9,15 +9,19 @@ export function findNearest(word: string, words: Iterable<string>): string | und
   return best;
 }
 
-/** Letters to insert, remove or replace to make one word of the other (Levenshtein). */
+/** Letters to insert, remove, replace or swap with their neighbour to make one word of the other. */
 function measure(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next[j] = Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swapped = isSwap ? (before[j - 2] as number) + 1 : Number.POSITIVE_INFINITY;
+      next[j] = Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1, swapped);
     }
+    before = row;
     row = next;
   }
   return row[b.length] as number;

@@ -254,6 +254,7 @@ test('the nearest word is one that could be meant', () => {
   const cases: readonly (readonly [string, string | undefined])[] = [
     ['peer', 'peers'],
     ['PEERS', 'peers'],
+    ['peesr', 'peers'],
     ['num_want', undefined],
     ['numwant_max', 'num_want_max'],
     ['colour', undefined],

@@ -40,8 +40,10 @@ const sources = [
     values: (module) => module.toTrackerLimits(),
   },
   { title: 'Tracker: its front ends', file: 'trackerd/limits', name: 'frontLimits', docs: 'FrontLimits' },
+  { title: 'Tracker: pages and API', file: 'trackerd/limits', name: 'webLimits' },
   { title: 'Tracker: WebTorrent peers', file: 'tracker/relay-limits', name: 'relayLimits', docs: 'RelayLimits' },
   { title: 'Tracker: WebSocket connections', file: 'trackerd/ws/limits', name: 'wsLimits', docs: 'WsLimits' },
+  { title: 'Tracker: several as one', file: 'trackerd/limits', name: 'replicationLimits' },
 ];
 
 const target = join(projectRoot, 'docs/limits.md');

@@ -33,7 +33,8 @@ export class Members {
   /** Whether the last life of the tracker of this name ended a moment ago with nothing left to tell. */
   wasTold(name: string, serverMs: number): boolean {
     for (const [node, record] of this.#records) {
-      const isOurs = node !== this.#node && record.name === name && record.isTold;
+      // One that is here is another of the same name.
+      const isOurs = node !== this.#node && record.name === name && record.isTold && !this.#isHere(record, serverMs);
       if (isOurs && serverMs - record.atMs < this.#limits.streamAgeMs) return true;
     }
     return false;

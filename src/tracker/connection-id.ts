@@ -5,9 +5,12 @@ import { SipHash } from './siphash.ts';
 /** `expired`: we gave it to this address, but too long ago. `forged`: we never did, or hours ago. */
 export type ConnectionIdVerdict = 'ok' | 'expired' | 'forged';
 
-/** Buckets that one key serves: 64 minutes. An id of the last two hours is of this epoch or one of the two before. */
+/** Buckets that one key serves. An id that is accepted is of this epoch or one of the two before. */
 const EPOCH_BUCKETS = 128;
 const KEYS_KEPT = 4;
+/** Ids older than the 8 bits of their bucket tell cannot be told from younger ones: a lifetime has fewer buckets. */
+const LIFETIME_BUCKETS_MAX = 240;
+const BUCKET_MS_MIN = 30_000;
 
 /**
  * Connection ids of the UDP tracker protocol (BEP 15) without a table: who can repeat an id has received a packet at that address.
@@ -18,11 +21,11 @@ const KEYS_KEPT = 4;
  * The bucket in the id makes checking one hash whatever the lifetime is, and tells an old id from an invented one. The port is not part
  * of it: NATs change ports between two packets. 56 bits: at a million guesses a second one hit in 2,000 years.
  *
- * Keys rotate every 64 minutes. Each is derived from the secret and the number of its epoch, so all threads with one secret and one clock
+ * A bucket is 30 s long, or longer where the lifetime is above two hours. Keys rotate every 128 buckets (64 minutes). Each is derived from the secret and the number of its epoch, so all threads with one secret and one clock
  * agree without a word between them; an old key is used as long as ids of its time are accepted.
  */
 export class ConnectionIds {
-  static readonly bucketMs = 30_000;
+  readonly #bucketMs: number;
   readonly #master: SipHash;
   readonly #lifetimeBuckets: number;
   readonly #keys: SipHash[] = [];
@@ -36,12 +39,13 @@ export class ConnectionIds {
 
   /**
    * @param options.secret 16 unpredictable bytes
-   * @param options.lifetimeMs ids are accepted for this long, and up to 30 s longer. BEP 15 says two minutes; real clients reuse theirs
-   *   for much longer. At most 2 hours, where the bucket's 8 bits run out.
+   * @param options.lifetimeMs ids are accepted for this long, and up to a bucket longer. BEP 15 says two minutes; real clients reuse
+   *   theirs for much longer
    */
   constructor(options: { secret: Uint8Array; lifetimeMs: number }) {
     this.#master = new SipHash(options.secret);
-    this.#lifetimeBuckets = Math.min(Math.max(1, Math.ceil(options.lifetimeMs / ConnectionIds.bucketMs)), 240);
+    this.#bucketMs = Math.max(BUCKET_MS_MIN, Math.ceil(options.lifetimeMs / LIFETIME_BUCKETS_MAX));
+    this.#lifetimeBuckets = Math.max(1, Math.ceil(options.lifetimeMs / this.#bucketMs));
     for (let i = 0; i < KEYS_KEPT; i++) this.#keys.push(this.#master);
   }
 
@@ -58,7 +62,7 @@ export class ConnectionIds {
     into: Uint8Array,
     at: number,
   ): void {
-    this.#compute(bucketAt(now), address, addressAt, addressLength);
+    this.#compute(this.#bucketAt(now), address, addressAt, addressLength);
     for (let i = 0; i < 4; i++) {
       into[at + i] = this.#low >>> (i * 8);
       into[at + 4 + i] = this.#high >>> (i * 8);
@@ -77,7 +81,7 @@ export class ConnectionIds {
     id: Uint8Array,
     at: number,
   ): ConnectionIdVerdict {
-    const current = bucketAt(now);
+    const current = this.#bucketAt(now);
     const age = (current - (id[at] as number)) & 0xff;
     if (age > current) return 'forged';
     this.#compute(current - age, address, addressAt, addressLength);
@@ -85,6 +89,10 @@ export class ConnectionIds {
     const difference = (this.#low ^ readWord(id, at)) | (this.#high ^ readWord(id, at + 4));
     if (difference !== 0) return 'forged';
     return age <= this.#lifetimeBuckets ? 'ok' : 'expired';
+  }
+
+  #bucketAt(now: Millis): number {
+    return Math.floor(now / this.#bucketMs);
   }
 
   #compute(bucket: number, address: Uint8Array, at: number, length: 4 | 16): void {
@@ -117,10 +125,6 @@ export class ConnectionIds {
     }
     return this.#keys[slot] as SipHash;
   }
-}
-
-function bucketAt(now: Millis): number {
-  return Math.floor(now / ConnectionIds.bucketMs);
 }
 
 /** Little-endian. */

@@ -70,7 +70,7 @@ test('an id is good for its address and its time', () => {
 
 test('an id of hours ago is as good as none, also where the bucket counter has gone round', () => {
   const id = ids().issue(start, address4);
-  const round = 256 * ConnectionIds.bucketMs;
+  const round = 256 * 30_000;
   assert.equal(ids().verify(addMs(start, round), address4, id), 'forged');
   assert.equal(ids().verify(addMs(start, round + 30_000), address4, id), 'forged');
 });
@@ -99,6 +99,10 @@ test('the lifetime is the operator’s', () => {
   const id = long.issue(start, address4);
   assert.equal(long.verify(addMs(start, 3_599_000), address4, id), 'ok');
   assert.equal(long.verify(addMs(start, 3_700_000), address4, id), 'expired');
+  const day = ids(86_400_000);
+  const dayId = day.issue(start, address6);
+  assert.equal(day.verify(addMs(start, 86_300_000), address6, dayId), 'ok');
+  assert.equal(day.verify(addMs(start, 87_200_000), address6, dayId), 'expired');
 });
 
 test('keys rotate: all who have the secret agree, ids of the last epoch are good as long as their lifetime says', () => {

@@ -40,6 +40,12 @@ const sources = [
     values: (module) => module.toTrackerLimits(),
   },
   { title: 'Tracker: its front ends', file: 'trackerd/limits', name: 'frontLimits', docs: 'FrontLimits' },
+  {
+    title: 'Tracker: one address',
+    file: 'tracker/address-limits',
+    name: 'addressLimitDefaults',
+    docs: 'AddressLimitOptions',
+  },
   { title: 'Tracker: pages and API', file: 'trackerd/limits', name: 'webLimits' },
   { title: 'Tracker: WebTorrent peers', file: 'tracker/relay-limits', name: 'relayLimits', docs: 'RelayLimits' },
   { title: 'Tracker: WebSocket connections', file: 'trackerd/ws/limits', name: 'wsLimits', docs: 'WsLimits' },

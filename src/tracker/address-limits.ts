@@ -2,21 +2,22 @@
 import type { Millis } from '../base/index.ts';
 import { isLocalNetwork } from './logic.ts';
 
+/**
+ * What one address may ask. The defaults are 250 requests a second over two minutes: a seedbox announces 20,000 torrents within two
+ * minutes of its start, and behind one address of a provider sit thousands of users with one announce each in ten seconds; both stay well
+ * below. A flood of one host is hundreds of times above.
+ */
 export interface AddressLimitOptions {
   /** Requests of one address in a window that are answered, once it has proven to be there (all HTTP requests have). 0 = no limit. At most 1,000,000. */
   readonly requestsMax: number;
   /** Connects and bad connection ids of one address in a window that are answered. 0 = no limit. At most 1,000,000. */
   readonly unprovenMax: number;
+  /** After it counting begins anew. Shorter ones would punish the burst of a client's start. */
   readonly windowMs: number;
   /** Whether loopback and private addresses are free of limits: proxies and the operator's own machines are there. */
   readonly exemptsLocal: boolean;
 }
 
-/**
- * Defaults: 250 requests a second over two minutes. A seedbox announces 20,000 torrents within two minutes of its start, and behind one
- * address of a provider sit thousands of users with one announce each in ten seconds; both stay well below. A flood of one host is
- * hundreds of times above.
- */
 export const addressLimitDefaults: AddressLimitOptions = {
   requestsMax: 30_000,
   unprovenMax: 30_000,

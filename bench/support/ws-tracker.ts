@@ -5,16 +5,8 @@ import { HttpFront } from '#room/trackerd/http/front';
 import { HttpRoutes } from '#room/trackerd/http/routes';
 import { frontLimits } from '#room/trackerd/limits';
 import { WebServer } from '#room/trackerd/web/server';
-import { WsFront, zeroWsCounts } from '#room/trackerd/ws/front';
-import {
-  CounterTable,
-  DenseStore,
-  relayLimits,
-  TrackerLogic,
-  toTrackerLimits,
-  WebRelay,
-  zeroRelayCounts,
-} from '#tracker';
+import { WsFront } from '#room/trackerd/ws/front';
+import { CounterTable, counter, DenseStore, relayLimits, TrackerLogic, toTrackerLimits, WebRelay } from '#tracker';
 
 const now = (): Millis => performance.now() as Millis;
 const onBug = (error: unknown): void => {
@@ -23,12 +15,12 @@ const onBug = (error: unknown): void => {
 const limits = toTrackerLimits();
 const store = DenseStore.create({ limits, rng: seededRng(1) });
 const logic = new TrackerLogic({ store, limits, rng: seededRng(2) });
-const counts = zeroRelayCounts();
+const counts = new CounterTable(1).row(0);
 const relay = new WebRelay({ logic, store, limits: relayLimits, counts });
 const front = new WsFront({
   relay,
   now,
-  counts: zeroWsCounts(),
+  counts,
   limits: { connectionsMax: 1_000_000, connectionsPerAddressMax: 1_000_000 },
   onBug,
 });
@@ -37,10 +29,9 @@ const web = new WebServer({
   onUpgrade: (request, socket, head) => front.handleUpgrade(request, socket, head),
   headBytesMax: frontLimits.httpHeadBytesMax,
 });
-const counters = new CounterTable(1).row(0);
 const http = new HttpFront({
-  routes: new HttpRoutes({ logic, counts: counters, peersMax: limits.numWantMax, onBug }),
-  counts: counters,
+  routes: new HttpRoutes({ logic, counts, peersMax: limits.numWantMax, onBug }),
+  counts,
   limits: { ...frontLimits, httpConnectionsMax: 1_000_000, httpConnectionsPerAddressMax: 1_000_000 },
   other: web,
   now,
@@ -53,7 +44,14 @@ createInterface({ input: process.stdin })
     // Garbage is no cost of a connection.
     for (let i = 0; i < 3; i++) globalThis.gc?.();
     const { rss, heapUsed, external } = process.memoryUsage();
-    say({ event: 'memory', rss, heapUsed, external, connections: front.connectionCount, announces: counts.announces });
+    say({
+      event: 'memory',
+      rss,
+      heapUsed,
+      external,
+      connections: front.connectionCount,
+      announces: counts[counter.wsAnnounces],
+    });
   })
   .on('close', () => {
     void Promise.all([front.close(), http.close()]).then(() => process.exit(0));

@@ -53,6 +53,18 @@ export const counterNames = [
   'wsRefusedFailed',
   'wsRefusedLimited',
   'wsRefusedOverloaded',
+  /** Answers to offers that wait no longer, or never did: not passed on. */
+  'wsUnsolicited',
+  /** Upgrades turned away: no place, a wrong path or origin. */
+  'wsTurnedAway',
+  /** Connections closed for what is no WebSocket. */
+  'wsBad',
+  /** Connections dropped because they did not take what was sent. */
+  'wsDroppedSlow',
+  /** Connections dropped because they fell silent. */
+  'wsDroppedSilent',
+  /** Times a connection sent faster than is read, and had to wait. */
+  'wsHeldBack',
   'wsBytesIn',
   'wsBytesOut',
   'wsConnections',

@@ -5,36 +5,36 @@ import {
   type TrackerRefusal,
   type WsAnnounceRequest,
   type WsAnswerRequest,
+  type WsRequest,
   type WsScrapeRequest,
+  type WsUnreadable,
 } from '../wire/index.ts';
+import type { AddressLimits } from './address-limits.ts';
 import { AnnounceCall, ScrapeCall } from './calls.ts';
+import { type CounterRow, counter } from './counters.ts';
 import type { TrackerLogic } from './logic.ts';
+import type { Offenders } from './offenders.ts';
+import { overloadedReason } from './overload.ts';
 import { type Membership, RelayConnection, type RelayLink } from './relay-connection.ts';
 import type { RelayLimits } from './relay-limits.ts';
 import { HandedOffers } from './relay-offers.ts';
 import type { SwarmStore } from './swarm-store.ts';
 
-/** What WebTorrent peers did, since the start. */
-export interface RelayCounts {
-  announces: number;
-  scrapes: number;
-  /** Answers that were passed on. */
-  answers: number;
-  /** Offers that were handed to a peer. */
-  offers: number;
-  /** Answers that nobody waited for: too late, or never asked for. */
-  unsolicited: number;
-  refused: number;
-  /** Messages that are none of the protocol. */
-  bad: number;
-}
-
-export function zeroRelayCounts(): RelayCounts {
-  return { announces: 0, scrapes: 0, answers: 0, offers: 0, unsolicited: 0, refused: 0, bad: 0 };
-}
-
 /** Bytes of a peer of the store: number of the connection, port. */
 const PEER_BYTES = 6;
+
+export interface RelayOptions {
+  readonly logic: TrackerLogic;
+  /** The one of `logic`: told directly of peers that are gone where a hook would not hear of it. */
+  readonly store: SwarmStore;
+  readonly limits: RelayLimits;
+  /** Written: announces, scrapes, offers, answers, refusals. */
+  readonly counts: CounterRow;
+  /** Default: addresses may ask as much as they like. */
+  readonly addressLimits?: AddressLimits;
+  /** Told of addresses that ask too much. */
+  readonly offenders?: Offenders;
+}
 
 /**
  * Brings WebTorrent peers together: they cannot be dialled, so the tracker hands their offers to others of the swarm and carries the
@@ -47,19 +47,22 @@ export class WebRelay {
   readonly #logic: TrackerLogic;
   readonly #store: SwarmStore;
   readonly #limits: RelayLimits;
-  readonly #counts: RelayCounts;
+  readonly #counts: CounterRow;
+  readonly #addressLimits: AddressLimits | undefined;
+  readonly #offenders: Offenders | undefined;
   readonly #connections = new Map<number, RelayConnection>();
   readonly #handed: HandedOffers;
   readonly #call = new AnnounceCall();
   readonly #scrapeCall = new ScrapeCall();
   #nextNumber = 1;
 
-  /** @param options.store the one of `logic`: told directly of peers that are gone where a hook would not hear of it */
-  constructor(options: { logic: TrackerLogic; store: SwarmStore; limits: RelayLimits; counts: RelayCounts }) {
+  constructor(options: RelayOptions) {
     this.#logic = options.logic;
     this.#store = options.store;
     this.#limits = options.limits;
     this.#counts = options.counts;
+    this.#addressLimits = options.addressLimits;
+    this.#offenders = options.offenders;
     this.#handed = new HandedOffers(options.limits);
     const call = this.#call;
     call.via = 'ws';
@@ -98,6 +101,11 @@ export class WebRelay {
   /** Takes a message; what is to be said goes to the links before this returns. @param text bounded by who received it */
   receive(now: Millis, connection: RelayConnection, text: string): void {
     const request = decodeWsRequest(text);
+    if (request.kind === 'unreadable') {
+      this.#refuse(connection, toAddressee(request), request, counter.wsRefusedInvalid);
+      return;
+    }
+    if (!this.#takeRequest(now, connection, request)) return;
     switch (request.kind) {
       case 'announce':
         this.#announce(now, connection, request);
@@ -107,12 +115,6 @@ export class WebRelay {
         return;
       case 'scrape':
         this.#scrape(now, connection, request);
-        return;
-      case 'unreadable': {
-        this.#counts.bad++;
-        const { action, infoHash, reason } = request;
-        connection.link.sendText(encodeWsResponse({ kind: 'failure', action, infoHash, reason }));
-      }
     }
   }
 
@@ -147,7 +149,8 @@ export class WebRelay {
     const isNew = port !== undefined && connection.memberAt(infoHash, port) === undefined;
     if (port === undefined || (isNew && connection.swarmCount >= this.#limits.swarmsPerConnectionMax)) {
       const what = port === undefined ? 'peer ids' : 'torrents';
-      this.#refuse(connection, 'announce', infoHash, { reason: `too many ${what} on one connection` });
+      const refusal = { reason: `too many ${what} on one connection` };
+      this.#refuse(connection, toAddressee(r), refusal, counter.wsRefusedLimited);
       return;
     }
     const call = this.#call;
@@ -160,10 +163,10 @@ export class WebRelay {
     call.numWant = wanted;
     const refusal = this.#logic.announce(now, call);
     if (refusal !== undefined) {
-      this.#refuse(connection, 'announce', infoHash, refusal);
+      this.#refuse(connection, toAddressee(r), refusal, placeOf(refusal, call.isStored));
       return;
     }
-    this.#counts.announces++;
+    this.#counts[counter.wsAnnounces]!++;
     if (r.event === 'stopped') connection.leave(infoHash, port);
     else connection.enter(r, port);
     connection.link.sendText(
@@ -208,7 +211,7 @@ export class WebRelay {
       const name = { infoHash, offerId: offer.offerId, fromPeerId: peerId, to: to.number, toPeerId: member.peerId };
       used++;
       if (!this.#handed.add(now, name, connection.number)) continue;
-      this.#counts.offers++;
+      this.#counts[counter.wsOffersRelayed]!++;
       to.link.sendText(encodeWsResponse({ kind: 'offer', infoHash, peerId, offerId: offer.offerId, sdp: offer.sdp }));
     }
   }
@@ -220,42 +223,55 @@ export class WebRelay {
     const from = this.#handed.take(now, name);
     const offerer = from === undefined ? undefined : this.#connections.get(from);
     if (offerer === undefined) {
-      this.#counts.unsolicited++;
+      this.#counts[counter.wsUnsolicited]!++;
       return;
     }
-    this.#counts.answers++;
+    this.#counts[counter.wsAnswersRelayed]!++;
     offerer.link.sendText(encodeWsResponse({ kind: 'answer', infoHash, peerId, offerId, sdp }));
   }
 
   #scrape(now: Millis, connection: RelayConnection, r: WsScrapeRequest): void {
     const { infoHashes } = r;
-    const only = infoHashes.length === 1 ? (infoHashes[0] as string) : '';
     if (infoHashes.length === 0) {
       // All torrents at once would be an answer without bound.
-      this.#refuse(connection, 'scrape', only, { reason: 'name the torrents to scrape: info_hash is missing' });
+      const refusal = { reason: 'name the torrents to scrape: info_hash is missing' };
+      this.#refuse(connection, toAddressee(r), refusal, counter.wsRefusedInvalid);
       return;
     }
     const call = this.#scrapeCall;
     call.ask(infoHashes.map(toBytes), { via: 'ws', source: connection.source, target: connection.target });
     const refusal = this.#logic.scrape(now, call);
     if (refusal !== undefined) {
-      this.#refuse(connection, 'scrape', only, refusal);
+      this.#refuse(connection, toAddressee(r), refusal, placeOf(refusal, true));
       return;
     }
-    this.#counts.scrapes++;
+    this.#counts[counter.wsScrapes]!++;
     const files = infoHashes.slice(0, call.count).map((infoHash, i) => ({ infoHash, counts: call.rowAt(i) }));
     connection.link.sendText(encodeWsResponse({ kind: 'scrape', files }));
   }
 
   #refuse(
     connection: RelayConnection,
-    action: 'announce' | 'scrape',
-    infoHash: string,
-    { reason, retryInSec }: TrackerRefusal,
+    to: { action: 'announce' | 'scrape'; infoHash: string },
+    refusal: TrackerRefusal,
+    countedAs: number,
   ): void {
-    this.#counts.refused++;
+    this.#counts[countedAs]!++;
+    const { reason, retryInSec } = refusal;
     const retry = retryInSec === undefined ? {} : { retryInSec };
-    connection.link.sendText(encodeWsResponse({ kind: 'failure', action, infoHash, reason, ...retry }));
+    connection.link.sendText(encodeWsResponse({ kind: 'failure', ...to, reason, ...retry }));
+  }
+
+  /** @returns whether the address of the connection may go on asking; if not, it has been told */
+  #takeRequest(now: Millis, connection: RelayConnection, request: WsRequest): boolean {
+    const limits = this.#addressLimits;
+    const { source } = connection;
+    const length = source.length === 4 ? 4 : 16;
+    if (limits === undefined || limits.takeRequest(now, source, 0, length)) return true;
+    this.#offenders?.note(source, 0, length, 'limited');
+    const refusal = { reason: 'too many requests from your address', retryInSec: limits.retryInSec(now) };
+    this.#refuse(connection, toAddressee(request), refusal, counter.wsRefusedLimited);
+    return false;
   }
 
   #setWho(connection: RelayConnection, infoHash: string, peerId: string, port: number): void {
@@ -276,6 +292,19 @@ export class WebRelay {
     call.peersMax = this.#limits.offersPerAnnounceMax;
     writeU32(call.peerBytes, 0, connection.number);
   }
+}
+
+/** Whom a failure tells what it is about. */
+function toAddressee(r: WsRequest | WsUnreadable): { action: 'announce' | 'scrape'; infoHash: string } {
+  if (r.kind === 'unreadable') return { action: r.action, infoHash: r.infoHash };
+  if (r.kind !== 'scrape') return { action: 'announce', infoHash: r.infoHash };
+  return { action: 'scrape', infoHash: r.infoHashes.length === 1 ? (r.infoHashes[0] as string) : '' };
+}
+
+/** What a refusal is counted as. */
+function placeOf(refusal: TrackerRefusal, isStored: boolean): number {
+  if (!isStored) return counter.wsRefusedFull;
+  return refusal.reason === overloadedReason ? counter.wsRefusedOverloaded : counter.wsRefusedPolicy;
 }
 
 function toBytes(text: string): Uint8Array {

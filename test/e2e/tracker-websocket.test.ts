@@ -49,7 +49,7 @@ test('binary messages are read as text; what is no JSON is refused and the conne
   assert.equal((await a.next()).kind, 'failure');
   a.scrape();
   assert.equal((await a.next()).kind, 'scrape');
-  assert.equal(place.relayCounts.bad, 2);
+  assert.equal(place.counts.wsRefusedInvalid, 2);
 });
 
 test('what is too long, or no UTF-8, closes the connection', async () => {
@@ -59,7 +59,7 @@ test('what is too long, or no UTF-8, closes the connection', async () => {
   wrong.socket.send(Buffer.of(0xff, 0xfe), { binary: false });
   assert.equal(await long.closed, 1009);
   assert.equal(await wrong.closed, 1007);
-  assert.equal(place.counts.bad, 2);
+  assert.equal(place.counts.wsBad, 2);
 });
 
 test('path, origin, source and number of connections are judged before the upgrade', async () => {
@@ -71,6 +71,7 @@ test('path, origin, source and number of connections are judged before the upgra
   const from = (address: string): ClientOptions => ({ headers: { 'x-from': address } });
   assert.equal(await place.status('/stats'), 404);
   assert.equal(await place.status('/announcements'), 404);
+  assert.equal(await place.status('/not-a-passkey!/x'), 404);
   assert.equal(await place.status(`/${'x'.repeat(100)}/announce`), 414);
   assert.equal(await place.status('/announce', { origin: 'https://example.com' }), 403);
   assert.equal(await place.status('/announce', from('nobody')), 400);
@@ -84,7 +85,7 @@ test('path, origin, source and number of connections are judged before the upgra
   await first.closed;
   assert.equal(await place.status('/announce', from('2001:db8::3')), 429, 'one network of IPv6');
   await place.client('/announce', from('192.0.2.1'));
-  assert.deepEqual([place.counts.opened, place.counts.turnedAway], [5, 8]);
+  assert.deepEqual([place.counts.wsConnections, place.counts.wsTurnedAway], [4, 9]);
 });
 
 test('the target and source of a connection reach the hooks', async () => {
@@ -126,7 +127,7 @@ test('who sends too fast is answered later, and wholly', async () => {
   const count = 300;
   for (let i = 0; i < count; i++) a.scrape();
   for (let i = 0; i < count; i++) assert.equal((await a.next()).kind, 'scrape');
-  assert(place.counts.tooFast > 0);
+  assert(place.counts.wsHeldBack > 0);
   a.scrape();
   assert.equal((await a.next()).kind, 'scrape', 'it is read again');
 });
@@ -140,13 +141,13 @@ test('who does not take what is sent is dropped', async () => {
   const dropped = once(a.socket, 'close');
   // The answers are larger than the requests; asking goes on until the tracker has had enough.
   const work = (): void => {
-    if (place.counts.slow > 0) a.socket.resume();
+    if (place.counts.wsDroppedSlow > 0) a.socket.resume();
     else for (let i = 0; i < 20 && a.socket.readyState === WebSocket.OPEN; i++) a.scrape(74);
     if (a.socket.readyState === WebSocket.OPEN) setImmediate(work);
   };
   work();
   await dropped;
-  assert.equal(place.counts.slow, 1);
+  assert.equal(place.counts.wsDroppedSlow, 1);
 });
 
 test('who falls silent is dropped, who answers pings stays', async () => {
@@ -155,7 +156,7 @@ test('who falls silent is dropped, who answers pings stays', async () => {
   const alive = await place.client();
   silent.announce('silent');
   assert.equal(await silent.closed, 1006);
-  assert.equal(place.counts.silent, 1);
+  assert.equal(place.counts.wsDroppedSilent, 1);
   assert.equal(alive.socket.readyState, WebSocket.OPEN);
 });
 

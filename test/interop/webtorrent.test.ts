@@ -82,11 +82,8 @@ describe("npm's bittorrent-tracker as a client over WebSocket, with real WebRTC"
     await clients.until({ name: 'leecher', event: 'heard', from: 'seeder', text: 'hello from seeder' });
     await clients.until({ name: 'seeder', event: 'heard', from: 'leecher', text: 'hello from leecher' });
     assert.deepEqual(clients.troubles(), []);
-    const { offers, answers, unsolicited, refused, bad } = place.relayCounts;
-    assert.deepEqual(
-      { offers, answers, unsolicited, refused, bad },
-      { offers: 1, answers: 1, unsolicited: 0, refused: 0, bad: 0 },
-    );
+    const { wsOffersRelayed, wsAnswersRelayed, wsUnsolicited, wsRefusedInvalid } = place.counts;
+    assert.deepEqual([wsOffersRelayed, wsAnswersRelayed, wsUnsolicited, wsRefusedInvalid], [1, 1, 0, 0]);
     await seeder.stop('end of input');
     const other = await place.client();
     other.scrape();
@@ -104,7 +101,7 @@ describe("npm's bittorrent-tracker as a client over WebSocket, with real WebRTC"
     clients.start('first:5', 'second:5');
     await clients.until({ name: 'second', event: 'heard', from: 'first', text: 'hello from first' });
     await clients.until({ name: 'first', event: 'heard', from: 'second', text: 'hello from second' });
-    assert.equal(place.counts.opened, 1);
+    assert.equal(place.counts.wsConnections, 1);
     assert.deepEqual(clients.troubles(), []);
   });
 });

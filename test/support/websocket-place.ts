@@ -4,15 +4,16 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type ClientOptions, WebSocket } from 'ws';
 import { type Millis, seededRng } from '#base';
-import { WsFront, type WsFrontOptions, zeroWsCounts } from '#room/trackerd/ws/front';
+import { WsFront, type WsFrontOptions } from '#room/trackerd/ws/front';
 import {
+  type CounterName,
+  CounterTable,
   DenseStore,
   relayLimits,
   type TrackerHooks,
   TrackerLogic,
   toTrackerLimits,
   WebRelay,
-  zeroRelayCounts,
 } from '#tracker';
 import { decodeWsResponse, encodeWsRequest, type WsRequest, type WsResponse } from '#wire';
 
@@ -21,20 +22,20 @@ export const torrent = 'torrent of the tests';
 
 /** The WebSocket side of a tracker by itself: a node:http server that hands its upgrades to the front end. */
 export class WebSocketPlace implements AsyncDisposable {
-  readonly counts = zeroWsCounts();
-  readonly relayCounts = zeroRelayCounts();
+  readonly #counters = new CounterTable(1);
   readonly bugs: unknown[] = [];
   readonly store: DenseStore;
   readonly front: WsFront;
   readonly #http = createServer((_, response) => response.writeHead(404).end());
 
   private constructor(options: Partial<WsFrontOptions>, hooks: TrackerHooks[]) {
+    const counts = this.#counters.row(0);
     const limits = toTrackerLimits({ swarmsMax: 5_000, peersMax: 10_000 });
     this.store = DenseStore.create({ limits, rng: seededRng(1) });
     const logic = new TrackerLogic({ store: this.store, limits, hooks, rng: seededRng(2) });
     this.front = new WsFront({
-      relay: new WebRelay({ logic, store: this.store, limits: relayLimits, counts: this.relayCounts }),
-      counts: this.counts,
+      relay: new WebRelay({ logic, store: this.store, limits: relayLimits, counts }),
+      counts,
       now: () => performance.now() as Millis,
       onBug: (error) => this.bugs.push(error),
       ...options,
@@ -47,6 +48,10 @@ export class WebSocketPlace implements AsyncDisposable {
     place.#http.listen(0, '127.0.0.1');
     await once(place.#http, 'listening');
     return place;
+  }
+
+  get counts(): Readonly<Record<CounterName, number>> {
+    return this.#counters.sums();
   }
 
   get port(): number {

@@ -2,34 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Server, type WebSocket, WebSocketServer } from 'ws';
 import { type Millis, parseIp, toBinaryString } from '../../base/index.ts';
-import type { WebRelay } from '../../tracker/index.ts';
+import { type CounterRow, counter, isPasskey, type WebRelay } from '../../tracker/index.ts';
 import { encodeWsResponse, wsWireLimits } from '../../wire/index.ts';
 import { type WsLimits, wsLimits } from './limits.ts';
 import { type SocketOwner, TrackerSocket } from './socket.ts';
 
-/** What happened to connections, since the start. */
-export interface WsCounts {
-  /** Connections that were opened. */
-  opened: number;
-  /** Turned away: no place, a wrong path or origin, no good request. */
-  turnedAway: number;
-  /** Dropped because they did not take what was sent. */
-  slow: number;
-  /** Dropped because they fell silent. */
-  silent: number;
-  /** Times a connection sent faster than is read. */
-  tooFast: number;
-  /** Closed for what is no WebSocket. */
-  bad: number;
-}
-
-export function zeroWsCounts(): WsCounts {
-  return { opened: 0, turnedAway: 0, slow: 0, silent: 0, tooFast: 0, bad: 0 };
-}
-
 export interface WsFrontOptions {
   readonly relay: WebRelay;
-  readonly counts: WsCounts;
+  /** Written: connections and bytes. The relay's requests are counted by itself, in the same row. */
+  readonly counts: CounterRow;
   readonly limits?: Partial<WsLimits>;
   readonly now: () => Millis;
   /** Where a request came from, 4 or 16 bytes, for a tracker behind a proxy; undefined turns it away. Default: the address of its socket. */
@@ -55,8 +36,8 @@ const STATUS_TEXTS = {
 } as const;
 
 /**
- * WebSocket connections of WebTorrent peers: takes over requests to upgrade from HTTP servers, at `/` and at any path that ends in
- * `/announce`. One timer for all connections.
+ * WebSocket connections of WebTorrent peers: takes over requests to upgrade from HTTP servers, at `/`, at any path that ends in
+ * `/announce`, and where a passkey is the path. One timer for all connections.
  */
 export class WsFront implements SocketOwner {
   readonly limits: WsLimits;
@@ -103,7 +84,7 @@ export class WsFront implements SocketOwner {
     const source = this.#sourceOf(request);
     const status = this.#closing !== undefined ? 503 : this.#judge(request, target, source);
     if (status !== undefined || source === undefined) {
-      this.#o.counts.turnedAway++;
+      this.#o.counts[counter.wsTurnedAway]!++;
       turnAway(socket, status ?? 400);
       return;
     }
@@ -120,37 +101,44 @@ export class WsFront implements SocketOwner {
     return this.#o.now();
   }
 
-  onText(socket: TrackerSocket, text: string): void {
+  onMessage(socket: TrackerSocket, bytes: Buffer): void {
     const { relayed } = socket;
     if (relayed === undefined) return;
+    this.#o.counts[counter.wsBytesIn]! += bytes.length;
     try {
-      this.#o.relay.receive(this.now(), relayed, text);
+      this.#o.relay.receive(this.now(), relayed, bytes.toString());
     } catch (error) {
       this.#o.onBug(error);
+      this.#o.counts[counter.wsRefusedFailed]!++;
       const reason = 'the tracker has failed';
       socket.sendText(encodeWsResponse({ kind: 'failure', action: 'announce', infoHash: '', reason }));
     }
   }
 
+  onSent(byteCount: number): void {
+    this.#o.counts[counter.wsBytesOut]! += byteCount;
+  }
+
   /** It is not read until it has credit again: TCP makes it wait, and nothing of it is lost. */
   onTooFast(socket: TrackerSocket): void {
     if (this.#paused.has(socket)) return;
-    this.#o.counts.tooFast++;
+    this.#o.counts[counter.wsHeldBack]!++;
     this.#paused.add(socket);
     socket.pause();
   }
 
   onTooSlow(): void {
-    this.#o.counts.slow++;
+    this.#o.counts[counter.wsDroppedSlow]!++;
   }
 
   onBad(): void {
-    this.#o.counts.bad++;
+    this.#o.counts[counter.wsBad]!++;
   }
 
   onClosed(socket: TrackerSocket): void {
     this.#sockets.delete(socket);
     this.#paused.delete(socket);
+    this.#o.counts[counter.wsConnections]!--;
     const { relayed } = socket;
     if (relayed !== undefined) {
       this.#countAddress(relayed.source, -1);
@@ -165,7 +153,7 @@ export class WsFront implements SocketOwner {
 
   #onOpen(client: WebSocket, source: Uint8Array, target: string): void {
     const socket = client as TrackerSocket;
-    this.#o.counts.opened++;
+    this.#o.counts[counter.wsConnections]!++;
     this.#sockets.add(socket);
     this.#countAddress(source, 1);
     socket.start(this, this.#o.relay.connect(socket, { source, target }));
@@ -185,8 +173,7 @@ export class WsFront implements SocketOwner {
   ): keyof typeof STATUS_TEXTS | undefined {
     if (source === undefined) return 400;
     if (target.length > this.limits.targetCharsMax) return 414;
-    const path = target.split('?', 1)[0] ?? '';
-    if (path !== '/' && !path.endsWith('/announce')) return 404;
+    if (!isTrackerPath(target.split('?', 1)[0] ?? '')) return 404;
     const { origin } = request.headers;
     if (this.#o.origins !== undefined && origin !== undefined && !this.#o.origins.includes(origin)) return 403;
     if (this.#sockets.size >= this.limits.connectionsMax) return 503;
@@ -247,9 +234,14 @@ export class WsFront implements SocketOwner {
       socket.sendPing();
       return;
     }
-    this.#o.counts.silent++;
+    this.#o.counts[counter.wsDroppedSilent]!++;
     socket.terminate();
   }
+}
+
+/** `/`, or what ends in `/announce`; or a passkey, before or behind it or alone. */
+function isTrackerPath(path: string): boolean {
+  return path === '/' || path.endsWith('/announce') || isPasskey(path.replace(/^\/(?:announce\/)?/, ''));
 }
 
 /** The network of one customer: an IPv4 address, or 64 bits of IPv6. */

@@ -7,12 +7,16 @@ import type { WsLimits } from './limits.ts';
 export interface SocketOwner {
   readonly limits: WsLimits;
   now(): Millis;
-  onText(socket: TrackerSocket, text: string): void;
+  /** A message has come. @param bytes lent */
+  onMessage(socket: TrackerSocket, bytes: Buffer): void;
+  onSent(byteCount: number): void;
   onTooFast(socket: TrackerSocket): void;
   onTooSlow(): void;
   onBad(): void;
   onClosed(socket: TrackerSocket): void;
 }
+
+const AS_TEXT = { binary: false };
 
 /**
  * One client. An idle tracker has many thousands of these, so what a connection needs is fields of the socket itself, and its listeners
@@ -37,7 +41,10 @@ export class TrackerSocket extends WebSocket implements RelayLink {
   }
 
   sendText(text: string): void {
-    if (this.#canTake()) this.send(text);
+    if (!this.#canTake()) return;
+    const bytes = Buffer.from(text);
+    this.owner?.onSent(bytes.length);
+    this.send(bytes, AS_TEXT);
   }
 
   sendPing(): void {
@@ -89,7 +96,7 @@ function onMessage(this: WebSocket, data: unknown): void {
   if (socket.readyState !== WebSocket.OPEN || !Buffer.isBuffer(data)) return;
   socket.isAlive = true;
   if (!socket.spend()) socket.owner?.onTooFast(socket);
-  socket.owner?.onText(socket, data.toString());
+  socket.owner?.onMessage(socket, data);
 }
 
 function onPing(this: WebSocket, data: Buffer): void {

@@ -3,13 +3,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Millis, seededRng } from '#base';
 import {
+  type CounterName,
+  CounterTable,
   DenseStore,
   type RelayConnection,
   relayLimits,
   TrackerLogic,
   toTrackerLimits,
   WebRelay,
-  zeroRelayCounts,
 } from '#tracker';
 import { decodeWsResponse, encodeWsRequest, type WsResponse } from '#wire';
 
@@ -67,16 +68,21 @@ interface Mock {
 /** Plays steps on a relay, and holds after each what must be true whatever happened. */
 class World {
   now = 0 as Millis;
-  readonly counts = zeroRelayCounts();
+  readonly #counters = new CounterTable(1);
   readonly store = DenseStore.create({ limits: trackerLimits, rng: seededRng(7) });
   readonly relay: WebRelay;
   readonly open: (Mock | undefined)[] = [];
   readonly offers: HeardOffer[] = [];
 
   constructor() {
-    const { store, counts } = this;
+    const { store } = this;
+    const counts = this.#counters.row(0);
     const logic = new TrackerLogic({ store, limits: trackerLimits, rng: seededRng(8) });
     this.relay = new WebRelay({ logic, store, counts, limits });
+  }
+
+  get counts(): Readonly<Record<CounterName, number>> {
+    return this.#counters.sums();
   }
 
   play(s: Step): void {
@@ -232,7 +238,7 @@ test('whatever connections do: the store knows who is there, offers stay in thei
     fc.property(fc.array(step, { minLength: 40, maxLength: 120 }), (steps) => {
       const world = new World();
       for (const s of steps) world.play(s);
-      answers += world.counts.answers;
+      answers += world.counts.wsAnswersRelayed;
     }),
     { numRuns: 150, seed: 20 },
   );

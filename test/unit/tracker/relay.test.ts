@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { type Millis, parseIp, seededRng } from '#base';
 import {
   AnnounceCall,
+  type CounterName,
+  CounterTable,
   DenseStore,
   type RelayConnection,
   type RelayLimits,
@@ -11,7 +13,6 @@ import {
   TrackerLogic,
   toTrackerLimits,
   WebRelay,
-  zeroRelayCounts,
 } from '#tracker';
 import { decodeWsResponse, encodeWsRequest, type WsAnnounceRequest, type WsResponse } from '#wire';
 
@@ -22,7 +23,7 @@ const source = parseIp('198.51.100.7') as Uint8Array;
 /** A relay with real logic and store, peers by name, time by hand. */
 class Scene {
   now = 1_000 as Millis;
-  readonly counts = zeroRelayCounts();
+  readonly #counters = new CounterTable(1);
   readonly hooks: TrackerHooks[] = [];
   readonly limits = toTrackerLimits({ intervalSec: 1_800, intervalJitterSec: 0, swarmsMax: 5_000, peersMax: 10_000 });
   readonly store = DenseStore.create({ limits: this.limits, rng: seededRng(1) });
@@ -30,9 +31,14 @@ class Scene {
   readonly relay: WebRelay;
 
   constructor(limits: Partial<RelayLimits> = {}) {
-    const { logic, store, counts } = this;
+    const { logic, store } = this;
+    const counts = this.#counters.row(0);
     this.logic.setHooks(this.hooks);
     this.relay = new WebRelay({ logic, store, counts, limits: { ...relayLimits, ...limits } });
+  }
+
+  get counts(): Readonly<Record<CounterName, number>> {
+    return this.#counters.sums();
   }
 
   peer(name: string): ScenePeer {
@@ -135,7 +141,8 @@ test('an offer goes to the other peer, its answer comes back', () => {
   assert.deepEqual(a.heard(), ['answer a1 of b']);
   assert.deepEqual(b.heard(), [], 'an answer is not responded to');
   assert.equal(scene.relay.waitingOfferCount, 0);
-  assert.deepEqual(scene.counts, { ...zeroRelayCounts(), announces: 2, offers: 1, answers: 1 });
+  const { wsAnnounces, wsOffersRelayed, wsAnswersRelayed } = scene.counts;
+  assert.deepEqual([wsAnnounces, wsOffersRelayed, wsAnswersRelayed], [2, 1, 1]);
 });
 
 test('each of the offers goes to another peer; none to the offerer or to other swarms', () => {
@@ -162,9 +169,9 @@ test('numwant, and the most that are handed out, bound the offers', () => {
   for (let i = 0; i < 9; i++) scene.peer(`p${i}`).announce();
   const a = scene.peer('a');
   const handed = (numWant: number): number => {
-    const before = scene.counts.offers;
+    const before = scene.counts.wsOffersRelayed;
     a.announce([`${numWant} 1`, `${numWant} 2`, `${numWant} 3`, `${numWant} 4`], { numWant });
-    return scene.counts.offers - before;
+    return scene.counts.wsOffersRelayed - before;
   };
   assert.deepEqual([0, 2, -1, 50].map(handed), [0, 2, 3, 3]);
 });
@@ -177,7 +184,7 @@ test('seeders get no offers of seeders, leechers do', () => {
   assert.deepEqual(seeder.heard(), ['1+0 120s']);
   leecher.announce(['l1', 'l2']);
   assert.deepEqual(leecher.heard(), ['2+1 120s']);
-  assert.equal(scene.counts.offers, 2);
+  assert.equal(scene.counts.wsOffersRelayed, 2);
   leecher.announce([], { event: 'completed', left: 0, numWant: 0 });
   assert.deepEqual(scene.counted(), [3, 0]);
 });
@@ -215,8 +222,8 @@ for (const [name, act] of unsolicited) {
     for (const peer of Object.values(peers)) peer.heard();
     act(scene, peers);
     for (const peer of Object.values(peers)) assert.deepEqual(peer.heard(), []);
-    assert.equal(scene.counts.unsolicited, 1);
-    assert.equal(scene.counts.answers, 0);
+    assert.equal(scene.counts.wsUnsolicited, 1);
+    assert.equal(scene.counts.wsAnswersRelayed, 0);
   });
 }
 
@@ -228,7 +235,7 @@ test('an offer is answered once', () => {
   b.answer('a', 'a1');
   b.answer('a', 'a1');
   assert.deepEqual(a.heard(), ['0+2 120s', 'answer a1 of b']);
-  assert.equal(scene.counts.unsolicited, 1);
+  assert.equal(scene.counts.wsUnsolicited, 1);
 });
 
 test('who takes the name of an offer does not take its answer', () => {
@@ -315,7 +322,7 @@ test('offers that wait are bounded by connection and in all, and forgotten', () 
   assert.equal(scene.relay.waitingOfferCount, 2);
   for (let i = 0; i < 5; i++) b.announce([`b${i}`]);
   assert.equal(scene.relay.waitingOfferCount, 3, 'the oldest made way');
-  assert.equal(scene.counts.offers, 4);
+  assert.equal(scene.counts.wsOffersRelayed, 4);
   scene.later(relayLimits.offerMs);
   scene.relay.sweep(scene.now);
   assert.equal(scene.relay.waitingOfferCount, 0);
@@ -423,5 +430,5 @@ test('what is no message of the protocol is refused with its torrent, and a full
     { kind: 'failure', action: 'announce', infoHash: torrent, reason: 'peer_id is missing' },
     { kind: 'failure', action: 'scrape', infoHash: '', reason: 'name the torrents to scrape: info_hash is missing' },
   ]);
-  assert.equal(scene.counts.bad, 2);
+  assert.equal(scene.counts.wsRefusedInvalid, 3);
 });

@@ -147,32 +147,36 @@ export class AccountSessions {
     }
   }
 
-  /** Every session with its peer id, lent, and its routes as rows of numbers. For snapshots. */
-  *entries(): Generator<{ row: number; peerId: Uint8Array; routes: Float64Array[] }> {
+  /** Every session with its peer id, lent. For snapshots. */
+  *entries(): Generator<{ row: number; peerId: Uint8Array }> {
     const table = this.#table;
     for (let slot = 0; slot < table.capacity; slot++) {
-      if (!table.isLive(slot)) continue;
-      const row = table.valueAt(slot);
-      const routes: Float64Array[] = [];
-      for (let r = this.#firstRoute(row); r >= 0; r = this.#nextRoute(r)) {
-        routes.push(this.#routes.cells.subarray(r * this.#routes.stride + 1, (r + 1) * this.#routes.stride));
-      }
-      yield { row, peerId: table.keyAt(slot).subarray(4), routes };
+      if (table.isLive(slot)) yield { row: table.valueAt(slot), peerId: table.keyAt(slot).subarray(4) };
     }
   }
 
-  /** Puts back what `entries` gave; columns are the caller's to set. @param o.shift ms to add to instants */
-  restore(pair: number, peerId: Uint8Array, o: { routes: readonly Float64Array[]; shift: number }): number {
-    const row = this.#add(pair, peerId, 0);
-    for (const cells of [...o.routes].reverse()) {
-      const r = this.#routes.add();
-      this.#routes.cells.set(cells, r * this.#routes.stride + 1);
-      this.#routes.bump(r, R.at, o.shift);
-      this.#routes.set(r, R.next, this.rows.get(row, S.route));
-      this.rows.set(row, S.route, r + 1);
-      this.#tellRoute(row, r, true);
+  /** Copies the routes of a session for a snapshot, `routeCells` each. @returns how many */
+  copyRoutes(row: number, into: Float64Array, at: number): number {
+    let count = 0;
+    const { cells, stride } = this.#routes;
+    for (let r = this.#firstRoute(row); r >= 0; r = this.#nextRoute(r)) {
+      for (let i = 1; i < stride; i++) into[at + count * routeCells + i - 1] = cells[r * stride + i] as number;
+      count++;
     }
-    return row;
+    return count;
+  }
+
+  /** A session from a snapshot; its columns are the caller's to set. @returns its row */
+  add(pair: number, peerId: Uint8Array): number {
+    return this.#add(pair, peerId, 0);
+  }
+
+  /** A route from a snapshot. @param shift ms to add to its instant */
+  addRouteCells(row: number, cells: Float64Array, shift: number): void {
+    const r = this.#routes.add();
+    this.#routes.cells.set(cells, r * this.#routes.stride + 1);
+    this.#routes.bump(r, R.at, shift);
+    this.#linkRoute(row, r);
   }
 
   /** @returns the epoch that the record belongs to, one more than the session's for a new beginning, -1 where it adds nothing */
@@ -250,13 +254,17 @@ export class AccountSessions {
     if (count >= ROUTES_MAX) this.#dropOldestRoute(row);
     const routes = this.#routes;
     const r = routes.add();
-    routes.set(r, R.next, this.rows.get(row, S.route));
     routes.set(r, R.way, record.way);
     routes.set(r, R.place, readU32(record.bytes, record.placeAt));
     routes.set(r, R.place2, readU32(record.bytes, record.placeAt + 4));
+    this.#linkRoute(row, r);
+    return r;
+  }
+
+  #linkRoute(row: number, r: number): void {
+    this.#routes.set(r, R.next, this.rows.get(row, S.route));
     this.rows.set(row, S.route, r + 1);
     this.#tellRoute(row, r, true);
-    return r;
   }
 
   #dropOldestRoute(row: number): void {

@@ -12,6 +12,10 @@ export class RowSlab {
     this.cells = new Float64Array(stride * 64);
   }
 
+  /** No row is there or beyond. */
+  get end(): number {
+    return this.#end;
+  }
   get count(): number {
     return this.#count;
   }

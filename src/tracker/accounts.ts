@@ -98,7 +98,7 @@ export class Accounts {
   }
 
   /** Closes sessions of clients that fell silent, a bounded number of looks a call. Call it a few times a second. */
-  sweep(now: Millis, looksMax = 5_000): void {
+  sweep(now: Millis, looksMax = 2_000): void {
     const { rows } = this.sessions;
     const isOver = (row: number): boolean => {
       const silentMs = now - rows.get(row, sessionColumn.at);

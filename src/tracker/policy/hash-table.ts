@@ -1,4 +1,5 @@
-import { assert } from '../../base/index.ts';
+import { assert, readU32 } from '../../base/index.ts';
+import { hashWords } from '../store/keyed-hash.ts';
 
 /** A table as it is posted to other threads: the buffer is shared, so posting costs nothing. */
 export interface HashTableData {
@@ -20,20 +21,21 @@ const USED = 1;
 /**
  * Keys of a fixed length, each with a 32-bit value, in one flat buffer: a million info-hashes are 34 MB and no object.
  *
- *     header 16 bytes: live, used | values u32[capacity] | keys u8[capacity][keyBytes] | states u8[capacity]
+ *     header 16 bytes: live, used | values u32[capacity] | slots u8[capacity][keyBytes + 1]: key, state
  *
  * One thread changes it, any number read it meanwhile without a lock: a slot's key is written before its state says so, the slot of a
  * removed key is not used again until the table is rebuilt (`rebuilt`), and a value is one word. A reader sees a change within
  * nanoseconds or just misses it.
  *
- * Slots are found by HalfSipHash-1-3 (Aumasson, Bernstein) and linear probing over states: 0 = free, 1 = removed, otherwise 7 bits of hash.
+ * Slots are found by HalfSipHash-1-3 and linear probing. States: 0 = free, 1 = removed, otherwise 7 bits of the hash. Key and state lie
+ * side by side: finding a key reads one place of memory, which is what it costs.
  */
 export class HashTable {
   readonly data: HashTableData;
   readonly #header: Uint32Array;
   readonly #values: Uint32Array;
-  readonly #keys: Uint8Array;
-  readonly #states: Uint8Array;
+  readonly #slots: Uint8Array;
+  readonly #words: Int32Array;
   readonly #capacity: number;
   readonly #keyBytes: number;
 
@@ -45,8 +47,8 @@ export class HashTable {
     this.#keyBytes = keyBytes;
     this.#header = new Uint32Array(buffer, 0, HEADER_WORDS);
     this.#values = new Uint32Array(buffer, HEADER_WORDS * 4, capacity);
-    this.#keys = new Uint8Array(buffer, (HEADER_WORDS + capacity) * 4, capacity * keyBytes);
-    this.#states = new Uint8Array(buffer, (HEADER_WORDS + capacity) * 4 + capacity * keyBytes, capacity);
+    this.#slots = new Uint8Array(buffer, (HEADER_WORDS + capacity) * 4, capacity * (keyBytes + 1));
+    this.#words = new Int32Array(keyBytes / 4);
   }
 
   /**
@@ -81,13 +83,15 @@ export class HashTable {
   find(bytes: Uint8Array, at: number): number {
     const hash = this.#hash(bytes, at);
     const tag = (hash & 0x7f) | 0x80;
-    const states = this.#states;
+    const slots = this.#slots;
+    const keyBytes = this.#keyBytes;
     const capacity = this.#capacity;
     let slot = Math.floor((hash / 0x1_0000_0000) * capacity);
     for (let looks = 0; looks < capacity; looks++) {
-      const state = states[slot] as number;
+      const stateAt = slot * (keyBytes + 1) + keyBytes;
+      const state = slots[stateAt] as number;
       if (state === 0) return -1;
-      if (state === tag && Atomics.load(states, slot) === tag && this.#isKeyAt(slot, bytes, at)) return slot;
+      if (state === tag && Atomics.load(slots, stateAt) === tag && this.#isKeyAt(slot, bytes, at)) return slot;
       if (++slot === capacity) slot = 0;
     }
     return -1;
@@ -110,12 +114,13 @@ export class HashTable {
     }
     if (this.isFull) return -1;
     const hash = this.#hash(bytes, at);
+    const slots = this.#slots;
+    const stride = this.#keyBytes + 1;
     let slot = Math.floor((hash / 0x1_0000_0000) * this.#capacity);
-    while (this.#states[slot] !== 0) if (++slot === this.#capacity) slot = 0;
-    const to = slot * this.#keyBytes;
-    for (let i = 0; i < this.#keyBytes; i++) this.#keys[to + i] = bytes[at + i] as number;
+    while (slots[slot * stride + this.#keyBytes] !== 0) if (++slot === this.#capacity) slot = 0;
+    for (let i = 0; i < this.#keyBytes; i++) slots[slot * stride + i] = bytes[at + i] as number;
     this.#values[slot] = value;
-    Atomics.store(this.#states, slot, (hash & 0x7f) | 0x80);
+    Atomics.store(slots, slot * stride + this.#keyBytes, (hash & 0x7f) | 0x80);
     this.#header[LIVE] = this.count + 1;
     this.#header[USED] = (this.#header[USED] as number) + 1;
     return slot;
@@ -130,12 +135,12 @@ export class HashTable {
 
   /** @param slot of a key that is in it */
   removeAt(slot: number): void {
-    Atomics.store(this.#states, slot, 1);
+    Atomics.store(this.#slots, slot * (this.#keyBytes + 1) + this.#keyBytes, 1);
     this.#header[LIVE] = this.count - 1;
   }
 
   isLive(slot: number): boolean {
-    return (this.#states[slot] as number) > 1;
+    return (this.#slots[slot * (this.#keyBytes + 1) + this.#keyBytes] as number) > 1;
   }
   valueAt(slot: number): number {
     return Atomics.load(this.#values, slot);
@@ -145,7 +150,12 @@ export class HashTable {
   }
   /** A view, good until the table is changed. */
   keyAt(slot: number): Uint8Array {
-    return this.#keys.subarray(slot * this.#keyBytes, (slot + 1) * this.#keyBytes);
+    const at = slot * (this.#keyBytes + 1);
+    return this.#slots.subarray(at, at + this.#keyBytes);
+  }
+  /** The first four bytes of a key, as a big-endian number. */
+  headAt(slot: number): number {
+    return readU32(this.#slots, slot * (this.#keyBytes + 1));
   }
 
   /** The same keys and values in a new table, without dead slots. @param count keys it has room for at least */
@@ -154,7 +164,7 @@ export class HashTable {
     const isShared = !(buffer instanceof ArrayBuffer);
     const table = HashTable.make({ keyBytes, seed, isShared, count: Math.max(count, this.count) });
     for (let slot = 0; slot < this.#capacity; slot++)
-      if (this.isLive(slot)) table.add(this.#keys, slot * keyBytes, this.valueAt(slot));
+      if (this.isLive(slot)) table.add(this.#slots, slot * (keyBytes + 1), this.valueAt(slot));
     return table;
   }
 
@@ -164,41 +174,16 @@ export class HashTable {
   }
 
   #isKeyAt(slot: number, bytes: Uint8Array, at: number): boolean {
-    const keys = this.#keys;
-    const from = slot * this.#keyBytes;
-    for (let i = 0; i < this.#keyBytes; i++) if (keys[from + i] !== bytes[at + i]) return false;
+    const slots = this.#slots;
+    const from = slot * (this.#keyBytes + 1);
+    for (let i = 0; i < this.#keyBytes; i++) if (slots[from + i] !== bytes[at + i]) return false;
     return true;
   }
 
-  #hash(b: Uint8Array, at: number): number {
-    const [k0, k1] = this.data.seed;
-    let v0 = k0;
-    let v1 = k1;
-    let v2 = 0x6c796765 ^ k0;
-    let v3 = 0x74656462 ^ k1;
-    const words = this.#keyBytes >>> 2;
-    // One round a word, the word with the length and three rounds at the end.
-    for (let i = 0; i < words + 4; i++) {
-      let word = 0;
-      if (i < words) {
-        const p = at + i * 4;
-        word =
-          (b[p] as number) | ((b[p + 1] as number) << 8) | ((b[p + 2] as number) << 16) | ((b[p + 3] as number) << 24);
-      } else if (i === words) word = this.#keyBytes << 24;
-      else if (i === words + 1) v2 ^= 0xff;
-      v3 ^= word;
-      v0 = (v0 + v1) | 0;
-      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
-      v0 = (v0 << 16) | (v0 >>> 16);
-      v2 = (v2 + v3) | 0;
-      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
-      v0 = (v0 + v3) | 0;
-      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
-      v2 = (v2 + v1) | 0;
-      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
-      v2 = (v2 << 16) | (v2 >>> 16);
-      v0 ^= word;
-    }
-    return (v1 ^ v3) >>> 0;
+  #hash(bytes: Uint8Array, at: number): number {
+    const words = this.#words;
+    for (let i = 0; i < words.length; i++) words[i] = readU32(bytes, at + i * 4);
+    const [key0, key1] = this.data.seed;
+    return hashWords(words, 0, words.length, key0, key1) >>> 0;
   }
 }

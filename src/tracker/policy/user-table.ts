@@ -1,4 +1,4 @@
-import { assert, type Millis } from '../../base/index.ts';
+import { assert, type Millis, writeU32 } from '../../base/index.ts';
 import { SipHash } from '../siphash.ts';
 import { HashTable, type HashTableData } from './hash-table.ts';
 import { passkeyLength } from './passkey.ts';
@@ -44,8 +44,8 @@ export class UserTable {
   readonly #keys: Uint8Array;
   readonly #hashes: readonly [SipHash, SipHash];
   readonly #digest = new Uint8Array(16);
-  /** One input for each length: SipHash takes whole arrays. */
-  readonly #inputs: Uint8Array[] = [];
+  /** One input for each number of words: SipHash takes whole arrays. */
+  readonly #inputs: Int32Array[] = [];
   /** Row of each user; only main knows. */
   readonly #rowOf = new Map<number, number>();
   #rowCount = 0;
@@ -176,10 +176,17 @@ export class UserTable {
 
   #setDigest(text: string, start: number, end: number): void {
     const length = end - start;
-    const input = (this.#inputs[length] ??= new Uint8Array(length));
-    for (let i = 0; i < length; i++) input[i] = text.charCodeAt(start + i);
-    this.#hashes[0].hash(input, this.#digest, 0);
-    this.#hashes[1].hash(input, this.#digest, 8);
+    const count = (length >>> 3) * 2 + 2;
+    const words = (this.#inputs[count] ??= new Int32Array(count));
+    words.fill(0);
+    for (let i = 0; i < length; i++) words[i >>> 2] = words[i >>> 2]! | (text.charCodeAt(start + i) << ((i & 3) * 8));
+    words[count - 1] = words[count - 1]! | (length << 24);
+    for (let i = 0; i < 2; i++) {
+      const hash = this.#hashes[i as 0 | 1];
+      hash.hashWords(words);
+      writeU32(this.#digest, i * 8, hash.low);
+      writeU32(this.#digest, i * 8 + 4, hash.high);
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BtError } from '../../base/index.ts';
-import { readIntact, writeAtomic } from '../../node/index.ts';
+import { readIntact, toDiskError } from '../../node/index.ts';
 import { type Accounts, encodeAccounts, restoreAccounts } from '../../tracker/index.ts';
 
 /**
@@ -10,13 +12,42 @@ import { type Accounts, encodeAccounts, restoreAccounts } from '../../tracker/in
  */
 const HEAD = /^eider tracker accounts (\d{1,9}) ([0-9a-f]{40})\n/;
 const HEAD_BYTES_MAX = 100;
+/** Hashed in about a millisecond. */
+const STEP_BYTES = 1_048_576;
 const VERSION = 1;
 
-/** The generation before is kept as `.bak`. @throws BtError `disk/...`; the old file is whole then */
-export function writeAccountsFile(path: string, accounts: Accounts, originMs: number): void {
+/**
+ * Writes what the accounts are now, in steps between which the thread serves. The generation before is kept as `.bak`.
+ *
+ * @throws BtError `disk/...`; the old file is whole then
+ */
+export async function writeAccountsFile(path: string, accounts: Accounts, originMs: number): Promise<void> {
   const body = encodeAccounts(accounts, originMs);
-  const head = `eider tracker accounts ${VERSION} ${digest(body)}\n`;
-  writeAtomic(path, Buffer.concat([Buffer.from(head), body]), { sync: true, keepPrevious: true, mode: 0o600 });
+  const hash = createHash('sha1');
+  for (let at = 0; at < body.length; at += STEP_BYTES) {
+    hash.update(body.subarray(at, at + STEP_BYTES));
+    await nextTurn();
+  }
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      await file.writeFile(`eider tracker accounts ${VERSION} ${hash.digest('hex')}\n`);
+      await file.writeFile(body);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(path, `${path}.bak`).catch(ignoreMissing);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw toDiskError(error, path);
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 /**

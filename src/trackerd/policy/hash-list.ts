@@ -1,10 +1,17 @@
 import { createReadStream } from 'node:fs';
-import { appendFile, readFile } from 'node:fs/promises';
-import { BtError, compareBytes, fromHex, toHex } from '../../base/index.ts';
+import { appendFile, readFile, stat } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { BtError, compareBytes, fromHex, readU32, toHex } from '../../base/index.ts';
 import { toDiskError, writeAtomic } from '../../node/index.ts';
 import { HashTable, ListParser } from '../../tracker/index.ts';
 
 const HASH_BYTES = 20;
+/** Of a line with a hash: tells how many there can be. */
+const LINE_BYTES_MIN = 41;
+/** What a file's length alone is believed; larger lists grow as they are read. */
+const COUNT_EXPECTED_MAX = 5_000_000;
+/** About a millisecond of reading. */
+const READ_BYTES = 65_536;
 /** Lines of changes without effect that are worth writing the file anew. */
 const STALE_LINES_MAX = 1_000;
 
@@ -55,13 +62,18 @@ export class HashList {
     const table = this.#table;
     const from = after === undefined ? undefined : toHash(after);
     const page: Uint8Array[] = [];
+    const fromHead = from === undefined ? 0 : readU32(from, 0);
+    let lastHead = 0xffff_ffff;
     for (let slot = 0; slot < table.capacity; slot++) {
       if (!table.isLive(slot)) continue;
+      const head = table.headAt(slot);
+      if (head < fromHead || head > lastHead) continue;
       const hash = table.keyAt(slot);
       if (from !== undefined && compareBytes(hash, from) <= 0) continue;
       if (page.length === max && compareBytes(hash, page[max - 1] as Uint8Array) > 0) continue;
       insertSorted(page, hash);
       if (page.length > max) page.pop();
+      if (page.length === max) lastHead = readU32(page[max - 1] as Uint8Array, 0);
     }
     return page.map(toHex);
   }
@@ -119,7 +131,7 @@ export class HashList {
     // Room for single changes, so that a table that was just posted does not grow at once.
     return HashTable.make({
       keyBytes: HASH_BYTES,
-      count: Math.max(1_024, Math.ceil(count * 1.05)),
+      count: Math.max(1_024, Math.ceil(count * 1.1)),
       seed: this.#seed,
       isShared: true,
     });
@@ -134,16 +146,17 @@ export class HashList {
   }
 
   async #read(): Promise<HashTable> {
-    // Grown locally, then copied to a shared table of the right size.
-    let table = HashTable.make({ keyBytes: HASH_BYTES, count: 1_024, seed: this.#seed, isShared: false });
+    let table = this.#newTable(Math.min((await sizeOf(this.path)) / LINE_BYTES_MIN, COUNT_EXPECTED_MAX));
     const parser = new ListParser((bytes, at) => {
       table = table.withRoom();
       table.add(bytes, at);
     });
     try {
-      for await (const chunk of createReadStream(this.path, { highWaterMark: 262_144 })) {
+      for await (const chunk of createReadStream(this.path, { highWaterMark: READ_BYTES })) {
         const problem = parser.push(chunk as Uint8Array);
         if (problem !== undefined) throw toProblem(this.path, problem);
+        // Other requests are served between two chunks, also where the file is in memory already.
+        await nextTurn();
       }
     } catch (error) {
       throw BtError.is(error) ? error : toDiskError(error, this.path);
@@ -155,7 +168,6 @@ export class HashList {
 
   async #applyChanges(listed: HashTable): Promise<HashTable> {
     const lines = await this.#readChanges();
-    const key = new Uint8Array(HASH_BYTES);
     const latest = new Map<string, number>();
     lines.forEach((line, i) => {
       latest.set(line.slice(1, 41), i);
@@ -163,10 +175,9 @@ export class HashList {
     const kept: string[] = [];
     let table = listed;
     for (const [hex, i] of latest) {
-      key.set(fromHex(hex) as Uint8Array);
-      const isIn = table.has(key, 0);
+      const key = fromHex(hex) as Uint8Array;
       const isAdded = (lines[i] as string).startsWith('+');
-      if (isIn === isAdded) continue;
+      if (table.has(key, 0) === isAdded) continue;
       kept.push(lines[i] as string);
       table = table.withRoom();
       if (isAdded) table.add(key, 0);
@@ -175,12 +186,9 @@ export class HashList {
     if (lines.length - kept.length > STALE_LINES_MAX) {
       writeAtomic(this.#changesPath, Buffer.from(kept.map((line) => `${line}\n`).join('')), { keepPrevious: true });
     }
-    const shared = this.#newTable(table.count);
-    for (let slot = 0; slot < table.capacity; slot++) if (table.isLive(slot)) shared.add(table.keyAt(slot), 0);
-    return shared;
+    return table;
   }
 
-  /** @returns whole lines; a last one that was cut by a crash is nothing */
   async #readChanges(): Promise<string[]> {
     const path = this.#changesPath;
     let text: string;
@@ -197,6 +205,14 @@ export class HashList {
     const wrong = lines.findIndex((line) => !/^[+-][0-9a-f]{40}( .*)?$/.test(line));
     if (wrong >= 0) throw toProblem(path, { line: wrong + 1, what: 'not + or - and an info-hash of 40 hex digits' });
     return lines;
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    throw toDiskError(error, path);
   }
 }
 

@@ -187,8 +187,8 @@ export class PolicyHost {
   }
 
   /** Saves the accounts now. @throws BtError `disk/...` */
-  save(): void {
-    this.#books?.save();
+  async save(): Promise<void> {
+    await this.#books?.save();
   }
 
   /** Waits for changes that are being written, and saves the accounts. @throws BtError `disk/...` */

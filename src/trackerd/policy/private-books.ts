@@ -63,6 +63,7 @@ export class PrivateBooks {
   readonly #place = new Uint8Array(8);
   #placesData: Places['data'];
   #saveAt: number;
+  #saving: Promise<void> = Promise.resolve();
 
   /** @throws BtError `config/invalid`, `disk/...`, `swarm/state-newer`, `swarm/state-damaged` */
   static open(options: PrivateOptions, around: BooksSurroundings): PrivateBooks {
@@ -136,20 +137,21 @@ export class PrivateBooks {
     }
     if (now < this.#saveAt) return;
     this.#saveAt = now + (this.#o.saveEveryMs ?? SAVE_EVERY_MS);
-    try {
-      this.save();
-    } catch (error) {
-      this.#around.onEvent({ type: 'policy.unsaved', error });
-    }
+    this.save().catch((error: unknown) => this.#around.onEvent({ type: 'policy.unsaved', error }));
   }
 
-  save(): void {
-    if (this.#o.accounts !== undefined) writeAccountsFile(this.#o.accounts, this.accounts, this.#around.timeOriginMs);
+  /** Saves the accounts as they are now; a saving that is under way comes first. */
+  save(): Promise<void> {
+    const { accounts: path } = this.#o;
+    if (path === undefined) return Promise.resolve();
+    const write = (): Promise<void> => writeAccountsFile(path, this.accounts, this.#around.timeOriginMs);
+    this.#saving = this.#saving.then(write, write);
+    return this.#saving;
   }
 
   async close(): Promise<void> {
     await this.users.flush();
-    this.save();
+    await this.save();
   }
 
   #onUser(table: UserTable, account: Readonly<UserAccount>): void {

@@ -303,7 +303,7 @@ test('damaged files: the generation before is taken, and told', async (t) => {
   place.announce({ target, event: 'started' });
   place.announce({ target, uploaded: 5 });
   await place.host.users?.create({ name: 'two' });
-  place.host.save();
+  await place.host.save();
   place.announce({ target, uploaded: 9 });
   await place.host.close();
   for (const [file, damage] of [

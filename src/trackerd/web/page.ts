@@ -14,15 +14,19 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1rem;margin:0 0 .6rem;color:var(--dim)
 a{color:var(--a)}code{font:.9em ui-monospace,monospace;overflow-wrap:anywhere}
 .head{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:baseline;margin-bottom:1.2rem}
 .dim{color:var(--dim)}.good{color:var(--b)}.bad{color:var(--c)}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.8rem;margin-bottom:.8rem}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.2rem,1fr));gap:.8rem;margin-bottom:.8rem}
 .card{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.9rem 1rem;margin-bottom:.8rem}
-.grid .card{margin:0}.big{font-size:1.7rem;font-weight:650;font-variant-numeric:tabular-nums;line-height:1.2}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);font-weight:400}
-th{color:var(--dim)}tr:last-child td{border:0}.n{text-align:right;font-variant-numeric:tabular-nums}
+.grid .card{margin:0}.big{font-size:1.45rem;white-space:nowrap;font-weight:650;font-variant-numeric:tabular-nums;line-height:1.2}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem 1rem .3rem 0;border-bottom:1px solid var(--line);font-weight:400}
+th{color:var(--dim)}tr:last-child td{border:0}.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto}
 svg{display:block;width:100%;height:5rem}svg polyline{fill:none;stroke-width:1.5;vector-effect:non-scaling-stroke}
 .udp{stroke:var(--a);color:var(--a)}.http{stroke:var(--b);color:var(--b)}.ws{stroke:var(--d);color:var(--d)}
 .key span{margin-right:1rem}
+form{display:flex;flex-wrap:wrap;gap:.5rem;margin:1rem 0}form.tall{flex-direction:column;max-width:34rem}label{display:grid;gap:.2rem}
+input,select,textarea,button,.button{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:.4rem;padding:.35rem .6rem}
+button,.button{cursor:pointer;text-decoration:none;border-color:var(--a)}.tag{font-size:.85em;border:1px solid var(--line);border-radius:1rem;padding:0 .5rem;text-decoration:none}
+.text{white-space:pre-wrap}.problem{border-left:.25rem solid var(--c);padding-left:.6rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dd{margin:0;overflow-wrap:anywhere}dt{color:var(--dim)}
 `;
 
 /** Renews the page in place while somebody looks at it: the server is the only one that knows how it is drawn. */

@@ -88,9 +88,9 @@ export class UdpBatch {
   readonly #sendHeaders: Int32Array;
   readonly #sendHeadersAddress: number;
   readonly #sendVectors: Int32Array;
-  /** What SO_MEMINFO gives: bytes received and waiting 0, their limit 1, datagrams lost 8; behind 16 words the length of it all. */
-  readonly #queueInfo = new Uint32Array(new ArrayBuffer(72));
-  readonly #queueInfoAddress: number;
+  /** What SO_MEMINFO gives, datagrams lost in word 8; behind 16 words the room for it in bytes. */
+  readonly #memoryInfo = new Uint32Array(new ArrayBuffer(72));
+  readonly #memoryInfoAddress: number;
   readonly #destinationsMax: number;
   #destinationCount = 0;
   #queued = 0;
@@ -103,7 +103,7 @@ export class UdpBatch {
     this.sendBytes = options.sendBytes ?? 2_048;
     this.#destinationsMax = options.destinations ?? 0;
     this.#nameBytes = nameOfSocket(calls, fd).length === 16 ? 28 : 16;
-    this.#queueInfoAddress = calls.addressOf(this.#queueInfo.buffer as ArrayBuffer);
+    this.#memoryInfoAddress = calls.addressOf(this.#memoryInfo.buffer as ArrayBuffer);
     setTimeouts(calls, fd, options.timeoutMs);
 
     const received = new ArrayBuffer(this.count * this.receiveBytes);
@@ -233,22 +233,12 @@ export class UdpBatch {
     return sent;
   }
 
-  /** Looks at the system's queue of received datagrams, for `queueFill` and `lostCount`: one system call. */
-  readQueue(): void {
-    this.#queueInfo[16] = 64;
-    const address = this.#queueInfoAddress;
+  /** @returns datagrams that the system has dropped since the socket was opened, because nobody took them in time; modulo 2^32 */
+  readLostCount(): number {
+    this.#memoryInfo[16] = 64;
+    const address = this.#memoryInfoAddress;
     this.#calls.getsockopt(this.fd, linux.SOL_SOCKET, linux.SO_MEMINFO, address, address + 64);
-  }
-
-  /** Share of the socket's receive buffer that was in use at `readQueue`, 0 to 1. */
-  get queueFill(): number {
-    const [used, limit] = this.#queueInfo as unknown as [number, number];
-    return limit === 0 ? 0 : Math.min(1, used / limit);
-  }
-
-  /** Datagrams that the system had dropped since the socket was opened, at `readQueue`: nobody took them in time. Modulo 2^32. */
-  get lostCount(): number {
-    return this.#queueInfo[8] as number;
+    return this.#memoryInfo[8] as number;
   }
 
   #isMapped(i: number): boolean {

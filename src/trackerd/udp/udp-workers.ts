@@ -6,9 +6,9 @@ import { toError } from './bug-reports.ts';
 import type { UdpFront, UdpServing, UdpThreading } from './types.ts';
 import type { FromUdpWorker, ToUdpWorker, UdpWorkerData } from './worker-protocol.ts';
 
-/** A worker that dies again and again is restarted after twice as long each time, between these bounds. */
+/** A worker that dies again and again is restarted after twice as long each time, between these bounds; its socket waits. */
 const RESTART_MIN_MS = 100;
-const RESTART_MAX_MS = 30_000;
+const RESTART_MAX_MS = 5_000;
 /** Many times what a thread takes to see the stop flag: it is never terminated inside a call of the store. */
 const STOP_TIMEOUT_MS = 2_000;
 

@@ -71,16 +71,16 @@ export class TestLine {
       },
     });
     const { routes, counts, limits } = parts;
-    this.connection = new HttpConnection(this.socket as Socket, {
+    const setting = {
       ...{ routes, counts, limits },
       now: () => parts.now,
-      source: o.source ?? Uint8Array.of(93, 184, 216, 34),
       trusted: new Networks(o.trusted ?? []),
       other: o.other,
       sendsLater: false,
-      onClosed: () => {
-        this.isClosed = true;
-      },
+    };
+    this.connection = new HttpConnection(this.socket as Socket, setting, o.source ?? Uint8Array.of(93, 184, 216, 34));
+    this.socket.once('close', () => {
+      this.isClosed = true;
     });
   }
 

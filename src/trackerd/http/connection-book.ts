@@ -22,19 +22,21 @@ export class ConnectionBook {
   /**
    * @param source 4 or 16 bytes
    * @param isFree for trusted proxies: only the number of all connections counts
-   * @returns what gives the place back, to be called once; undefined where there is no place
+   * @returns what `release` wants once the connection is over; undefined where there is no place
    */
-  take(source: Uint8Array, isFree: boolean): (() => void) | undefined {
+  take(source: Uint8Array, isFree: boolean): string | undefined {
     const key = isFree ? '' : toBinaryString(source.length === 4 ? source : source.subarray(0, 8));
     const held = this.#byAddress.get(key) ?? 0;
     if (this.#count >= this.#max || (!isFree && held >= this.#perAddressMax)) return undefined;
     this.#count++;
     this.#byAddress.set(key, held + 1);
-    return () => {
-      this.#count--;
-      const left = (this.#byAddress.get(key) ?? 1) - 1;
-      if (left > 0) this.#byAddress.set(key, left);
-      else this.#byAddress.delete(key);
-    };
+    return key;
+  }
+
+  release(key: string): void {
+    this.#count--;
+    const left = (this.#byAddress.get(key) ?? 1) - 1;
+    if (left > 0) this.#byAddress.set(key, left);
+    else this.#byAddress.delete(key);
   }
 }

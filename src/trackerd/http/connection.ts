@@ -14,21 +14,18 @@ export interface SocketTaker {
   give(socket: Socket): void;
 }
 
-export interface HttpConnectionOptions {
+/** What all connections of a listener share. */
+export interface ConnectionSetting {
   readonly limits: FrontLimits;
   readonly now: () => Millis;
   readonly routes: HttpRoutes;
   readonly counts: CounterRow;
-  /** 4 or 16 bytes that the connection came from. */
-  readonly source: Uint8Array;
-  /** Where the connection came from one of these, what it says of its client is believed. */
+  /** Where a connection comes from one of these, what it says of its client is believed. */
   readonly trusted: Networks;
   /** Takes every connection with a request that is not ours. */
   readonly other: SocketTaker | undefined;
   /** What is written is still being read after `write` has returned, as TLS does. */
   readonly sendsLater: boolean;
-  /** Exactly once. */
-  readonly onClosed: () => void;
 }
 
 /** A head is used up before the next one is read, so all connections share one. */
@@ -41,7 +38,9 @@ const head = new RequestHead();
  */
 export class HttpConnection {
   readonly #socket: Socket;
-  readonly #o: HttpConnectionOptions;
+  readonly #o: ConnectionSetting;
+  /** 4 or 16 bytes that the connection came from. */
+  readonly #source: Uint8Array;
   readonly #isProxied: boolean;
   /** The beginning of a request. */
   #unread: Buffer | undefined;
@@ -51,17 +50,18 @@ export class HttpConnection {
   #isHandedOver = false;
   /** Bytes that had passed, either way, at the last look at a connection handed over. */
   #passed = 0;
-  readonly #onDrain = (): void => this.#resume();
+  /** Listened for from the first time on that too much waits to be sent. */
+  #onDrain: (() => void) | undefined;
 
-  constructor(socket: Socket, options: HttpConnectionOptions) {
+  /** @param source 4 or 16 bytes that the connection came from */
+  constructor(socket: Socket, setting: ConnectionSetting, source: Uint8Array) {
     this.#socket = socket;
-    this.#o = options;
-    this.#isProxied = options.trusted.has(options.source);
+    this.#o = setting;
+    this.#source = source;
+    this.#isProxied = setting.trusted.has(source);
     // The first request has as long as any head: who only connects holds nothing for long.
-    this.#deadline = addMs(options.now(), options.limits.httpHeadTimeoutMs);
-    socket.on('drain', this.#onDrain);
+    this.#deadline = addMs(setting.now(), setting.limits.httpHeadTimeoutMs);
     socket.on('error', onError);
-    socket.once('close', options.onClosed);
   }
 
   /** Drops the connection where it is too slow. */
@@ -124,7 +124,7 @@ export class HttpConnection {
         this.#refuse(head.status);
         return;
       }
-      routes.answer(now, head, bytes, this.#isProxied && head.isForwarded ? this.#clientOf(bytes) : this.#o.source);
+      routes.answer(now, head, bytes, this.#isProxied && head.isForwarded ? this.#clientOf(bytes) : this.#source);
       at = head.end;
       if (!head.keepAlive) {
         this.#end();
@@ -137,6 +137,10 @@ export class HttpConnection {
     this.#unread = at < bytes.length ? Buffer.from(bytes.subarray(at)) : undefined;
     if (!this.#isBlocked) return;
     this.#socket.pause();
+    if (this.#onDrain === undefined) {
+      this.#onDrain = () => this.#resume();
+      this.#socket.on('drain', this.#onDrain);
+    }
     this.#deadline = addMs(now, limits.httpIdleTimeoutMs);
   }
 
@@ -147,7 +151,7 @@ export class HttpConnection {
 
   #clientOf(bytes: Buffer): Uint8Array {
     const headers = bytes.toString('latin1', head.headersFrom, head.end);
-    return findForwardedClient(headers, this.#o.trusted) ?? this.#o.source;
+    return findForwardedClient(headers, this.#o.trusted) ?? this.#source;
   }
 
   #send(): void {
@@ -190,7 +194,7 @@ export class HttpConnection {
     this.#unread = undefined;
     this.#deadline = Number.POSITIVE_INFINITY as Millis;
     socket.pause();
-    socket.off('drain', this.#onDrain);
+    if (this.#onDrain !== undefined) socket.off('drain', this.#onDrain);
     socket.removeAllListeners('data');
     socket.unshift(Buffer.from(unread));
     other.give(socket);

@@ -18,7 +18,7 @@ import { type Millis, type PeerAddress, parseIp } from '../../base/index.ts';
 import { toListenError } from '../../node/index.ts';
 import { type CounterRow, counter } from '../../tracker/index.ts';
 import type { FrontLimits } from '../limits.ts';
-import { HttpConnection, type SocketTaker } from './connection.ts';
+import { type ConnectionSetting, HttpConnection, type SocketTaker } from './connection.ts';
 import { ConnectionBook } from './connection-book.ts';
 import { Networks } from './networks.ts';
 import type { HttpRoutes } from './routes.ts';
@@ -69,9 +69,11 @@ export class HttpFront {
   readonly #o: HttpFrontOptions;
   readonly #server: Server;
   readonly #book: ConnectionBook;
+  #setting: ConnectionSetting;
   #trusted: Networks;
-  readonly #connections = new Set<HttpConnection>();
-  readonly #sockets = new Set<Socket>();
+  /** What was accepted; with TLS without their connections, which are in `#secured`. */
+  readonly #sockets = new Map<Socket, HttpConnection | undefined>();
+  readonly #secured = new Set<HttpConnection>();
   readonly #receiveBuffer = Buffer.allocUnsafeSlow(65_536);
   #tls: TlsServer | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -82,6 +84,7 @@ export class HttpFront {
     this.#o = options;
     const { limits } = options;
     this.#trusted = new Networks(options.trustedProxies ?? []);
+    this.#setting = this.#toSetting();
     this.#book =
       options.connections ??
       new ConnectionBook({ max: limits.httpConnectionsMax, perAddressMax: limits.httpConnectionsPerAddressMax });
@@ -103,6 +106,7 @@ export class HttpFront {
     if ('path' in at) {
       this.#isUnix = true;
       this.#trusted = new Networks(['127.0.0.1', ...(this.#o.trustedProxies ?? [])]);
+      this.#setting = this.#toSetting();
       await removeStaleSocket(at.path);
     }
     const named = 'path' in at ? { host: at.path, port: 0 } : at;
@@ -136,9 +140,14 @@ export class HttpFront {
     const empty = new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
     });
-    for (const socket of [...this.#sockets]) socket.destroy();
+    for (const socket of [...this.#sockets.keys()]) socket.destroy();
     if (this.#sockets.size > 0) await empty;
     await closed;
+  }
+
+  #toSetting(): ConnectionSetting {
+    const { routes, counts, limits, now, other, tls } = this.#o;
+    return { routes, counts, limits, now, other, trusted: this.#trusted, sendsLater: tls !== undefined };
   }
 
   async #createTls(files: TlsFiles): Promise<TlsServer> {
@@ -154,24 +163,39 @@ export class HttpFront {
 
   #onSocket(accepted: Socket): void {
     const source = this.#isUnix ? LOOPBACK : parseIp(accepted.remoteAddress ?? '');
-    const release = source === undefined ? undefined : this.#book.take(source, this.#trusted.has(source));
-    if (source === undefined || release === undefined) {
+    const place = source === undefined ? undefined : this.#book.take(source, this.#trusted.has(source));
+    if (source === undefined || place === undefined) {
       accepted.destroy();
       return;
     }
-    const socket = this.#tls === undefined ? this.#serve(accepted, source) : accepted;
-    this.#sockets.add(socket);
     this.#o.counts[counter.httpConnections]!++;
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      release();
-      if (this.#sockets.size === 0) this.#onEmpty?.();
-    });
-    // Until the hand-shake is done, a TLS socket is the hand-shake's.
-    if (this.#tls !== undefined) {
-      socket.on('error', () => socket.destroy());
-      this.#tls.emit('connection', socket);
+    if (this.#tls === undefined) {
+      this.#serve(accepted, source, place);
+      return;
     }
+    // Until the hand-shake is done, there is no connection of ours: the hand-shake has a time of its own.
+    this.#sockets.set(accepted, undefined);
+    accepted.on('error', () => accepted.destroy());
+    accepted.once('close', () => this.#onClosed(accepted, place));
+    this.#tls.emit('connection', accepted);
+  }
+
+  #onClosed(socket: Socket, place: string): void {
+    this.#sockets.delete(socket);
+    this.#book.release(place);
+    if (this.#sockets.size === 0) this.#onEmpty?.();
+  }
+
+  #serve(accepted: Socket, source: Uint8Array, place: string): void {
+    let connection: HttpConnection | undefined;
+    const replaced = this.#replaceSocket(accepted, (bytes) => connection?.onBytes(bytes) ?? true);
+    const socket = replaced ?? accepted;
+    const served = new HttpConnection(socket, this.#setting, source);
+    connection = served;
+    this.#sockets.set(socket, served);
+    if (replaced === undefined) socket.on('data', (bytes) => served.onBytes(bytes));
+    socket.once('close', () => this.#onClosed(socket, place));
+    socket.resume();
   }
 
   #onSecured(socket: TLSSocket): void {
@@ -181,32 +205,10 @@ export class HttpFront {
       return;
     }
     socket.setNoDelay(true);
-    const connection = this.#connect(socket, source);
+    const connection = new HttpConnection(socket, this.#setting, source);
+    this.#secured.add(connection);
     socket.on('data', (bytes) => connection.onBytes(bytes));
-  }
-
-  /** @returns the socket that is used */
-  #serve(accepted: Socket, source: Uint8Array): Socket {
-    let connection: HttpConnection | undefined;
-    const replaced = this.#replaceSocket(accepted, (bytes) => connection?.onBytes(bytes) ?? true);
-    const socket = replaced ?? accepted;
-    const served = this.#connect(socket, source);
-    connection = served;
-    if (replaced === undefined) socket.on('data', (bytes) => served.onBytes(bytes));
-    socket.resume();
-    return socket;
-  }
-
-  #connect(socket: Socket, source: Uint8Array): HttpConnection {
-    const { routes, counts, limits, now, other } = this.#o;
-    const connection: HttpConnection = new HttpConnection(socket, {
-      ...{ routes, counts, limits, now, other, source },
-      trusted: this.#trusted,
-      sendsLater: this.#tls !== undefined,
-      onClosed: () => this.#connections.delete(connection),
-    });
-    this.#connections.add(connection);
-    return connection;
+    socket.once('close', () => this.#secured.delete(connection));
   }
 
   /** @returns a socket with our receive buffer around the same connection, or undefined where this Node does not let us */
@@ -230,7 +232,7 @@ export class HttpFront {
   /** Drops what is too slow; the timer does it once a second. */
   check(): void {
     const now = this.#o.now();
-    for (const connection of [...this.#connections]) connection.check(now);
+    for (const connection of [...this.#sockets.values(), ...this.#secured]) connection?.check(now);
   }
 }
 

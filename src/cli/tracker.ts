@@ -74,13 +74,15 @@ async function runTracker(cli: Cli, options: TrackerCommandOptions, opened: Open
   const signal = cli.watchInterrupts('stopping the tracker', () => {
     if (tracker !== undefined) void reload(cli, { tracker, log, service });
   });
+  const { listen, ...rest } = settings;
   tracker = await startTracker({
-    http: await resolveAll(settings.listen.http),
-    udp: await resolveAll(settings.listen.udp),
-    limits: settings.limits,
-    frontLimits: settings.frontLimits,
-    udpThreads: settings.udp.threadCount,
-    settings,
+    ...rest,
+    http: await resolveAll(listen.http),
+    https: await resolveAll(listen.https),
+    udp: await resolveAll(listen.udp),
+    web: await resolveAll(listen.web),
+    ...(listen.unix !== undefined && { unix: listen.unix }),
+    trustedProxies: listen.trustedProxies,
     reopen: () => reader.read(),
     log,
     signal,
@@ -181,7 +183,8 @@ function tell(cli: Cli, log: Log, event: TrackerEvent): void {
   } else if (event.type === 'udp.worker-restarted') {
     const { thread, error } = event;
     log.part('udp')('error', 'thread {thread} has died and is replaced: {error}', { thread, error });
-  } else if (event.type === 'error') {
+  } else if (event.type === 'notice') log.part(event.part)(event.level, '{text}', { text: event.text });
+  else if (event.type === 'error') {
     const message = event.error instanceof Error ? event.error.message : String(event.error);
     const code = BtError.is(event.error) ? event.error.code : 'cli/internal';
     cli.events?.emit('error', { code, message });

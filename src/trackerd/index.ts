@@ -17,6 +17,7 @@ export {
 export { type TrackerSettings, toTrackerSettings } from './config/settings.ts';
 export type { ConfigOrigin, LoadedConfig, LogLevelName, TrackerConfig } from './config/types.ts';
 export { type FrontLimits, frontLimits } from './limits.ts';
-export { startTracker, type Tracker, type TrackerAddress, type TrackerEvent, type TrackerOptions } from './server.ts';
+export type { Tracker, TrackerAddress, TrackerEvent, TrackerOptions } from './options.ts';
+export { startTracker } from './server.ts';
 export type { HttpCounts, TrackerStats, UdpCounts } from './stats.ts';
 export type * from './web/ports.ts';

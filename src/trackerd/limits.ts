@@ -123,6 +123,8 @@ export const webLimits = {
   wrongTokensAddressesMax: 10_000,
   /** Bytes of a request to the API, where a part does not take more: no operation needs more than a few names. */
   apiBodyBytesMax: 65_536,
+  /** Bytes of a torrent on its way into the catalogue by the API, as base64 in JSON. */
+  catalogueBodyBytesMax: 14_100_000,
   /** The page is drawn once in so long, however often it is asked for: the thread has announces to answer. */
   pageFreshMs: 1_000,
   /** From the last answer, or the connection, to the end of the next request with its body: an upload on a slow line. */

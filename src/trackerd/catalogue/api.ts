@@ -1,8 +1,9 @@
-import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { BtError } from '../../base/index.ts';
 import { catalogueLimits } from '../limits.ts';
+import { bearer, createApi, failure, json, toError } from '../web/api-common.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type CatalogueEntry, magnetOf } from './entry.ts';
 import { type CountsOf, countsOfEntry } from './ranking.ts';
@@ -34,13 +35,8 @@ const entrySchema = z
     downloaded: z.number().int(),
   })
   .openapi('CatalogueEntry');
-const problem = z.object({ error: z.object({ code: z.string(), message: z.string() }) }).openapi('Problem');
-const json = <T extends z.ZodType>(schema: T, description: string) => ({
-  content: { 'application/json': { schema } },
-  description,
-});
 const idParam = z.object({ id: z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/i) });
-const security = [{ bearer: [] }];
+const security = bearer;
 const tags = ['catalogue'];
 
 const routes = {
@@ -69,7 +65,7 @@ const routes = {
     security,
     summary: 'One torrent',
     request: { params: idParam },
-    responses: { 200: json(entrySchema, 'The torrent'), 404: json(problem, 'No such torrent') },
+    responses: { 200: json(entrySchema, 'The torrent'), 404: failure('No such torrent') },
   }),
   add: createRoute({
     method: 'post',
@@ -93,8 +89,8 @@ const routes = {
     },
     responses: {
       201: json(entrySchema, 'Added'),
-      400: json(problem, 'Not a torrent'),
-      409: json(problem, 'Already listed'),
+      400: failure('Not a torrent'),
+      409: failure('Already listed'),
     },
   }),
   change: createRoute({
@@ -104,7 +100,7 @@ const routes = {
     security,
     summary: 'Changes title, description, category or tags',
     request: { params: idParam, body: { required: true, content: { 'application/json': { schema: notes } } } },
-    responses: { 200: json(entrySchema, 'Changed'), 404: json(problem, 'No such torrent') },
+    responses: { 200: json(entrySchema, 'Changed'), 404: failure('No such torrent') },
   }),
   remove: createRoute({
     method: 'delete',
@@ -113,7 +109,7 @@ const routes = {
     security,
     summary: 'Takes a torrent off the list and deletes its file',
     request: { params: idParam },
-    responses: { 204: { description: 'Removed' }, 404: json(problem, 'No such torrent') },
+    responses: { 204: { description: 'Removed' }, 404: failure('No such torrent') },
   }),
 };
 
@@ -122,9 +118,8 @@ export function createCatalogueApi(o: {
   catalogue: Catalogue;
   countsOf: CountsOf;
   announceUrls: (c: Context) => readonly string[];
-  onChanged: () => void;
 }): OpenAPIHono {
-  const app = new OpenAPIHono();
+  const app = createApi();
   const { catalogue } = o;
   const show = (c: Context, entry: CatalogueEntry) => {
     const { torrent, ...rest } = entry;
@@ -136,7 +131,7 @@ export function createCatalogueApi(o: {
       ...countsOfEntry(entry, o.countsOf),
     };
   };
-  const missing = { error: { code: 'catalogue/not-found', message: 'there is no such torrent in the catalogue' } };
+  const missing = toError('catalogue/not-found', 'there is no such torrent in the catalogue');
 
   app.openapi(routes.list, (c) => {
     const { q, category, tag, order, offset, limit } = c.req.valid('query');
@@ -161,11 +156,10 @@ export function createCatalogueApi(o: {
         torrent === undefined
           ? catalogue.addMagnet(magnet ?? '', asked)
           : catalogue.addTorrent(new Uint8Array(Buffer.from(torrent, 'base64')), asked);
-      o.onChanged();
       return c.json(show(c, entry), 201);
     } catch (error) {
       if (!BtError.is(error)) throw error;
-      const body = { error: { code: error.code as string, message: error.message } };
+      const body = toError(error.code, error.message);
       return BtError.is(error, 'client/duplicate') ? c.json(body, 409) : c.json(body, 400);
     }
   });
@@ -175,7 +169,6 @@ export function createCatalogueApi(o: {
   });
   app.openapi(routes.remove, async (c) => {
     if (!(await catalogue.remove(c.req.valid('param').id.toLowerCase()))) return c.json(missing, 404);
-    o.onChanged();
     return c.body(null, 204);
   });
   return app;

@@ -26,8 +26,6 @@ export interface CatalogueAppOptions {
   ) => Response | Promise<Response>;
   /** Address of the visitor. */
   readonly sourceOf: (c: Context) => string;
-  /** A torrent was added or removed. */
-  readonly onChanged: () => void;
 }
 
 const COOKIE = 'eider_passkey';
@@ -125,7 +123,6 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
         entry = catalogue.addTorrent(new Uint8Array(await file.arrayBuffer()), notes);
       else if (text('magnet') !== '') entry = catalogue.addMagnet(text('magnet'), notes);
       else return await refuse('Choose a .torrent file, or give a magnet link.', 400);
-      o.onChanged();
       return c.redirect(`/torrents/${entry.id}`, 303);
     } catch (error) {
       if (!BtError.is(error)) throw error;

@@ -16,6 +16,10 @@ export interface CatalogueTrouble {
   readonly what: string;
 }
 
+export type CatalogueChange =
+  | { readonly kind: 'loaded' }
+  | { readonly kind: 'added' | 'removed'; readonly entry: CatalogueEntry };
+
 export interface CatalogueQuery {
   /** Beginnings of words of title, name, tags. */
   readonly words?: string;
@@ -39,15 +43,20 @@ interface SideFile extends Partial<CatalogueNotes> {
 export class Catalogue {
   readonly #folder: string;
   readonly #nowSec: () => number;
+  readonly #onChange: (change: CatalogueChange) => void;
   #entries = new Map<string, CatalogueEntry>();
   #index = new SearchIndex();
   /** Ids, newest first, by name, by size; made when asked for, dropped by a change. */
   readonly #sorted = new Map<CatalogueOrder, readonly string[]>();
   #categories: ReadonlyMap<string, number> | undefined;
 
-  /** @param options.nowSec seconds since 1970 */
-  constructor(options: { folder: string; nowSec?: () => number }) {
+  /**
+   * @param options.nowSec seconds since 1970
+   * @param options.onChange told after every change of what is listed
+   */
+  constructor(options: { folder: string; nowSec?: () => number; onChange?: (change: CatalogueChange) => void }) {
     this.#folder = options.folder;
+    this.#onChange = options.onChange ?? ((): void => {});
     this.#nowSec = options.nowSec ?? (() => Math.floor(Date.now() / 1000));
   }
 
@@ -104,6 +113,7 @@ export class Catalogue {
     this.#entries = entries;
     this.#index = index;
     this.#changed();
+    this.#onChange({ kind: 'loaded' });
     return troubles;
   }
 
@@ -155,7 +165,7 @@ export class Catalogue {
     const path = join(this.#folder, `${entry.id}.torrent`);
     writeAtomic(path, bytes);
     this.#writeSide(entry.id, notes);
-    return this.#put({
+    return this.#add({
       ...entry,
       torrent: { ...(entry.torrent as object), path } as Required<CatalogueEntry>['torrent'],
     });
@@ -167,7 +177,7 @@ export class Catalogue {
     const entry = entryOfMagnet(parseMagnet(link), notes);
     this.#expectRoom(entry);
     this.#writeSide(entry.id, notes, link);
-    return this.#put(entry);
+    return this.#add(entry);
   }
 
   /** Changes what people say about a torrent. @returns undefined where there is no such torrent */
@@ -192,6 +202,7 @@ export class Catalogue {
     this.#entries.delete(entry.id);
     this.#index.remove(entry.id);
     this.#changed();
+    this.#onChange({ kind: 'removed', entry });
     return true;
   }
 
@@ -221,6 +232,12 @@ export class Catalogue {
     if (this.#entries.size >= catalogueLimits.entriesMax) {
       throw new BtError('client/invalid', { what: `the catalogue is full: ${catalogueLimits.entriesMax} torrents` });
     }
+  }
+
+  #add(entry: CatalogueEntry): CatalogueEntry {
+    this.#put(entry);
+    this.#onChange({ kind: 'added', entry });
+    return entry;
   }
 
   #put(entry: CatalogueEntry): CatalogueEntry {

@@ -43,7 +43,7 @@ ${[...o.categories].filter(([name]) => name !== '').map(([name, count]) => optio
 <p>${total} ${total === 1 ? 'torrent' : 'torrents'} · <a href="/torrents/feed.xml${toQuery(query)}">feed</a>${
     o.mayUpload ? html` · <a href="/torrents/upload">add one</a>` : ''
   }</p>
-<div class="wide"><table><thead><tr><th>Name</th><th class="n">Size</th><th>Added</th><th class="n">Seeders</th><th class="n">Leechers</th><th class="n">Snatches</th></tr></thead><tbody>
+<div class="scroll"><table><thead><tr><th>Name</th><th class="n">Size</th><th>Added</th><th class="n">Seeders</th><th class="n">Leechers</th><th class="n">Snatches</th></tr></thead><tbody>
 ${rows.map(
   ({
     entry,
@@ -91,7 +91,7 @@ ${entry.description === '' ? '' : html`<h2>Description</h2><p class="text">${ent
 ${
   shown.length === 0
     ? ''
-    : html`<h2>Files</h2><div class="wide"><table><tbody>${shown.map(
+    : html`<h2>Files</h2><div class="scroll"><table><tbody>${shown.map(
         (file) => html`<tr><td>${file.path.join('/')}</td><td class="n">${formatSize(file.length)}</td></tr>`,
       )}</tbody></table></div>${files.length > shown.length ? html`<p>and ${files.length - shown.length} more</p>` : ''}`
 }`;

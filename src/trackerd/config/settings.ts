@@ -9,7 +9,10 @@ export interface TrackerSettings {
   readonly listen: TrackerConfig['listen'];
   /** Of the HTTPS places; PEM files, read at start and at every reload. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  readonly udp: { readonly threadCount: number; readonly batch: 'auto' | 'on' | 'off' };
+  /** Threads that answer UDP, where batched system calls are to be had. */
+  readonly udpThreads: number;
+  /** `on`: it is an error where they are not. */
+  readonly udpBatch: 'auto' | 'on' | 'off';
   readonly limits: Partial<TrackerLimits>;
   readonly frontLimits: Partial<FrontLimits>;
   readonly addressLimits: AddressLimitOptions;
@@ -32,7 +35,7 @@ export interface TrackerSettings {
   readonly catalogue:
     | { readonly folder: string; readonly canUpload: boolean; readonly isListedOnly: boolean }
     | undefined;
-  readonly web: {
+  readonly pages: {
     readonly hasPage: boolean;
     readonly hasMetrics: boolean;
     readonly title: string;
@@ -80,7 +83,8 @@ export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
   return {
     listen: config.listen,
     tls: tls.cert === undefined || tls.key === undefined ? undefined : { certFile: tls.cert, keyFile: tls.key },
-    udp: { threadCount: udp.threads, batch: udp.batch },
+    udpThreads: udp.threads,
+    udpBatch: udp.batch,
     limits: toLimits(config),
     frontLimits: toFrontLimits(config),
     addressLimits: {
@@ -108,7 +112,7 @@ export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
       catalogue.folder === undefined
         ? undefined
         : { folder: catalogue.folder, canUpload: catalogue.upload, isListedOnly: catalogue.listedOnly },
-    web: {
+    pages: {
       hasPage: web.page,
       hasMetrics: web.metrics,
       title: web.title,

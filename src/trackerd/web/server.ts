@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
@@ -7,6 +7,8 @@ import type { TrackerWeb } from './app.ts';
 
 export interface WebServerOptions {
   readonly web: Pick<TrackerWeb, 'fetch'>;
+  /** Answers announces of clients that mix them with pages on one connection. @returns false where a request is for the pages */
+  readonly answer?: (request: IncomingMessage, response: ServerResponse) => boolean;
   /** A WebSocket upgrade, for any path; without it upgrades are refused. */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly headBytesMax: number;
@@ -36,7 +38,7 @@ export class WebServer {
       // The body has a deadline too; once it is here the answer may take its time.
       request.once('end', () => this.#sockets.has(request.socket) && this.#sockets.set(request.socket, undefined));
       response.once('finish', () => this.#expectRequest(request.socket));
-      void listener(request, response);
+      if (options.answer?.(request, response) !== true) void listener(request, response);
     });
     this.#server.on('upgrade', (request, socket, head) => {
       this.#sockets.delete(request.socket);

@@ -210,7 +210,7 @@ test('the defaults of the configuration are those of the tracker', () => {
 
 test('a private tracker shows no torrents', () => {
   const { config } = load({ toml: '[private]\nenabled = true\nusers = "u"\n[web]\ntop_swarms = 10' });
-  assert.equal(toTrackerSettings(config).web.topSwarmCount, 0);
+  assert.equal(toTrackerSettings(config).pages.topSwarmCount, 0);
 });
 
 test('a reload can say what it takes up', () => {

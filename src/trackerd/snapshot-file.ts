@@ -1,0 +1,147 @@
+import { open, rename, rm, stat } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { BtError, type Millis } from '../base/index.ts';
+import { toDiskError } from '../node/index.ts';
+import { type DenseStore, type SnapshotLoad, SnapshotReader, SnapshotWriter } from '../tracker/index.ts';
+
+export interface SnapshotFileOptions {
+  readonly path: string;
+  readonly everyMs: number;
+  readonly store: DenseStore;
+  readonly now: () => Millis;
+  /** Unix time, ms. */
+  readonly wallNow: () => number;
+  /** A save at its time has failed; the next is tried at its time. */
+  readonly onFailed: (error: unknown) => void;
+}
+
+export interface SnapshotSaved {
+  readonly path: string;
+  readonly bytes: number;
+  readonly elapsedMs: number;
+}
+
+const READ_BYTES = 65_536;
+/** Steps of a millisecond are written together. */
+const WRITE_BYTES = 1_048_576;
+
+/**
+ * The swarms in a file: read at start, written at intervals and at the end, the generation before kept as `.bak`. Both go by steps of a
+ * few milliseconds, between which the thread serves.
+ */
+export class SnapshotFile {
+  readonly #o: SnapshotFileOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #saving: Promise<SnapshotSaved> | undefined;
+
+  constructor(options: SnapshotFileOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Merges what is in the file into the store; where it cannot be used at all, the generation before.
+   *
+   * @returns undefined where there is neither
+   * @throws BtError `swarm/state-newer`, `swarm/state-damaged`, `disk/...`
+   */
+  async load(): Promise<SnapshotLoad | undefined> {
+    const { path } = this.#o;
+    try {
+      const loaded = await this.#read(path);
+      if (loaded !== undefined) return loaded;
+    } catch (error) {
+      if (!BtError.is(error, 'swarm/state-damaged')) throw error;
+      const before = await this.#read(`${path}.bak`);
+      if (before === undefined) throw error;
+      return before;
+    }
+    return await this.#read(`${path}.bak`);
+  }
+
+  /** Begins to save at intervals. */
+  start(): void {
+    this.#timer = setInterval(() => void this.save().catch(this.#o.onFailed), this.#o.everyMs);
+    this.#timer.unref();
+  }
+
+  /** Writes it now, or waits for the writing that is under way. @throws BtError `disk/...`; the old file is whole then */
+  save(): Promise<SnapshotSaved> {
+    this.#saving ??= this.#save().finally(() => {
+      this.#saving = undefined;
+    });
+    return this.#saving;
+  }
+
+  /** No more saving at intervals. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#saving?.catch(() => {});
+  }
+
+  async #read(path: string): Promise<SnapshotLoad | undefined> {
+    const { store, now, wallNow } = this.#o;
+    const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw toDiskError(error, path);
+    });
+    if (file === undefined) return undefined;
+    try {
+      const reader = new SnapshotReader({ store, now: now(), unixMs: wallNow() });
+      const buffer = new Uint8Array(READ_BYTES);
+      for (;;) {
+        const { bytesRead } = await file.read(buffer, 0, READ_BYTES);
+        if (bytesRead === 0) return reader.finish();
+        reader.push(buffer.subarray(0, bytesRead));
+      }
+    } catch (error) {
+      throw BtError.is(error) ? error : toDiskError(error, path);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #save(): Promise<SnapshotSaved> {
+    const { path, now } = this.#o;
+    const temporary = `${path}.${process.pid}.tmp`;
+    const startedAt = now();
+    try {
+      const file = await open(temporary, 'w', 0o600);
+      try {
+        await this.#writeAll(file);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      const { size } = await stat(temporary);
+      await rename(path, `${path}.bak`).catch(ignoreMissing);
+      await rename(temporary, path);
+      return { path, bytes: size, elapsedMs: now() - startedAt };
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw toDiskError(error, path);
+    }
+  }
+
+  async #writeAll(file: { writev(parts: Uint8Array[]): Promise<unknown> }): Promise<void> {
+    const { store, now, wallNow } = this.#o;
+    const writer = new SnapshotWriter({ store, now: now(), unixMs: wallNow() });
+    let parts: Uint8Array[] = [];
+    let held = 0;
+    for (let part = writer.next(); part !== undefined; part = writer.next()) {
+      if (part.length > 0) parts.push(part);
+      held += part.length;
+      if (held < WRITE_BYTES) {
+        await nextTurn();
+        continue;
+      }
+      await file.writev(parts);
+      parts = [];
+      held = 0;
+    }
+    if (parts.length > 0) await file.writev(parts);
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}

@@ -1,4 +1,5 @@
 import { toHex, writeU32 } from '../base/index.ts';
+import { accountLimits } from './accounts-limits.ts';
 import { RowSlab } from './accounts-slab.ts';
 import { HashTable } from './policy/hash-table.ts';
 
@@ -73,8 +74,6 @@ export const torrentStride = 7;
 const P = pairColumn;
 const T = torrentColumn;
 const PAIR_BYTES = 24;
-/** Pairs looked at to find some to forget, when there are too many. */
-const EVICTION_LOOKS = 2_000;
 
 /** The books: sums by user, by torrent, and by pair of both, as rows of numbers. */
 export class AccountLedger {
@@ -97,6 +96,12 @@ export class AccountLedger {
   get byteLength(): number {
     const tables = this.#pairTable.byteLength + this.#torrentTable.byteLength;
     return this.pairs.byteLength + this.torrents.byteLength + this.#hashes.byteLength + tables;
+  }
+
+  /** Makes room for what a snapshot has, so that tables do not grow step by step. */
+  reserve(o: { pairs: number; torrents: number }): void {
+    this.#pairTable = this.#pairTable.withRoom(o.pairs);
+    this.#torrentTable = this.#torrentTable.withRoom(o.torrents);
   }
 
   userFor(id: number): UserAccount {
@@ -191,7 +196,7 @@ export class AccountLedger {
   #evictPairs(): void {
     const table = this.#pairTable;
     let stalest = -1;
-    for (let looks = 0; looks < Math.min(EVICTION_LOOKS, table.capacity); looks++) {
+    for (let looks = 0; looks < Math.min(accountLimits.evictionLooks, table.capacity); looks++) {
       this.#hand = (this.#hand + 1) % table.capacity;
       if (!table.isLive(this.#hand)) continue;
       const row = table.valueAt(this.#hand);

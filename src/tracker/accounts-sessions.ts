@@ -1,4 +1,5 @@
 import { readU32, writeU32 } from '../base/index.ts';
+import { accountLimits } from './accounts-limits.ts';
 import type { AccountRecord } from './accounts-record.ts';
 import { RowSlab } from './accounts-slab.ts';
 import { HashTable } from './policy/hash-table.ts';
@@ -37,8 +38,6 @@ const S = sessionColumn;
 const R = routeColumn;
 /** Pair row and peer id. */
 const KEY_BYTES = 24;
-/** Ways by which one client announces: three transports by two families from a few interfaces. The oldest makes way. */
-const ROUTES_MAX = 8;
 
 /** What one record adds. */
 export interface SessionDelta {
@@ -166,6 +165,11 @@ export class AccountSessions {
     return count;
   }
 
+  /** Makes room for what a snapshot has. */
+  reserve(count: number): void {
+    this.#table = this.#table.withRoom(count);
+  }
+
   /** A session from a snapshot; its columns are the caller's to set. @returns its row */
   add(pair: number, peerId: Uint8Array): number {
     return this.#add(pair, peerId, 0);
@@ -251,7 +255,7 @@ export class AccountSessions {
   #addRoute(row: number, record: AccountRecord): number {
     let count = 0;
     for (let r = this.#firstRoute(row); r >= 0; r = this.#nextRoute(r)) count++;
-    if (count >= ROUTES_MAX) this.#dropOldestRoute(row);
+    if (count >= accountLimits.routesMax) this.#dropOldestRoute(row);
     const routes = this.#routes;
     const r = routes.add();
     routes.set(r, R.way, record.way);

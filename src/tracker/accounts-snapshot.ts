@@ -125,7 +125,12 @@ export function restoreAccounts(accounts: Accounts, bytes: Uint8Array, originMs:
     const shift = tape.read() - originMs;
     const [users, torrents, pairs, sessions] = [tape.read(), tape.read(), tape.read(), tape.read()];
     tape.read();
-    if (!Number.isFinite(shift)) return false;
+    // What is claimed cannot be more than what is there.
+    const cellsLeft = tape.cells.length;
+    if (!Number.isFinite(shift) || !(torrents <= cellsLeft && pairs <= cellsLeft && sessions <= cellsLeft))
+      return false;
+    accounts.ledger.reserve({ pairs, torrents });
+    accounts.sessions.reserve(sessions);
     restoreUsers(accounts, tape, { count: users, shift });
     const torrentRows = restoreTorrents(accounts, tape, { count: torrents, shift });
     const pairRows = restorePairs(accounts, tape, { count: pairs, shift, torrentRows });

@@ -1,4 +1,5 @@
 import { toHex } from '../base/index.ts';
+import { accountLimits } from './accounts-limits.ts';
 import type { AccountRecord } from './accounts-record.ts';
 
 /** `too-fast`: more bytes than the line can carry. `no-leecher`: uploaded where nobody was downloading. */
@@ -20,9 +21,6 @@ export interface Suspicion {
   /** On the clock of the tracker. */
   readonly at: number;
 }
-
-/** Suspicions kept to be read. */
-const KEPT_MAX = 1_000;
 
 /** The latest reports that cannot be true, and how many there were. */
 export class Suspicions {
@@ -47,15 +45,15 @@ export class Suspicions {
       peerId: toHex(record.bytes.subarray(record.peerIdAt, record.peerIdAt + 20)),
       at: record.time,
     };
-    this.#kept[this.#count++ % KEPT_MAX] = suspicion;
+    this.#kept[this.#count++ % accountLimits.suspicionsKept] = suspicion;
     this.#onSuspicion?.(suspicion);
   }
 
   /** The latest first. */
-  latest(limit: number = KEPT_MAX): Suspicion[] {
+  latest(limit: number = accountLimits.suspicionsKept): Suspicion[] {
     const latest: Suspicion[] = [];
     for (let i = this.#count - 1; i >= 0 && latest.length < Math.min(limit, this.#kept.length); i--) {
-      latest.push(this.#kept[i % KEPT_MAX] as Suspicion);
+      latest.push(this.#kept[i % accountLimits.suspicionsKept] as Suspicion);
     }
     return latest;
   }

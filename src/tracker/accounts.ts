@@ -7,6 +7,7 @@ import {
   torrentColumn,
   type UserAccount,
 } from './accounts-ledger.ts';
+import { accountLimits as limits } from './accounts-limits.ts';
 import { AccountRecord, accountRecordBytes } from './accounts-record.ts';
 import { AccountSessions, sessionColumn } from './accounts-sessions.ts';
 import { type Suspicion, type SuspicionKind, Suspicions } from './accounts-suspicions.ts';
@@ -16,9 +17,9 @@ export interface AccountsOptions {
   readonly sessionTtlMs: number;
   /** Two secret words for the tables: users choose peer ids and may choose info-hashes. */
   readonly seed: readonly [number, number];
-  /** Pairs of user and torrent kept; those without clients that were heard of longest ago make way. Default 5,000,000. */
+  /** Pairs of user and torrent kept; those without clients that were heard of longest ago make way. Default: `accountLimits`. */
   readonly pairsMax?: number;
-  /** Sessions kept; beyond it new ones are not counted. Default 2,000,000. */
+  /** Sessions kept; beyond it new ones are not counted. Default: `accountLimits`. */
   readonly sessionsMax?: number;
   /** No client is faster than this; 0 = do not look. Bytes per second, up and down each. */
   readonly lineBytesPerSec?: number;
@@ -42,13 +43,6 @@ export interface AccountPlace {
   readonly isEntering: boolean;
 }
 
-/** How long a session is remembered after a `stopped`: what the client sent by its other transports may come later. */
-const LEAVING_MS = 120_000;
-/** More than at the line's speed since the last report, because of what was on its way. */
-const SPEED_SLACK_SEC = 10;
-/** Uploads without a leecher below this are not worth a word. */
-const NO_LEECHER_BYTES = 16 * 1_048_576;
-
 /**
  * The accounts of a private tracker, added up from account records: what each user has uploaded and downloaded, of which torrent, and for
  * how long he seeded it. Lives on one thread; others send their batches. What a report adds is decided by `AccountSessions`.
@@ -66,7 +60,7 @@ export class Accounts {
 
   constructor(options: AccountsOptions) {
     this.#o = options;
-    this.ledger = new AccountLedger({ seed: options.seed, pairsMax: options.pairsMax ?? 5_000_000 });
+    this.ledger = new AccountLedger({ seed: options.seed, pairsMax: options.pairsMax ?? limits.pairsMax });
     this.sessions = new AccountSessions({
       seed: options.seed,
       onRoute: (session, route) => {
@@ -98,11 +92,11 @@ export class Accounts {
   }
 
   /** Closes sessions of clients that fell silent, a bounded number of looks a call. Call it a few times a second. */
-  sweep(now: Millis, looksMax = 2_000): void {
+  sweep(now: Millis, looksMax: number = limits.sweepLooks): void {
     const { rows } = this.sessions;
     const isOver = (row: number): boolean => {
       const silentMs = now - rows.get(row, sessionColumn.at);
-      return silentMs > (rows.get(row, sessionColumn.isLeaving) === 1 ? LEAVING_MS : this.#o.sessionTtlMs);
+      return silentMs > (rows.get(row, sessionColumn.isLeaving) === 1 ? limits.leavingMs : this.#o.sessionTtlMs);
     };
     this.sessions.sweep(looksMax, isOver, (row) => {
       if (rows.get(row, sessionColumn.isGone) === 0) this.#leave(row, now);
@@ -158,7 +152,7 @@ export class Accounts {
   #open(pair: number, torrent: number, user: UserAccount, record: AccountRecord): void {
     const { sessions } = this;
     if (record.event === 'stopped') return;
-    if (sessions.count >= (this.#o.sessionsMax ?? 2_000_000)) return void this.#overflowCount++;
+    if (sessions.count >= (this.#o.sessionsMax ?? limits.sessionsMax)) return void this.#overflowCount++;
     this.#enter(sessions.open(pair, record), user);
     if (record.event === 'completed') this.#complete(pair, torrent, record.time);
   }
@@ -202,12 +196,12 @@ export class Accounts {
     at: number,
   ): SuspicionKind | undefined {
     const speed = this.#o.lineBytesPerSec ?? 0;
-    const mostBytes = speed * (Math.max(0, at - o.before) / 1_000 + SPEED_SLACK_SEC);
+    const mostBytes = speed * (Math.max(0, at - o.before) / 1_000 + limits.speedSlackSec);
     if (speed > 0 && Math.max(o.uploaded, o.downloaded) > mostBytes) return 'too-fast';
     const { torrents } = this.ledger;
     const others = torrents.get(torrent, torrentColumn.leechers) - (o.leftBefore > 0 ? 1 : 0);
     const isAlone = others === 0 && torrents.get(torrent, torrentColumn.leecherSeenAt) < o.before;
-    const isSure = o.before >= (this.#o.leechersKnownFrom ?? 0) && o.uploaded >= NO_LEECHER_BYTES;
+    const isSure = o.before >= (this.#o.leechersKnownFrom ?? 0) && o.uploaded >= limits.noLeecherBytes;
     return isAlone && isSure ? 'no-leecher' : undefined;
   }
 

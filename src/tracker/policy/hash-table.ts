@@ -168,9 +168,10 @@ export class HashTable {
     return table;
   }
 
-  /** This table, or where it takes no more keys the same in a larger one. */
-  withRoom(): HashTable {
-    return this.isFull ? this.rebuilt(Math.max(64, Math.ceil(this.count * 1.5))) : this;
+  /** This table, or where it does not take `more` further keys the same in a larger one. */
+  withRoom(more = 1): HashTable {
+    const isRoomy = (this.#header[USED] as number) + more <= Math.floor(this.#capacity * LOAD_MAX);
+    return isRoomy ? this : this.rebuilt(Math.max(64, Math.ceil(this.count * 1.5), this.count + more));
   }
 
   #isKeyAt(slot: number, bytes: Uint8Array, at: number): boolean {

@@ -11,6 +11,11 @@ const SPACE = 0x20;
 const TAB = 0x09;
 const HASH = 0x23;
 const COMMA = 0x2c;
+/** Value of a hex digit, -1 for other bytes. */
+const NIBBLES: Int8Array = Int8Array.from({ length: 256 }, (_, c) => {
+  const value = Number.parseInt(String.fromCharCode(c), 16);
+  return Number.isNaN(value) ? -1 : value;
+});
 /** A line is an info-hash and a name; nobody needs more. */
 const LINE_BYTES_MAX = 4_096;
 
@@ -63,14 +68,14 @@ export class ListParser {
     while (end > at && isBlank(bytes[end - 1] as number)) end--;
     if (at === end || bytes[at] === HASH) return undefined;
     let digits = 0;
-    while (at + digits < end && nibble(bytes[at + digits] as number) >= 0) digits++;
+    while (at + digits < end && NIBBLES[bytes[at + digits]!]! >= 0) digits++;
     const after = at + digits;
     const isEnded = after === end || isBlank(bytes[after] as number) || bytes[after] === COMMA || bytes[after] === HASH;
     if (!isEnded || (digits !== 40 && digits !== 64)) {
       return { line: this.#line, what: `not an info-hash of 40 or 64 hex digits: ${toShown(bytes, at, end)}` };
     }
     for (let i = 0; i < 20; i++) {
-      this.#hash[i] = (nibble(bytes[at + i * 2] as number) << 4) | nibble(bytes[at + i * 2 + 1] as number);
+      this.#hash[i] = (NIBBLES[bytes[at + i * 2]!]! << 4) | NIBBLES[bytes[at + i * 2 + 1]!]!;
     }
     this.#onHash(this.#hash, 0);
     return undefined;
@@ -89,10 +94,4 @@ function toShown(bytes: Uint8Array, start: number, end: number): string {
 
 function isBlank(c: number): boolean {
   return c === SPACE || c === TAB || c === CR;
-}
-
-function nibble(c: number): number {
-  if (c >= 0x30 && c <= 0x39) return c - 0x30;
-  const lower = c | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }

@@ -7,6 +7,7 @@
 
 export * from './accounts.ts';
 export type { PairAccount, TorrentAccount, UserAccount } from './accounts-ledger.ts';
+export { accountLimits } from './accounts-limits.ts';
 export { AccountLog, AccountRecord, accountRecordBytes, writeAccountRecord } from './accounts-record.ts';
 export { encodeAccounts, restoreAccounts } from './accounts-snapshot.ts';
 export type { Suspicion, SuspicionKind } from './accounts-suspicions.ts';

@@ -183,6 +183,7 @@ export class HttpFront {
   #onClosed(socket: Socket, place: string): void {
     this.#sockets.delete(socket);
     this.#book.release(place);
+    this.#o.counts[counter.httpConnections]!--;
     if (this.#sockets.size === 0) this.#onEmpty?.();
   }
 

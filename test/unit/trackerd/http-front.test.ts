@@ -11,7 +11,7 @@ import { ConnectionBook } from '#room/trackerd/http/connection-book';
 import { HttpFront, type HttpFrontOptions } from '#room/trackerd/http/front';
 import { FullScrape } from '#room/trackerd/http/full-scrape';
 import type { FrontLimits } from '#room/trackerd/limits';
-import { AnnounceCall } from '#tracker';
+import { AnnounceCall, counter } from '#tracker';
 import { decodeHttpAnnounceResponse, decodeHttpScrapeResponse } from '#wire';
 import { makeCertificate } from '../../support/certificate.ts';
 import { announceText, createPages, HttpParts } from '../../support/http-front.ts';
@@ -145,7 +145,7 @@ test('an upgrade goes to the server of pages with every byte behind it, from an 
 
 test('connections are bounded in all and by address, handed over or not, and counted until they end', async (t) => {
   const book = new ConnectionBook({ max: 100, perAddressMax: 3 });
-  const { at } = await start(t, { connections: book });
+  const { at, parts } = await start(t, { connections: book });
   const page = 'GET /page HTTP/1.1\r\nHost: x\r\n\r\n';
   const held: Socket[] = [];
   t.after(() => {
@@ -161,6 +161,7 @@ test('connections are bounded in all and by address, handed over or not, and cou
   }
   assert.equal(await converse(() => connect(at), [announceText(last)]), '');
   assert.equal(book.count, 3);
+  assert.equal(parts.counts[counter.httpConnections], 3);
   const closed = new Promise((resolve) => held[1]?.once('close', resolve));
   held[1]?.destroy();
   await closed;

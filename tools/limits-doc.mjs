@@ -49,6 +49,7 @@ const sources = [
   { title: 'Tracker: pages and API', file: 'trackerd/limits', name: 'webLimits' },
   { title: 'Tracker: WebTorrent peers', file: 'tracker/relay-limits', name: 'relayLimits', docs: 'RelayLimits' },
   { title: 'Tracker: WebSocket connections', file: 'trackerd/ws/limits', name: 'wsLimits', docs: 'WsLimits' },
+  { title: 'Tracker: accounts of users', file: 'tracker/accounts-limits', name: 'accountLimits' },
   { title: 'Tracker: several as one', file: 'trackerd/limits', name: 'replicationLimits' },
 ];
 

@@ -211,10 +211,14 @@ function post(message: FromUdpWorker, transfer: readonly ArrayBuffer[] = []): vo
 }
 
 const worker = await UdpWorker.start(workerData as UdpWorkerData);
+// Policies are made one after the other, so that the last one posted is the one in force.
+let policyMade: Promise<void> = Promise.resolve();
 parentPort?.on('message', (message: ToUdpWorker) => {
-  if (message.type === 'limits') worker.setLimits(message.limits);
-  // The last policy that was good stays.
-  else worker.setPolicy(message.policy).catch((error: unknown) => worker.bugs.report(error));
+  if (message.type === 'limits') return worker.setLimits(message.limits);
+  policyMade = policyMade
+    .then(() => worker.setPolicy(message.policy))
+    // The last policy that was good stays.
+    .catch((error: unknown) => worker.bugs.report(error));
 });
 post({ type: 'ready' });
 worker.turn();

@@ -262,15 +262,18 @@ export class WebRelay {
     connection.link.sendText(encodeWsResponse({ kind: 'failure', ...to, reason, ...retry }));
   }
 
-  /** @returns whether the address of the connection may go on asking; if not, it has been told */
+  /** @returns whether the address of the connection may go on asking; if not, it has been told, except of answers, which expect nothing */
   #takeRequest(now: Millis, connection: RelayConnection, request: WsRequest): boolean {
     const limits = this.#addressLimits;
     const { source } = connection;
     const length = source.length === 4 ? 4 : 16;
     if (limits === undefined || limits.takeRequest(now, source, 0, length)) return true;
     this.#offenders?.note(source, 0, length, 'limited');
-    const refusal = { reason: 'too many requests from your address', retryInSec: limits.retryInSec(now) };
-    this.#refuse(connection, toAddressee(request), refusal, counter.wsRefusedLimited);
+    if (request.kind === 'answer') this.#counts[counter.wsRefusedLimited]!++;
+    else {
+      const refusal = { reason: 'too many requests from your address', retryInSec: limits.retryInSec(now) };
+      this.#refuse(connection, toAddressee(request), refusal, counter.wsRefusedLimited);
+    }
     return false;
   }
 

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ClientOptions, WebSocket } from 'ws';
 import { parseIp } from '#base';
 import type { TrackerHooks } from '#tracker';
+import { startTracker } from '#trackerd';
 import { encodeWsRequest } from '#wire';
-import { torrent, WebSocketPlace } from '../support/websocket-place.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { makeTempFolder, writeTree } from '../support/temp-folder.ts';
+import { torrent, WebSocketClient, WebSocketPlace } from '../support/websocket-place.ts';
 
 test('offers and answers go between two sockets; who closes is gone', async () => {
   await using place = await WebSocketPlace.open();
@@ -192,4 +196,49 @@ test('closing does not wait for who does not answer', async () => {
   await place.front.close();
   assert.equal(place.front.connectionCount, 0);
   dead.destroy();
+});
+
+test('passkeys may be the path', async () => {
+  await using place = await WebSocketPlace.open();
+  for (const path of ['/0123456789abcdef', '/announce/0123456789abcdef', '/0123456789abcdef/announce']) {
+    const client = await place.client(path);
+    client.scrape();
+    assert.equal((await client.next()).kind, 'scrape');
+  }
+});
+
+test('in a whole tracker, peers of ws, wss and HTTP are one swarm', async (t) => {
+  const { cert, key } = makeCertificate('a tracker');
+  const folder = writeTree(makeTempFolder(t), { 'cert.pem': cert, 'key.pem': key });
+  const anyPort = { host: '127.0.0.1', port: 0 };
+  await using tracker = await startTracker({
+    http: [anyPort],
+    https: [anyPort],
+    tls: { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') },
+  });
+  const [plain = 0, secure = 0] = tracker.addresses.map(({ port }) => port);
+  const at = `http://127.0.0.1:${plain}/announce?info_hash=${encodeURIComponent(torrent)}`;
+  const asHttp = async (port: number, left: number): Promise<string> => {
+    const answer = await fetch(`${at}&peer_id=-a-peer-of-the-tests&port=${port}&left=${left}&compact=1`);
+    return await answer.text();
+  };
+  const open = async (url: string, options: ClientOptions = {}): Promise<WebSocketClient> => {
+    const client = new WebSocketClient(new WebSocket(url, options));
+    await once(client.socket, 'open');
+    return client;
+  };
+  await asHttp(6_881, 0);
+  const a = await open(`ws://127.0.0.1:${plain}/announce`);
+  a.announce('a', ['never handed out']);
+  const heard = await a.next();
+  assert(heard.kind === 'announce');
+  assert.deepEqual([heard.complete, heard.incomplete], [1, 1]);
+  const b = await open(`wss://127.0.0.1:${secure}/announce`, { ca: cert });
+  b.announce('b', ['for a']);
+  assert.equal((await a.next()).kind, 'offer');
+  assert.match(await asHttp(6_882, 1), /^d8:completei1e.*10:incompletei3e.*5:peers6:/s, 'addresses only');
+  for (const { socket, closed } of [a, b]) {
+    socket.close();
+    await closed;
+  }
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Millis, parseIp, seededRng } from '#base';
 import {
+  AddressLimits,
   AnnounceCall,
   type CounterName,
   CounterTable,
@@ -30,11 +31,15 @@ class Scene {
   readonly logic = new TrackerLogic({ store: this.store, limits: this.limits, rng: seededRng(2) });
   readonly relay: WebRelay;
 
-  constructor(limits: Partial<RelayLimits> = {}) {
+  constructor(limits: Partial<RelayLimits> = {}, addressLimits?: AddressLimits) {
     const { logic, store } = this;
     const counts = this.#counters.row(0);
     this.logic.setHooks(this.hooks);
-    this.relay = new WebRelay({ logic, store, counts, limits: { ...relayLimits, ...limits } });
+    this.relay = new WebRelay({
+      ...{ logic, store, counts },
+      limits: { ...relayLimits, ...limits },
+      ...(addressLimits !== undefined && { addressLimits }),
+    });
   }
 
   get counts(): Readonly<Record<CounterName, number>> {
@@ -431,4 +436,25 @@ test('what is no message of the protocol is refused with its torrent, and a full
     { kind: 'failure', action: 'scrape', infoHash: '', reason: 'name the torrents to scrape: info_hash is missing' },
   ]);
   assert.equal(scene.counts.wsRefusedInvalid, 3);
+});
+
+test('an address that asks too much is refused, and its answers are dropped', () => {
+  const addressLimits = new AddressLimits(Uint32Array.of(1, 2, 3, 4));
+  addressLimits.set({ requestsMax: 3, windowMs: 60_000 });
+  const scene = new Scene({}, addressLimits);
+  const [a, b] = [scene.peer('a'), scene.peer('b')];
+  b.announce();
+  a.announce(['a1']);
+  a.say({ kind: 'scrape', infoHashes: [torrent] });
+  b.takeHeard();
+  a.takeHeard();
+  b.answer('a', 'a1');
+  b.announce();
+  assert.deepEqual(a.takeHeard(), []);
+  const reason = 'too many requests from your address';
+  const refusal = { kind: 'failure', action: 'announce', infoHash: torrent, reason, retryInSec: 120 };
+  assert.deepEqual(b.takeHeard(), [refusal]);
+  assert.equal(scene.counts.wsRefusedLimited, 2);
+  b.leave();
+  assert.equal(scene.store.stats().peerCountWeb, 1, 'who goes is always heard');
 });

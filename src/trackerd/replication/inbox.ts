@@ -1,7 +1,15 @@
 import { BtError, type Millis } from '../../base/index.ts';
-import { checkDeltas, DeltaReader, type StoreAnnounce, type SwarmStore } from '../../tracker/index.ts';
+import {
+  checkDeltas,
+  type DeltaBatch,
+  DeltaReader,
+  hashDelta,
+  type StoreAnnounce,
+  type SwarmStore,
+} from '../../tracker/index.ts';
 import { type EntryHeader, entryHeaderBytes, readEntryHeader } from './entry.ts';
 import type { Outbox } from './outbox.ts';
+import { RecentPeers } from './recent-peers.ts';
 import { compareStreamIds, type StreamId, streamStart } from './stream-id.ts';
 
 interface QueuedEntry {
@@ -20,6 +28,7 @@ export interface ReplicatedStore extends SwarmStore {
 interface CurrentEntry {
   readonly entry: QueuedEntry;
   readonly ageMs: number;
+  readonly isLate: boolean;
   readonly isExpired: boolean;
 }
 
@@ -57,6 +66,11 @@ export interface InboxOptions {
   readonly onNotice: (body: Uint8Array, header: EntryHeader) => void;
 }
 
+/**
+ * An entry sent within this time is applied whatever is known of its peers: the order of the stream is the same for all, so that all end
+ * alike. One that waited longer, for a Redis that was away, must not undo what happened since; there the times count.
+ */
+const LATE_MS = 2_000;
 const NODES_MAX = 1_024;
 const LOOK_AT_CLOCK_EVERY = 64;
 
@@ -76,6 +90,8 @@ export class Inbox {
   };
   readonly #o: InboxOptions;
   readonly #reader = new DeltaReader();
+  readonly #ownReader = new DeltaReader();
+  readonly #recent = new RecentPeers();
   readonly #queue: QueuedEntry[] = [];
   #queuedBytes = 0;
   /** Where reading goes on, and where applying is. */
@@ -157,6 +173,25 @@ export class Inbox {
     this.#lenientIds.fill(streamStart);
   }
 
+  /**
+   * Takes note of deltas of our own, which will come after all that was applied so far: where another tracker's word about the same peer
+   * was applied since, ours is applied again. Its download is counted already.
+   */
+  settle(batch: DeltaBatch): void {
+    const { bytes, startedAt } = batch;
+    const reader = this.#ownReader;
+    const now = this.#o.now();
+    reader.open(bytes, 0);
+    while (reader.next()) {
+      const hash = hashDelta(bytes, reader.deltaAt);
+      if (!this.#recent.isSince(hash, startedAt)) continue;
+      if (reader.event === 'completed') reader.event = 'none';
+      this.#o.store.announce(now, reader);
+      // What the same peer has said to us since then is on its way, and must come after this.
+      this.#recent.note(hash, now);
+    }
+  }
+
   /** Applies what waits for at most `budgetMs`. @returns whether something is left */
   step(budgetMs: number): boolean {
     const until = this.#o.now() + budgetMs;
@@ -199,7 +234,12 @@ export class Inbox {
     this.counts.deltasIn += checkDeltas(entry.bytes, entryHeaderBytes);
     const ageMs = Math.max(0, this.#o.serverNow() - entry.id.ms) + header.ageMs;
     this.#reader.open(entry.bytes, entryHeaderBytes);
-    this.#current = { entry, ageMs, isExpired: ageMs > this.#o.peerTtlMs };
+    this.#current = {
+      entry,
+      ageMs,
+      isLate: header.ageMs > LATE_MS,
+      isExpired: ageMs > this.#o.peerTtlMs,
+    };
   }
 
   /** Whether an entry of another node is to be applied; notes its number. */
@@ -219,7 +259,7 @@ export class Inbox {
   }
 
   #applySome(): void {
-    const { entry, ageMs, isExpired } = this.#current as CurrentEntry;
+    const { entry, ageMs, isLate, isExpired } = this.#current as CurrentEntry;
     const { ownPeers } = this.#o.outbox;
     const { store } = this.#o;
     const now = this.#o.now();
@@ -233,8 +273,13 @@ export class Inbox {
       }
       // Who was last heard of so long ago is gone; that he left, or has it all, still counts.
       if (isExpired && reader.event === 'none') continue;
-      if (ownPeers.isNewer(entry.bytes, reader.deltaAt, at)) this.counts.outdated++;
-      else store.announce(now, reader, ageMs);
+      if (ownPeers.isNewer(entry.bytes, reader.deltaAt, at)) {
+        this.counts.outdated++;
+        continue;
+      }
+      if (isLate) store.announce(now, reader, ageMs);
+      else store.announce(at, reader);
+      this.#recent.note(hashDelta(entry.bytes, reader.deltaAt), now);
     }
   }
 

@@ -10,8 +10,8 @@ export interface OwnEntry {
   readonly bytes: Uint8Array;
   readonly kind: 'deltas' | 'snapshot';
   readonly startedAt: Millis;
-  /** Of this process, over all streams: 1, 2, 3 … */
-  readonly serial: number;
+  /** Of its batches: numbers of this process, over all streams. */
+  readonly serials: readonly number[];
   /** In its stream; 0 = never sent. */
   sequence: number;
   /** Where Redis has put it; undefined = not sent, or not known whether it arrived. */
@@ -20,8 +20,9 @@ export interface OwnEntry {
 }
 
 interface OwnStream {
-  /** Batches that wait for more. */
+  /** Batches that wait for more, and their serials. */
   readonly waiting: DeltaBatch[];
+  serials: number[];
   waitingBytes: number;
   /** Not acknowledged, oldest first. */
   readonly unsent: OwnEntry[];
@@ -35,7 +36,7 @@ interface OwnStream {
  * them, because a Redis that falls may forget what it has acknowledged.
  */
 export class Outbox {
-  /** Peers of our own in entries that our reader has not come by. */
+  /** Peers of our own that our reader has not come by. */
   readonly ownPeers: OwnPeers = new OwnPeers();
   readonly #node: string;
   readonly #streams: readonly OwnStream[];
@@ -63,6 +64,7 @@ export class Outbox {
     this.#keptMs = o.keptMs;
     this.#streams = Array.from({ length: o.streamCount }, () => ({
       waiting: [],
+      serials: [],
       waitingBytes: 0,
       unsent: [],
       kept: [],
@@ -83,6 +85,8 @@ export class Outbox {
     const stream = this.#streams[batch.stream] as OwnStream;
     if (stream.waitingBytes + batch.bytes.length > this.#entryBytesMax) this.#seal(stream);
     stream.waiting.push(batch);
+    stream.serials.push(++this.#lastSerial);
+    this.ownPeers.add(this.#lastSerial, batch.bytes, batch.startedAt);
     stream.waitingBytes += batch.bytes.length;
   }
 
@@ -92,7 +96,7 @@ export class Outbox {
     this.#seal(own);
     const bytes = new Uint8Array(entryHeaderBytes + body.length);
     bytes.set(body, entryHeaderBytes);
-    this.#append(own, { bytes, kind: 'snapshot', startedAt: now });
+    this.#append(own, { bytes, kind: 'snapshot', startedAt: now, serials: [++this.#lastSerial] });
   }
 
   /**
@@ -158,7 +162,7 @@ export class Outbox {
     const own = this.#streams[stream] as OwnStream;
     for (const list of [own.kept, own.unsent]) {
       for (const entry of list) {
-        if (entry.sequence > 0 && entry.sequence <= sequence) this.ownPeers.drop(entry.serial);
+        if (entry.sequence > 0 && entry.sequence <= sequence) this.#passEntry(entry);
       }
     }
   }
@@ -169,22 +173,25 @@ export class Outbox {
     const bytes = new Uint8Array(entryHeaderBytes + own.waitingBytes);
     let at = entryHeaderBytes;
     let startedAt = first.startedAt;
-    for (const batch of own.waiting) {
+    own.waiting.forEach((batch, i) => {
       bytes.set(batch.bytes, at);
+      this.ownPeers.move(own.serials[i] as number, bytes, at);
       at += batch.bytes.length;
       if (batch.startedAt < startedAt) startedAt = batch.startedAt;
-    }
+    });
+    this.#append(own, { bytes, kind: 'deltas', startedAt, serials: own.serials });
     own.waiting.length = 0;
     own.waitingBytes = 0;
-    const entry = this.#append(own, { bytes, kind: 'deltas', startedAt });
-    this.ownPeers.add(entry.serial, bytes, startedAt);
+    own.serials = [];
   }
 
-  #append(own: OwnStream, o: Pick<OwnEntry, 'bytes' | 'kind' | 'startedAt'>): OwnEntry {
-    const entry: OwnEntry = { ...o, serial: ++this.#lastSerial, sequence: 0, id: undefined, ackedAt: 0 as Millis };
-    own.unsent.push(entry);
-    this.#unsentBytes += entry.bytes.length;
-    return entry;
+  #passEntry(entry: OwnEntry): void {
+    for (const serial of entry.serials) this.ownPeers.drop(serial);
+  }
+
+  #append(own: OwnStream, o: Pick<OwnEntry, 'bytes' | 'kind' | 'startedAt' | 'serials'>): void {
+    own.unsent.push({ ...o, sequence: 0, id: undefined, ackedAt: 0 as Millis });
+    this.#unsentBytes += o.bytes.length;
   }
 
   /** Gives up the oldest entry that was never sent; one that was may have arrived, and its number must not be missing. */
@@ -192,14 +199,14 @@ export class Outbox {
     let oldest: { own: OwnStream; at: number; serial: number } | undefined;
     for (const own of this.#streams) {
       const at = own.unsent.findIndex((entry) => entry.sequence === 0);
-      const serial = own.unsent[at]?.serial;
+      const serial = own.unsent[at]?.serials[0];
       if (serial !== undefined && (oldest === undefined || serial < oldest.serial)) oldest = { own, at, serial };
     }
     if (oldest === undefined) return false;
     for (const entry of oldest.own.unsent.splice(oldest.at, 1)) {
       this.#unsentBytes -= entry.bytes.length;
       this.#droppedDeltasBytes += entry.bytes.length - entryHeaderBytes;
-      this.ownPeers.drop(entry.serial);
+      this.#passEntry(entry);
     }
     return true;
   }

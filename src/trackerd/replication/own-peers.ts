@@ -1,11 +1,10 @@
 // Hot path: tracker-replication
 import type { Millis } from '../../base/index.ts';
 import { DeltaReader, hashDelta, isSamePeer } from '../../tracker/index.ts';
-import { entryHeaderBytes } from './entry.ts';
 
 const SLOTS = 1 << 17;
 const PROBES_MAX = 8;
-/** Entries are below 2^20 bytes. */
+/** Batches are below 2^20 bytes. */
 const PLACE = 0x10_0000;
 /** Clocks of this process and of Redis, and the batching, are not finer than this together. */
 const TOLERANCE_MS = 2_000;
@@ -17,56 +16,64 @@ const TOLERANCE_MS = 2_000;
  * A table that may forget (8 places a peer): then the older word stands here until the peer's next announce.
  */
 export class OwnPeers {
-  /** serial × PLACE + position of the delta in its entry; 0 = free. */
+  /** serial × PLACE + position of the delta in its batch; 0 = free. */
   readonly #places = new Float64Array(SLOTS);
-  readonly #entries = new Map<number, { readonly bytes: Uint8Array; readonly startedAt: Millis }>();
+  readonly #batches = new Map<number, { bytes: Uint8Array; base: number; readonly startedAt: Millis }>();
   readonly #reader = new DeltaReader();
-  /** Places below this are of entries that are gone; some above may be too. */
+  /** Places below this are of batches that are gone; some above may be too. */
   #oldestPlace = Number.POSITIVE_INFINITY;
 
-  /** @param bytes an entry with deltas, kept until `drop` */
+  /** @param serial from 1, larger every time. @param bytes deltas, kept until `move` or `drop` */
   add(serial: number, bytes: Uint8Array, startedAt: Millis): void {
-    if (this.#entries.size === 0) this.#oldestPlace = serial * PLACE;
-    this.#entries.set(serial, { bytes, startedAt });
+    if (this.#batches.size === 0) this.#oldestPlace = serial * PLACE;
+    this.#batches.set(serial, { bytes, base: 0, startedAt });
     const reader = this.#reader;
-    reader.open(bytes, entryHeaderBytes);
+    reader.open(bytes, 0);
     while (reader.next()) {
       this.#places[this.#slotFor(bytes, reader.deltaAt)] = serial * PLACE + reader.deltaAt;
     }
   }
 
+  /** A batch is a part of larger bytes now. */
+  move(serial: number, bytes: Uint8Array, base: number): void {
+    const batch = this.#batches.get(serial);
+    if (batch === undefined) return;
+    batch.bytes = bytes;
+    batch.base = base;
+  }
+
   drop(serial: number): void {
-    if (!this.#entries.delete(serial) || serial * PLACE !== this.#oldestPlace) return;
-    const [oldest] = this.#entries.keys();
+    if (!this.#batches.delete(serial) || serial * PLACE !== this.#oldestPlace) return;
+    const [oldest] = this.#batches.keys();
     this.#oldestPlace = oldest === undefined ? Number.POSITIVE_INFINITY : oldest * PLACE;
   }
 
   /** Whether we know better than a delta of another tracker. @param at when it happened */
   isNewer(bytes: Uint8Array, deltaAt: number, at: Millis): boolean {
-    if (this.#entries.size === 0) return false;
+    if (this.#batches.size === 0) return false;
     let slot = hashDelta(bytes, deltaAt) & (SLOTS - 1);
     for (let probe = 0; probe < PROBES_MAX; probe++, slot = (slot + 1) & (SLOTS - 1)) {
       const place = this.#places[slot] as number;
       if (place === 0) return false;
       if (place < this.#oldestPlace) continue;
-      const entry = this.#entries.get(Math.floor(place / PLACE));
-      if (entry === undefined || !isSamePeer(entry.bytes, place % PLACE, bytes, deltaAt)) continue;
-      return entry.startedAt >= at - TOLERANCE_MS;
+      const batch = this.#batches.get(Math.floor(place / PLACE));
+      if (batch === undefined || !isSamePeer(batch.bytes, batch.base + (place % PLACE), bytes, deltaAt)) continue;
+      return batch.startedAt >= at - TOLERANCE_MS;
     }
     return false;
   }
 
-  /** The slot of the same peer, or one whose entry is gone, or the last that is looked at. */
+  /** The slot of the same peer, or one whose batch is gone, or the last that is looked at. */
   #slotFor(bytes: Uint8Array, deltaAt: number): number {
     let slot = hashDelta(bytes, deltaAt) & (SLOTS - 1);
     let free = -1;
     for (let probe = 0; probe < PROBES_MAX; probe++, slot = (slot + 1) & (SLOTS - 1)) {
       const place = this.#places[slot] as number;
       if (place === 0) return free < 0 ? slot : free;
-      const entry = place < this.#oldestPlace ? undefined : this.#entries.get(Math.floor(place / PLACE));
-      if (entry === undefined) {
+      const batch = place < this.#oldestPlace ? undefined : this.#batches.get(Math.floor(place / PLACE));
+      if (batch === undefined) {
         if (free < 0) free = slot;
-      } else if (isSamePeer(entry.bytes, place % PLACE, bytes, deltaAt)) return slot;
+      } else if (isSamePeer(batch.bytes, batch.base + (place % PLACE), bytes, deltaAt)) return slot;
     }
     return free < 0 ? (slot - 1) & (SLOTS - 1) : free;
   }

@@ -90,6 +90,7 @@ export class Replication {
 
   /** Takes over deltas of another thread. */
   add(batch: DeltaBatch): void {
+    this.#core.inbox.settle(batch);
     this.#core.outbox.add(batch);
     // Most are of IPv4; the exact number is not worth a walk through the bytes.
     this.#core.counts.deltasOut += Math.round(batch.bytes.length / deltaBytes[4]);

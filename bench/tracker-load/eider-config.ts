@@ -38,7 +38,12 @@ export async function writeEiderConfig(folder: string, variant: EiderVariant): P
   if (variant.replicateThrough !== undefined) {
     tables.push(`[replication]\nurls = [${JSON.stringify(variant.replicateThrough)}]\nname = "load"`);
   }
-  if (variant.peerTtlSec !== undefined) tables.push(`[intervals]\npeer_ttl = "${variant.peerTtlSec}s"`);
+  if (variant.peerTtlSec !== undefined) {
+    const announce = Math.floor(variant.peerTtlSec / 2);
+    tables.push(
+      `[intervals]\npeer_ttl = "${variant.peerTtlSec}s"\nannounce = "${announce}s"\njitter = "0s"\nminimum = "1s"`,
+    );
+  }
   const file = join(folder, 'tracker.toml');
   await writeFile(file, `${tables.join('\n\n')}\n`);
   // The API's token stands in it.

@@ -22,6 +22,8 @@ export interface LoadOrder {
   readonly sourceCount: number;
   readonly seed: number;
   readonly numWant: number;
+  /** The tracker has all peers of this seed already, as after `fill`. */
+  readonly isFilled?: boolean;
   readonly phases: readonly LoadPhase[];
 }
 
@@ -58,6 +60,7 @@ async function run(): Promise<void> {
   const rng = seededRng(order.seed);
   const population = new Population(order);
   const workload = new Workload(population, rng.fork('workload'));
+  if (order.isFilled === true) workload.recallFill();
   const slots = Math.max(order.sourceCount, ...order.phases.map(({ window }) => window));
   const judge = new Judge({ population, rules: order.rules, numWant: order.numWant, slots });
   const { numWant } = order;

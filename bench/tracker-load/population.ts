@@ -1,11 +1,11 @@
 import { type Rng, readU32, seededRng, writeU32 } from '#base';
 
-export type Distribution = 'uniform' | 'zipf';
+export type Distribution = 'uniform' | 'zipf' | 'one-large';
 
 export interface PopulationOptions {
   readonly peerCount: number;
   readonly torrentCount: number;
-  /** `zipf`: the torrent of rank r has peers in proportion to 1 / r (at least one). */
+  /** `zipf`: the torrent of rank r has peers in proportion to 1 / r (at least one). `one-large`: the first has a fifth of all peers. */
   readonly distribution: Distribution;
   /** Source addresses the peers are spread over; a peer is an address and a port. */
   readonly sourceCount: number;
@@ -57,8 +57,7 @@ export class Population {
     }
     const rng = seededRng(options.seed);
     this.hashes = makeInfoHashes(torrentCount, options.seed);
-    this.torrentOf =
-      options.distribution === 'uniform' ? uniform(peerCount, torrentCount) : zipf(peerCount, torrentCount);
+    this.torrentOf = spread[options.distribution](peerCount, torrentCount);
     shuffle(this.torrentOf, rng);
     this.complete = new Uint32Array(torrentCount);
     this.incomplete = new Uint32Array(torrentCount);
@@ -155,6 +154,12 @@ export function makeInfoHashes(torrentCount: number, seed: number): Uint8Array {
 }
 
 const PEER_ID = Uint8Array.from('-EL0001-loadgenerate', (c) => c.charCodeAt(0));
+
+const spread: Readonly<Record<Distribution, (peerCount: number, torrentCount: number) => Uint32Array>> = {
+  uniform,
+  zipf,
+  'one-large': (peerCount, torrentCount) => uniform(peerCount, torrentCount).fill(0, 0, peerCount / 5),
+};
 
 function uniform(peerCount: number, torrentCount: number): Uint32Array {
   return Uint32Array.from({ length: peerCount }, (_, i) => i % torrentCount);

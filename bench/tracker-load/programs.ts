@@ -49,7 +49,10 @@ export async function startEider(
 ): Promise<RunningTracker> {
   const { nodeArgs = [], env = {} } = options;
   const config = await writeEiderConfig(folder, options.variant ?? {});
-  const cli = new JsonChild('../../../dist/cli/main.js', ['tracker', '--config', config, '--json'], { nodeArgs, env });
+  const cli = new JsonChild('../../../dist/cli/main.js', ['tracker', '--config', config, '--json', '--quiet'], {
+    nodeArgs,
+    env,
+  });
   const places = new Map<string, PeerAddress>();
   for (;;) {
     const line = await cli.nextLine();

@@ -5,12 +5,15 @@ import { type Judge, ROWS_MAX, WrongAnswer } from './judge.ts';
 import type { Population } from './population.ts';
 import type { Workload } from './workload.ts';
 
-/** What is asked: `fill` lets every peer come once, `connect-announce` is two requests and counts as two answers. */
-export type UdpWork = 'fill' | 'announce' | 'connect-announce' | 'scrape';
+/**
+ * What is asked: `fill` lets every peer come once, `refresh` every second one announce again, `connect-announce` is two requests and
+ * counts as two answers.
+ */
+export type UdpWork = 'fill' | 'refresh' | 'announce' | 'connect-announce' | 'scrape';
 
 export interface UdpPhase {
   readonly work: UdpWork;
-  /** Answers after which the phase ends; `fill` ends with the last peer. */
+  /** Answers after which the phase ends; `fill` and `refresh` end with the last peer. */
   readonly answers: number;
   /** Torrents of a scrape. */
   readonly torrents?: number;
@@ -70,6 +73,8 @@ export class UdpLoad {
   readonly #tries: Uint8Array;
   readonly #free: number[] = [];
   readonly #torrents = new Uint32Array(ROWS_MAX);
+  /** Of work that ends with the last peer. */
+  #hasMore = true;
   #phase: UdpPhase = { work: 'announce', answers: 0, window: 1 };
   #counts: LoadCounts = { answers: 0, repeats: 0, slowestMs: 0 };
   #now = 0;
@@ -114,7 +119,9 @@ export class UdpLoad {
   run(phase: UdpPhase): LoadCounts {
     const total: LoadCounts = { answers: 0, repeats: 0, slowestMs: 0 };
     // In parts, each with fresh connection ids.
-    while (phase.work === 'fill' ? this.#hasPeersToFill : total.answers < phase.answers) {
+    const isOnce = phase.work === 'fill' || phase.work === 'refresh';
+    this.#hasMore = true;
+    while (isOnce ? this.#hasMore : total.answers < phase.answers) {
       this.#connectAll();
       const part = this.#runPart({ ...phase, answers: phase.answers - total.answers });
       total.answers += part.answers;
@@ -123,8 +130,6 @@ export class UdpLoad {
     }
     return total;
   }
-
-  #hasPeersToFill = true;
 
   #connectAll(): void {
     this.#begin({ work: 'announce', answers: 0, window: this.#batches.length });
@@ -139,7 +144,9 @@ export class UdpLoad {
     const { window } = phase;
     const deadline = this.#now + RECONNECT_EVERY_MS;
     let toSend =
-      phase.work === 'fill' ? Infinity : Math.ceil(phase.answers / (phase.work === 'connect-announce' ? 2 : 1));
+      phase.work === 'fill' || phase.work === 'refresh'
+        ? Infinity
+        : Math.ceil(phase.answers / (phase.work === 'connect-announce' ? 2 : 1));
     for (;;) {
       const mayAsk = this.#now < deadline;
       while (mayAsk && this.#free.length > 0 && toSend > 0 && this.#ask(this.#free.at(-1) as number)) {
@@ -190,8 +197,8 @@ export class UdpLoad {
       this.#connect(slot, rng.below(population.sourceCount));
     } else {
       if (work === 'announce') workload.nextAnnounce(-1);
-      else if (!workload.nextOfFill()) {
-        this.#hasPeersToFill = false;
+      else if (!(work === 'fill' ? workload.nextOfFill() : workload.nextOfRefresh())) {
+        this.#hasMore = false;
         return false;
       }
       this.#announce(slot);

@@ -23,6 +23,7 @@ export class Workload {
   readonly #rng: Rng;
   readonly #stride: number;
   #filled = 0;
+  #refreshed = 0;
 
   constructor(population: Population, rng: Rng) {
     this.#population = population;
@@ -39,6 +40,26 @@ export class Workload {
     this.isSeeder = this.#filled++ % 2 === 0;
     this.#population.start(this.peer, this.isSeeder);
     return true;
+  }
+
+  /** As if all had come already: for a tracker that remembers them from an earlier fill. */
+  recallFill(): void {
+    while (this.nextOfFill()) this.#population.setBusy(this.peer, false);
+  }
+
+  /** The next of every second peer, each exactly once, with a regular announce. @returns false when all have been */
+  nextOfRefresh(): boolean {
+    if (this.#refreshed >= this.#population.peerCount) return false;
+    this.#begin(this.#refreshed);
+    this.#refreshed += 2;
+    this.event = announceEvent.none;
+    this.isSeeder = this.#population.isSeeder(this.peer);
+    return true;
+  }
+
+  /** The peers that were not refreshed are gone, as a tracker finds when they have been silent. */
+  expireOthers(): void {
+    for (let peer = 1; peer < this.#population.peerCount; peer += 2) this.#population.stop(peer);
   }
 
   /** @param source whose peers are drawn, or -1 for all */

@@ -5,8 +5,18 @@
  *     npm run bench -- tracker-store [10000|300000|zipf] [PEERS]
  */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { type Millis, seededRng } from '#base';
-import { AnnounceCall, DenseStore, SnapshotReader, SnapshotWriter, toTrackerLimits } from '#tracker';
+import {
+  AnnounceCall,
+  DenseStore,
+  SnapshotReader,
+  SnapshotWriter,
+  type TrackerLimits,
+  toTrackerLimits,
+} from '#tracker';
+import type { AnnouncerTask, Pauses } from '../support/store-announcer.js';
 
 const WANTED = 50;
 const TIMED = 1_000_000;
@@ -68,20 +78,20 @@ function cpuMs(): number {
 }
 
 function row(what: string, value: string): void {
-  process.stdout.write(`  ${what.padEnd(44)} ${value.padStart(12)}\n`);
+  process.stdout.write(`  ${what.padEnd(58)} ${value.padStart(14)}\n`);
 }
 
-export function run(args: readonly string[]): void {
+export async function run(args: readonly string[]): Promise<void> {
   if (args[0] === undefined) {
     for (const kind of ['10000', '300000', 'zipf']) {
       spawnSync(process.execPath, [...process.execArgv, process.argv[1]!, 'tracker-store', kind], { stdio: 'inherit' });
     }
     return;
   }
-  measure(args[0], Number(args[1] ?? 1_000_000));
+  await measure(args[0], Number(args[1] ?? 1_000_000));
 }
 
-function measure(kind: string, peers: number): void {
+async function measure(kind: string, peers: number): Promise<void> {
   const load = new Load(kind);
   const torrentOf = new Uint32Array(peers);
   for (let i = 0; i < peers; i++) torrentOf[i] = load.torrentOf();
@@ -149,6 +159,8 @@ function measure(kind: string, peers: number): void {
   }
   longest = 0;
   const times: number[] = [];
+  const announcer = await startAnnouncer(store, limits);
+  const sweepAt = performance.now();
   let removed = 0;
   let steps = 0;
   let quiet = 0;
@@ -166,10 +178,46 @@ function measure(kind: string, peers: number): void {
   row('sweep: peers removed', String(removed));
   row('sweep: steps', String(steps));
   row('sweep: all steps, ms', (cpuMs() - startedAt).toFixed(0));
+  const sweepMs = performance.now() - sweepAt;
+  const swept = await announcer.next();
+  burn(sweepMs);
+  const burned = await announcer.next();
   times.sort((a, b) => a - b);
   // On a busy machine the longest is when somebody else was running.
   row('sweep: 99.5 % of steps below, ms', times[Math.floor(times.length * 0.995)]!.toFixed(2));
   row('sweep: longest step, ms', times[times.length - 1]!.toFixed(2));
+  for (const [what, pauses] of [
+    ['another thread meanwhile', swept],
+    ['the same, this thread only busy', burned],
+  ] as const) {
+    const { announces, above1, above5 } = pauses;
+    row(`${what}: announces, > 1 ms, > 5 ms`, `${announces} ${above1} ${above5}`);
+  }
+}
+
+interface Announcer {
+  /** What it has counted since it began, or since the last time. */
+  next(): Promise<Pauses>;
+}
+
+async function startAnnouncer(store: DenseStore, limits: TrackerLimits): Promise<Announcer> {
+  const flag = new Int32Array(new SharedArrayBuffer(4));
+  const task: AnnouncerTask = { share: store.share(), limits, flag };
+  const worker = new Worker(new URL('../support/store-announcer.js', import.meta.url), { workerData: task });
+  await once(worker, 'message');
+  return {
+    next: async () => {
+      Atomics.add(flag, 0, 1);
+      const [pauses] = (await once(worker, 'message')) as [Pauses];
+      return pauses;
+    },
+  };
+}
+
+/** Keeps this thread as busy as a sweep does, without the store. */
+function burn(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
 }
 
 function measureSnapshot(store: DenseStore): void {

@@ -19,7 +19,7 @@ const HEAD_BYTES = 8;
 const SWARM_BYTES = 25;
 const RUN_BYTES_MAX = 2 + 127 * 20;
 /** Swarms and runs looked at in one step. */
-const LOOKS_PER_STEP = 4_000;
+const LOOKS_PER_STEP = 1_500;
 const RECORD_SWARM = 1;
 const HASH_BYTES = 20;
 

@@ -1,4 +1,4 @@
-import { readU32 } from '../../base/index.ts';
+import { assert, readU32 } from '../../base/index.ts';
 import type { TrackerLimits } from '../limits.ts';
 import {
   AT_FORMAT,
@@ -49,6 +49,7 @@ export class Arena {
   private constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
     this.words = new Int32Array(buffer);
+    assert(this.words[AT_FORMAT] === FORMAT, 'the buffer is that of a store');
     this.tableDepthMax = this.words[AT_TABLE_DEPTH_MAX]!;
     this.tables = this.words[AT_TABLES]!;
     this.headers = this.words[AT_HEADERS]!;

@@ -4,7 +4,8 @@
  *
  *     0 free    1 held    2 held, and somebody may sleep
  */
-const SPINS = 200;
+/** Some microseconds: longer than an announce holds a lock. */
+const SPINS = 1_000;
 /** Only a bound for the case that a wake-up is lost. */
 const SLEEP_MS = 1;
 

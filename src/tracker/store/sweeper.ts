@@ -29,8 +29,8 @@ import type { Swarms } from './swarms.ts';
 const STEPS_PER_ROUND = 1_000;
 /** And at most so many looks a step, two milliseconds. */
 const LOOKS_PER_STEP_MAX = 25_000;
-/** Looks at peers and swarms under one hold of a lock: a tenth of a millisecond if all of them go. */
-const LOOKS_PER_HOLD = 256;
+/** Looks at peers and swarms under one hold of a lock: 20 microseconds if all of them go. */
+const LOOKS_PER_HOLD = 64;
 
 /**
  * Forgets silent peers, and empty swarms after their time. It walks the pages of each shard and record class from the last to the first,
@@ -44,11 +44,11 @@ export class Sweeper {
   readonly #parts: Parts;
   readonly #swarms: Swarms;
   readonly #limits: TrackerLimits;
+  /** Where the walk is in each shard: class of records, above the last of them = it is through; page, 0 = at the beginning of the class; the next record of it, downwards. */
+  readonly #classes = new Int32Array(SHARD_COUNT);
+  readonly #pages = new Int32Array(SHARD_COUNT);
+  readonly #records = new Int32Array(SHARD_COUNT);
   #shardIndex = 0;
-  #class = 0;
-  /** Page the walk is in, 0 = at the beginning of the class; the next record of it, downwards. */
-  #page = 0;
-  #record = 0;
   #removed = 0;
   readonly #silence = { nowTick: 0, ttlTicks: 0, futureTicks: FUTURE_TICKS, max: 0 };
 
@@ -65,18 +65,26 @@ export class Sweeper {
     this.#silence.nowTick = tick;
     this.#silence.ttlTicks = Math.ceil(this.#limits.peerTtlMs / TICK_MS);
     let removed = 0;
-    for (let looks = this.#looksPerStep(); looks > 0; ) {
-      const shard = AT_SHARDS + this.#shardIndex * SHARD_WORDS;
+    let looks = this.#looksPerStep();
+    // One hold in each shard in turn, so that who waits for one gets it.
+    for (let idle = 0; looks > 0 && idle < SHARD_COUNT; this.#shardIndex = (this.#shardIndex + 1) % SHARD_COUNT) {
+      const i = this.#shardIndex;
+      if (this.#classes[i]! > CLASS_HEADER) {
+        idle++;
+        continue;
+      }
+      idle = 0;
+      const shard = AT_SHARDS + i * SHARD_WORDS;
       acquire(this.#m, shard);
       try {
         this.#removed = 0;
-        looks -= this.#sweepClass(shard, tick, Math.min(looks, LOOKS_PER_HOLD));
+        looks -= this.#sweepShard(shard, i, tick, Math.min(looks, LOOKS_PER_HOLD));
       } finally {
         release(this.#m, shard);
       }
       removed += this.#removed;
-      if (this.#page === 0 && !this.#nextClass()) break;
     }
+    if (this.#classes.every((recordClass) => recordClass > CLASS_HEADER)) this.#classes.fill(0);
     return removed;
   }
 
@@ -87,43 +95,47 @@ export class Sweeper {
     return Math.max(this.#limits.sweepPeersMax, Math.min(Math.ceil(all / STEPS_PER_ROUND), LOOKS_PER_STEP_MAX));
   }
 
-  /** @returns false at the end of a round */
-  #nextClass(): boolean {
-    this.#class = this.#class === CLASS_NODE - 1 ? CLASS_HEADER : this.#class + 1;
-    if (this.#class <= CLASS_HEADER) return true;
-    this.#class = 0;
-    this.#shardIndex = (this.#shardIndex + 1) % SHARD_COUNT;
-    return this.#shardIndex !== 0;
+  /** @returns looks */
+  #sweepShard(shard: number, i: number, tick: number, looksMax: number): number {
+    let looks = 0;
+    while (looks < looksMax && this.#classes[i]! <= CLASS_HEADER) {
+      looks += this.#sweepClass(shard, i, tick, looksMax - looks);
+      if (this.#pages[i] !== 0) continue;
+      this.#classes[i]!++;
+      if (this.#classes[i] === CLASS_NODE) this.#classes[i] = CLASS_HEADER;
+    }
+    return looks;
   }
 
-  /** @returns looks; `#page` is 0 at the end of the class */
-  #sweepClass(shard: number, tick: number, looksMax: number): number {
+  /** @returns looks; the page is 0 at the end of the class */
+  #sweepClass(shard: number, i: number, tick: number, looksMax: number): number {
     const m = this.#m;
-    const recordClass = this.#class;
+    const recordClass = this.#classes[i]!;
     const mark = markOf(shard, recordClass);
     const tail = shard + SHARD_TAILS + 2 * recordClass;
+    const recordsMax = recordsPerPage[recordClass]!;
     let looks = 0;
     while (looks < looksMax) {
-      if (this.#page === 0 || m[this.#page + 1] !== mark) {
-        this.#page = m[tail]!;
-        this.#record = recordsPerPage[recordClass]! - 1;
-        if (this.#page === 0) return looks;
+      let page = this.#pages[i]!;
+      if (page === 0 || m[page + 1] !== mark) {
+        page = m[tail]!;
+        this.#records[i] = recordsMax - 1;
       }
-      if (this.#page === m[tail]!) this.#record = Math.min(this.#record, m[tail + 1]! - 1);
-      if (this.#record < 0) {
-        this.#page = m[this.#page]!;
-        this.#record = recordsPerPage[recordClass]! - 1;
-        if (this.#page === 0) return looks;
-        continue;
+      if (page !== 0 && page === m[tail]) this.#records[i] = Math.min(this.#records[i]!, m[tail + 1]! - 1);
+      if (page !== 0 && this.#records[i]! < 0) {
+        page = m[page]!;
+        this.#records[i] = recordsMax - 1;
       }
-      const at = this.#page + recordStart[recordClass]! + this.#record * recordWords[recordClass]!;
+      this.#pages[i] = page;
+      if (page === 0) return looks;
+      const at = page + recordStart[recordClass]! + this.#records[i]! * recordWords[recordClass]!;
       if (recordClass === CLASS_HEADER) {
         this.#sweepHeader(shard, at, tick);
         looks++;
-        this.#record--;
+        this.#records[i]!--;
       } else {
         this.#silence.max = looksMax - looks;
-        looks += this.#sweepRun(shard, at);
+        looks += this.#sweepRun(shard, at, i);
       }
     }
     return looks;
@@ -137,7 +149,7 @@ export class Sweeper {
     if (!isRemembered) this.#swarms.forget(shard, header);
   }
 
-  #sweepRun(shard: number, run: number): number {
+  #sweepRun(shard: number, run: number, i: number): number {
     const m = this.#m;
     const leaf = m[run]!;
     const meta = m[leaf + 1]!;
@@ -146,7 +158,7 @@ export class Sweeper {
     const seeders = gone >>> 8;
     const removed = (gone & 0xff) + seeders;
     // Where the most was removed, the rest of the run is for the next look.
-    if (removed < this.#silence.max) this.#record--;
+    if (removed < this.#silence.max) this.#records[i]!--;
     if (removed > 0) {
       this.#removed += removed;
       Atomics.sub(m, AT_PEERS + netOfMeta(meta), removed);

@@ -1,5 +1,4 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import { bodyLimit } from 'hono/body-limit';
 import { BtError } from '../../base/index.ts';
 import { webLimits } from '../limits.ts';
 import type { AdminGate } from './admin-gate.ts';
@@ -7,6 +6,7 @@ import { createApi, toError } from './api-common.ts';
 import { addOperationRoutes } from './api-operation.ts';
 import { addTorrentRoutes } from './api-torrents.ts';
 import { addUserRoutes } from './api-users.ts';
+import { limitBody } from './body-limit.ts';
 import type { TrackerControl, TrackerFacts } from './ports.ts';
 import type { StatsDocument } from './stats-document.ts';
 
@@ -62,8 +62,4 @@ export function createAdminApi(o: ApiOptions): OpenAPIHono {
     return c.json(toError('api/internal', 'the tracker has failed'), 500);
   });
   return api;
-}
-
-function limitBody(maxSize: number): ReturnType<typeof bodyLimit> {
-  return bodyLimit({ maxSize, onError: (c) => c.json(toError('api/too-large', `more than ${maxSize} bytes`), 413) });
 }

@@ -63,3 +63,13 @@ test('properties that are secrets by name are left out', async () => {
     password: '…',
   });
 });
+
+test('messages that are one text as a whole are the same where only numbers differ', async () => {
+  const lines: string[] = [];
+  const log = await openLog({ level: 'info', format: 'text', write: (line) => lines.push(line) });
+  for (let i = 0; i < 30; i++) log.part('policy')('info', '{text}', { text: `user ${i} lies` });
+  log.part('policy')('info', '{text}', { text: 'accounts saved' });
+  log.close();
+  assert.equal(lines.length, 11);
+  assert.match(lines[10] as string, /accounts saved/);
+});

@@ -335,7 +335,14 @@ test('what a tracker does not have is absent, and failures are told apart', asyn
   assert.equal(failing.bugs.length, 1);
 });
 
-test('large bodies are refused', async (t) => {
-  const answer = await whole(t).call('POST', '/users', { name: 'x'.repeat(100_000) });
-  assert.equal(answer.status, 413);
+test('large bodies are refused, and bodies of unknown length', async (t) => {
+  const s = whole(t);
+  const send = (headers: Record<string, string>) =>
+    s.ask('/users', {
+      method: 'POST',
+      body: '{"name":"x"}',
+      headers: { authorization: `Bearer ${TOKEN}`, ...headers },
+    });
+  assert.equal((await send({ 'content-length': '65537' })).status, 413);
+  assert.equal((await send({ 'transfer-encoding': 'chunked' })).status, 411);
 });

@@ -4,6 +4,8 @@ export interface RelayLimits {
   readonly swarmsPerConnectionMax: number;
   /** Peer ids of one connection: pages with several clients share one. The next is refused. */
   readonly peerIdsPerConnectionMax: number;
+  /** Peers of all connections in all swarms; a new one beyond it is refused. About 300 bytes each, besides those in the store. */
+  readonly membersMax: number;
   /** Offers of one announce that are handed on; more are left lying. */
   readonly offersPerAnnounceMax: number;
   /** How long the answer to an offer is let through. Clients of npm's bittorrent-tracker give up an offer after 50 s. */
@@ -21,6 +23,7 @@ export interface RelayLimits {
 export const relayLimits: RelayLimits = {
   swarmsPerConnectionMax: 1_000,
   peerIdsPerConnectionMax: 16,
+  membersMax: 1_000_000,
   offersPerAnnounceMax: 20,
   offerMs: 60_000,
   offersPerConnectionMax: 500,

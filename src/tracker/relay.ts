@@ -20,6 +20,7 @@ import type { RelayLimits } from './relay-limits.ts';
 import { HandedOffers } from './relay-offers.ts';
 import type { SwarmStore } from './swarm-store.ts';
 
+const FULL: TrackerRefusal = { reason: 'the tracker is full', retryInSec: 600 };
 /** Bytes of a peer of the store: number of the connection, port. */
 const PEER_BYTES = 6;
 
@@ -55,6 +56,8 @@ export class WebRelay {
   readonly #call = new AnnounceCall();
   readonly #scrapeCall = new ScrapeCall();
   #nextNumber = 1;
+  /** Peers of all connections in all swarms. */
+  #memberCount = 0;
 
   constructor(options: RelayOptions) {
     this.#logic = options.logic;
@@ -100,12 +103,13 @@ export class WebRelay {
 
   /** Takes a message; what is to be said goes to the links before this returns. @param text bounded by who received it */
   receive(now: Millis, connection: RelayConnection, text: string): void {
+    // Before it is read: reading is what costs.
+    if (!this.#takeRequest(now, connection)) return;
     const request = decodeWsRequest(text);
     if (request.kind === 'unreadable') {
       this.#refuse(connection, toAddressee(request), request, counter.wsRefusedInvalid);
       return;
     }
-    if (!this.#takeRequest(now, connection, request)) return;
     switch (request.kind) {
       case 'announce':
         this.#announce(now, connection, request);
@@ -134,6 +138,7 @@ export class WebRelay {
         this.#store.announce(now, this.#call);
       }
     }
+    this.#memberCount -= connection.swarmCount;
     connection.leaveAll();
     if (bugs.length > 0) throw bugs[0];
   }
@@ -146,11 +151,15 @@ export class WebRelay {
   #announce(now: Millis, connection: RelayConnection, r: WsAnnounceRequest): void {
     const { infoHash, peerId } = r;
     const port = connection.portOf(peerId, this.#limits.peerIdsPerConnectionMax);
-    const isNew = port !== undefined && connection.memberAt(infoHash, port) === undefined;
+    const isNew = port !== undefined && r.event !== 'stopped' && connection.memberAt(infoHash, port) === undefined;
     if (port === undefined || (isNew && connection.swarmCount >= this.#limits.swarmsPerConnectionMax)) {
       const what = port === undefined ? 'peer ids' : 'torrents';
       const refusal = { reason: `too many ${what} on one connection` };
       this.#refuse(connection, toAddressee(r), refusal, counter.wsRefusedLimited);
+      return;
+    }
+    if (isNew && this.#memberCount >= this.#limits.membersMax) {
+      this.#refuse(connection, toAddressee(r), FULL, counter.wsRefusedFull);
       return;
     }
     const call = this.#call;
@@ -167,8 +176,10 @@ export class WebRelay {
       return;
     }
     this.#counts[counter.wsAnnounces]!++;
+    const before = connection.swarmCount;
     if (r.event === 'stopped') connection.leave(infoHash, port);
     else connection.enter(r, port);
+    this.#memberCount += connection.swarmCount - before;
     connection.link.sendText(
       encodeWsResponse({
         kind: 'announce',
@@ -262,18 +273,15 @@ export class WebRelay {
     connection.link.sendText(encodeWsResponse({ kind: 'failure', ...to, reason, ...retry }));
   }
 
-  /** @returns whether the address of the connection may go on asking; if not, it has been told, except of answers, which expect nothing */
-  #takeRequest(now: Millis, connection: RelayConnection, request: WsRequest): boolean {
+  /** @returns whether the address of the connection may go on asking; if not, it has been told */
+  #takeRequest(now: Millis, connection: RelayConnection): boolean {
     const limits = this.#addressLimits;
     const { source } = connection;
     const length = source.length === 4 ? 4 : 16;
     if (limits === undefined || limits.takeRequest(now, source, 0, length)) return true;
     this.#offenders?.note(source, 0, length, 'limited');
-    if (request.kind === 'answer') this.#counts[counter.wsRefusedLimited]!++;
-    else {
-      const refusal = { reason: 'too many requests from your address', retryInSec: limits.retryInSec(now) };
-      this.#refuse(connection, toAddressee(request), refusal, counter.wsRefusedLimited);
-    }
+    const refusal = { reason: 'too many requests from your address', retryInSec: limits.retryInSec(now) };
+    this.#refuse(connection, { action: 'announce', infoHash: '' }, refusal, counter.wsRefusedLimited);
     return false;
   }
 

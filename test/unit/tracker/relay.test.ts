@@ -438,23 +438,37 @@ test('what is no message of the protocol is refused with its torrent, and a full
   assert.equal(scene.counts.wsRefusedInvalid, 3);
 });
 
-test('an address that asks too much is refused, and its answers are dropped', () => {
+test('an address that asks too much is refused, whatever it says', () => {
   const addressLimits = new AddressLimits(Uint32Array.of(1, 2, 3, 4));
   addressLimits.set({ requestsMax: 3, windowMs: 60_000 });
   const scene = new Scene({}, addressLimits);
   const [a, b] = [scene.peer('a'), scene.peer('b')];
   b.announce();
   a.announce(['a1']);
-  a.say({ kind: 'scrape', infoHashes: [torrent] });
+  a.say('nonsense');
   b.takeHeard();
   a.takeHeard();
   b.answer('a', 'a1');
-  b.announce();
   assert.deepEqual(a.takeHeard(), []);
   const reason = 'too many requests from your address';
-  const refusal = { kind: 'failure', action: 'announce', infoHash: torrent, reason, retryInSec: 120 };
+  const refusal = { kind: 'failure', action: 'announce', infoHash: '', reason, retryInSec: 120 };
   assert.deepEqual(b.takeHeard(), [refusal]);
-  assert.equal(scene.counts.wsRefusedLimited, 2);
+  assert.equal(scene.counts.wsRefusedLimited, 1);
   b.leave();
   assert.equal(scene.store.stats().peerCountWeb, 1, 'who goes is always heard');
+});
+
+test('peers of all connections are bounded; who is there goes on, who goes makes place', () => {
+  const scene = new Scene({ membersMax: 2 });
+  const [a, b, c] = [scene.peer('a'), scene.peer('b'), scene.peer('c')];
+  for (const peer of [a, b, c, a]) peer.announce();
+  assert.deepEqual(c.heard(), ['failure the tracker is full']);
+  assert.deepEqual(a.heard(), ['0+1 120s', '0+2 120s']);
+  b.leave();
+  c.announce();
+  a.announce([], { event: 'stopped' });
+  b.takeHeard();
+  assert.deepEqual(c.heard(), ['0+2 120s']);
+  scene.peer('d').announce();
+  assert.equal(scene.store.stats().peerCountWeb, 2);
 });

@@ -297,6 +297,7 @@ export class WebRelay {
     call.port = port;
     call.key = 0;
     call.namedIp = '';
+    call.isStored = true;
     // A hook may have changed what belongs to us.
     call.network = 'web';
     call.families = 'web';

@@ -85,7 +85,7 @@ export const replicationLimits = {
   /** Entries asked of one stream at a time: an answer of all streams is taken apart in one go, which must be short. */
   readEntriesMax: 2,
   /** Applying stops nothing else for longer than this. */
-  applySliceMs: 2,
+  applySliceMs: 1,
   /** Bytes of all streams in Redis; the oldest entries go. A tracker that is behind by more loads a snapshot. */
   streamBytesMax: 268_435_456,
   /** Entries older than this go too. */

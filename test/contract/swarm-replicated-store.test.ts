@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Millis, Rng } from '#base';
 import {
-  type AnnounceCall,
+  AnnounceCall,
   checkDeltas,
   DeltaLog,
   DeltaReader,
@@ -46,6 +46,12 @@ class ReplicatedStores implements SwarmStore {
     const side = this.#next();
     this.#stores[side].announce(now, a);
     if (!a.isStored) return;
+    if (a.network === 'web') {
+      // They are not told: each tracker has those that are connected to it. Here all are connected to both.
+      const same = Object.assign(new AnnounceCall(), a, { numGiven: 0 });
+      this.#stores[side === 0 ? 1 : 0].announce(now, same);
+      return;
+    }
     const log = this.#logs[side] as DeltaLog;
     log.postAnnounce(a as AnnounceCall, now);
     log.flush(now, 0);

@@ -125,7 +125,8 @@ export class ReplicationCore {
       this.#isApplying = !this.#isClosed && this.inbox.step(this.limits.applySliceMs);
       if (this.#isApplying) setImmediate(step);
     };
-    step();
+    // Not at once: taking apart what was read has had its share of this turn.
+    setImmediate(step);
   }
 
   lagMs(): number {

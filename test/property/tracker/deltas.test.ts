@@ -116,8 +116,8 @@ test('who announces again within a batch is told once, as last seen; downloads a
     [[{}, { left: 0 }], ['seeder none']],
     [[{}, { event: 'stopped' }], ['leecher stopped']],
     [
-      [{}, { left: 0, event: 'completed' }, { left: 0 }],
-      ['seeder completed', 'seeder none'],
+      [{}, { left: 0, event: 'completed' }, { left: 0 }, { left: 1 }],
+      ['leecher none', 'seeder completed', 'leecher none'],
     ],
     [
       [{ event: 'stopped' }, {}, {}],

@@ -75,7 +75,7 @@ class RunningTracker implements Tracker {
   readonly #addressLimits = new AddressLimits(randomFillSync(new Uint32Array(4)));
   readonly #offenders: Offenders;
   readonly #gauge = new OverloadGauge();
-  readonly #watch = new LoopWatch({ gauge: this.#gauge, now, lagMaxMs: LOOP_LAG_MAX_MS });
+  readonly #watch = new LoopWatch({ gauge: this.#gauge, now, lagMaxMs: frontLimits.loopLagMaxMs });
   readonly #onAbort = (): void => void this.close();
   /** What a reload may change of the options. */
   #live: Pick<TrackerOptions, 'admin' | 'catalogue' | 'policy'>;
@@ -511,9 +511,6 @@ class RunningTracker implements Tracker {
     this.#o.onEvent?.(event);
   }
 }
-
-/** An event loop that is later than this makes clients wait. */
-const LOOP_LAG_MAX_MS = 200;
 
 function toPrivateOptions(o: NonNullable<TrackerSettings['policy']['private']>): PrivateOptions {
   return {

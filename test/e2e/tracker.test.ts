@@ -340,10 +340,11 @@ test('bad requests get a status and the connection is closed', async () => {
   assert.equal(await status('POST /announce HTTP/1.1\r\nConnection: close\r\n\r\n'), '405');
 });
 
-test('the page for people shows the counts', async () => {
-  const page = await converse(['GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n']);
-  assert.match(page, /Eider tracker/);
-  assert.match(page, /UDP announces +\d+/);
+test('the page for people, and the same numbers as JSON', async () => {
+  assert.match(await converse(['GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n']), /<title>Eider tracker</);
+  const { host, port } = addressOf('http', '127.0.0.1');
+  const stats = (await (await fetch(`http://${host}:${port}/stats.json`)).json()) as Record<string, unknown>;
+  assert.equal(stats['torrents'], tracker.stats().swarmCount);
 });
 
 test('a client that asks and never reads is not fed without bound', async () => {

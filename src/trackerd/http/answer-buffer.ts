@@ -112,6 +112,7 @@ function formatHead(status: number, type: string, manner: { isOld: boolean; keep
   const connection = manner.keepAlive ? (manner.isOld ? 'Connection: keep-alive\r\n' : '') : 'Connection: close\r\n';
   return Buffer.from(
     `HTTP/1.1 ${status} ${STATUS_TEXTS[status] ?? 'Error'}\r\nContent-Type: ${type}\r\nCache-Control: no-store\r\n` +
+      (status === 405 ? 'Allow: GET, HEAD\r\n' : '') +
       `${connection}${LENGTH_HEADER}`,
     'latin1',
   );

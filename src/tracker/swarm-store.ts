@@ -58,12 +58,12 @@ export interface StoreStats {
  * Rules:
  * - A peer is its network, address and port; announcing again replaces, `stopped` removes, silence for `peerTtlMs` removes at a later
  *   sweep.
- * - `downloaded` counts a `completed` of a seeder that was not known as a seeder before. Without peers a swarm may be forgotten, and its
- *   count with it.
+ * - `downloaded` counts a `completed` of a seeder that was not known as a seeder before, whatever its network, and is stored. Without
+ *   peers a swarm may be forgotten, and its count with it.
  * - The asker is never in its own answer. A seeder is given leechers only, except when it starts: aria2 1.36 with a magnet link says that
  *   nothing is left, and would find nobody. `stopped` is given nobody.
  * - Every peer is as likely as any other to be given over time, and none is given twice in an answer.
- * - Counts are of all networks together, whoever asks.
+ * - Counts are of all networks together, whoever asks. Web peers are given to nobody but web peers.
  * - A dual-stack client that announces by both families counts twice: 8 bytes a peer leave no room for its identity.
  */
 export interface SwarmStore {

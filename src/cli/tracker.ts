@@ -175,11 +175,8 @@ function tell(cli: Cli, log: Log, event: TrackerEvent): void {
     if (isAnywhere) cli.note('  that is on all addresses: elsewhere, put the name of this machine for localhost');
   } else if (event.type === 'udp.mode') {
     const { mode, threads, reason } = event;
-    log.part('udp')('info', 'UDP is served {mode}, by {threads} threads{why}', {
-      mode,
-      threads,
-      why: reason === '' ? '' : `: ${reason}`,
-    });
+    const why = reason === '' ? '' : ` (${reason})`;
+    log.part('udp')('info', 'UDP is served {mode}{why}, threads: {threads}', { mode, why, threads });
   } else if (event.type === 'udp.worker-restarted') {
     const { thread, error } = event;
     log.part('udp')('error', 'thread {thread} has died and is replaced: {error}', { thread, error });
@@ -188,7 +185,9 @@ function tell(cli: Cli, log: Log, event: TrackerEvent): void {
     const message = event.error instanceof Error ? event.error.message : String(event.error);
     const code = BtError.is(event.error) ? event.error.code : 'cli/internal';
     cli.events?.emit('error', { code, message });
+    const stack = event.error instanceof Error ? event.error.stack : undefined;
     log.part('tracker')('error', 'the tracker met a bug and goes on: {message}', { message });
+    if (stack !== undefined) log.part('tracker')('debug', '{stack}', { stack });
   }
 }
 

@@ -48,8 +48,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
     reset: true,
     sinks: {
       out: (record) => {
-        const key = `${record.category.join('.')} ${String(record.rawMessage)}`;
-        const dropped = guard.take(key, record.timestamp);
+        const dropped = guard.take(`${record.category.join('.')} ${toKey(record)}`, record.timestamp);
         if (dropped === undefined) return;
         const told =
           dropped === 0
@@ -83,6 +82,12 @@ export async function openLog(options: LogOptions): Promise<Log> {
     },
     close: () => resetSync(),
   };
+}
+
+/** What makes two messages the same: their constant text; of one that is `{text}` as a whole, the text without numbers and hashes. */
+function toKey(record: { rawMessage: unknown; properties: Record<string, unknown> }): string {
+  const raw = String(record.rawMessage);
+  return raw === '{text}' ? String(record.properties['text']).replace(/[0-9a-f]{8,}|\d+/g, '#') : raw;
 }
 
 /** Errors as their text: a stack is of use only with its bug, and that goes into `stack`. */

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { formatAddress, formatIp, fromHex, type Millis, readU16 } from '../base/index.ts';
+import { BtError, formatAddress, formatIp, fromHex, type Millis, readU16 } from '../base/index.ts';
 import { toDiskError } from '../node/index.ts';
 import { type DenseStore, RunCopy, ScrapeCall, type SwarmStore } from '../tracker/index.ts';
 import type { ScrapeCounts } from '../wire/index.ts';
 import type { TrackerSettings } from './config/settings.ts';
 import type { TrackerAddress } from './options.ts';
+import { isAdminToken } from './web/admin-token.ts';
 import type { PeerFacts, SwarmFacts } from './web/ports.ts';
 
 /** What people and programs ask about swarms: small looks into the store. */
@@ -83,13 +84,18 @@ export function announceUrls(o: {
   return urls;
 }
 
-/** @throws BtError `disk/...` */
+/** @throws BtError `disk/...`, `config/invalid` for what is no token */
 export function readAdminToken(admin: TrackerSettings['admin']): string | undefined {
   if (admin === undefined) return undefined;
   if ('token' in admin) return admin.token;
+  let token: string | undefined;
   try {
-    return readFileSync(admin.tokenFile, 'utf8').split('\n', 1)[0]?.trim();
+    token = readFileSync(admin.tokenFile, 'utf8').split('\n', 1)[0]?.trim();
   } catch (error) {
     throw toDiskError(error, admin.tokenFile);
   }
+  // An empty or short one would be an open door, or a closed one that looks open.
+  if (isAdminToken(token)) return token;
+  const problem = `${admin.tokenFile}: the first line has to be a token of at least 16 characters without spaces`;
+  throw new BtError('config/invalid', { problems: [problem] });
 }

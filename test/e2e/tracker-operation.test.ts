@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CliProcess } from '../support/cli-process.ts';
+import { describeRun, runCli } from '../support/run-cli.ts';
 import { makeTempFolder, writeTree } from '../support/temp-folder.ts';
 
 const TOKEN = 'f00dfeedf00dfeedf00dfeedf00dfeed';
@@ -129,6 +130,16 @@ test('a private tracker: a user is made, announces with its passkey, is accounte
   tracker.child.kill('SIGTERM');
   const { stderr } = await tracker.child.end(0);
   assert.ok(!stderr.includes(passkey) && !stderr.includes(rotated) && !stderr.includes(TOKEN), 'no secret in the log');
+});
+
+test('a token file without a good token: nothing is started', async (t) => {
+  const folder = writeTree(makeTempFolder(t), { empty: '', short: 'short\n', good: `${TOKEN}\n` });
+  for (const file of ['empty', 'short', 'absent']) {
+    const args = ['tracker', '--http', '127.0.0.1:0', '--set', `admin.token_file=${join(folder, file)}`];
+    const result = await runCli(args);
+    assert.equal(result.code, file === 'absent' ? 3 : 2, describeRun(args, result));
+    assert.match(result.stderr, new RegExp(`${file}`));
+  }
 });
 
 test('pages of their own place are not served where peers announce', async (t) => {

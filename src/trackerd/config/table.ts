@@ -1,5 +1,6 @@
 import { addressLimitDefaults, toTrackerLimits } from '../../tracker/index.ts';
 import { frontLimits } from '../limits.ts';
+import { isAdminToken } from '../web/admin-token.ts';
 import { wsLimits } from '../ws/limits.ts';
 import {
   choice,
@@ -83,12 +84,11 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
       list(network),
       [],
       'Proxies whose `X-Forwarded-For` is believed. Without one here the header is not read.',
-      live,
     ),
   },
   tls: {
-    cert: maybe(path, '/etc/eider/cert.pem', 'Certificate chain, PEM. Read again at a reload.', live),
-    key: maybe(path, '/etc/eider/key.pem', 'Its private key, PEM. Read again at a reload.', live),
+    cert: maybe(path, '/etc/eider/cert.pem', 'Certificate chain, PEM. Read again at a reload.'),
+    key: maybe(path, '/etc/eider/key.pem', 'Its private key, PEM. Read again at a reload.'),
   },
   udp: {
     threads: key(integer(1, 64), 1, 'Worker threads that answer UDP, each with a socket of its own on the same port.'),
@@ -226,37 +226,29 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
       integer(0, 1_000_000),
       0,
       'Torrents a user may announce at a time, where the user has no number of its own; 0 = any number.',
-      live,
     ),
-    places: key(integer(0, 1_000), 0, 'Addresses a user may announce one torrent from; 0 = any number.', live),
+    places: key(integer(0, 1_000), 0, 'Addresses a user may announce one torrent from; 0 = any number.'),
     lineSpeed: key(
       size(0, 1_099_511_627_776),
       0,
       'No client is faster than so many bytes per second: what it reports beyond that is listed as suspicious; 0 = do not look.',
     ),
     creditImplausible: key(flag, false, 'Whether reports that cannot be true are added up all the same.'),
-    scrape: key(choice('users', 'public'), 'users', 'Who may scrape.', live),
-    catalogue: key(choice('users', 'public'), 'users', 'Who may look at the catalogue.', live),
+    scrape: key(choice('users', 'public'), 'users', 'Who may scrape.'),
+    catalogue: key(choice('users', 'public'), 'users', 'Who may look at the catalogue.'),
   },
   lists: {
     mode: key(
       choice('open', 'allow', 'deny'),
       'open',
-      'Which torrents are tracked: all, those of the allow list, or all but those of the deny list.',
-      live,
+      'Which torrents are tracked: all; those of the allow list (less those of the deny list, if there is one); or all but those of the deny list.',
     ),
     allow: maybe(
       path,
       '/etc/eider/allow.txt',
       'Info-hashes that may be tracked, one a line in hex. Read again at a reload; changed by the API.',
-      live,
     ),
-    deny: maybe(
-      path,
-      '/etc/eider/deny.txt',
-      'Info-hashes that may not. Read again at a reload; changed by the API.',
-      live,
-    ),
+    deny: maybe(path, '/etc/eider/deny.txt', 'Info-hashes that may not. Read again at a reload; changed by the API.'),
   },
   clients: {
     allow: key(list(clientRule), [], 'If not empty: only clients whose peer id fits one of these.', live),
@@ -314,7 +306,7 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
   },
   admin: {
     token: maybe(
-      { ...text, schema: text.schema.refine(isToken), allowed: 'at least 16 characters without spaces' },
+      { ...text, schema: text.schema.refine(isAdminToken), allowed: 'at least 16 characters without spaces' },
       'at-least-16-characters',
       'Bearer token of the API. Without a token there is no API.',
       { secret: true, reload: true },
@@ -389,7 +381,3 @@ export const namedKeys: readonly NamedKey[] = Object.entries(configTable).flatMa
     return { section, property, name, full: `${section}.${name}`, env, key: entry };
   }),
 );
-
-function isToken(value: string | undefined): boolean {
-  return value !== undefined && /^[\x21-\x7e]{16,256}$/.test(value);
-}

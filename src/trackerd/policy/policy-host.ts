@@ -17,7 +17,7 @@ import {
 } from '../../tracker/index.ts';
 import { HashList } from './hash-list.ts';
 import type { PolicyEvent } from './policy-event.ts';
-import { PrivateBooks, type PrivateOptions } from './private-books.ts';
+import { PrivateBooks, type PrivateOptions, type PrivateRules } from './private-books.ts';
 import type { PrivateUsers } from './users.ts';
 
 /** Rules about clients, as texts: `-qB`, `-qB >=4.5 <5`. */
@@ -146,9 +146,9 @@ export class PolicyHost {
   /**
    * Reads the files of lists and users again. What fails stays as it was.
    *
-   * @param o.clients the rules of a configuration that was read again; without, they stay
+   * @param o what a configuration that was read again says of clients and of users; without, it stays
    */
-  async reload(o: { clients?: ClientRuleTexts } = {}): Promise<PolicyReload> {
+  async reload(o: { clients?: ClientRuleTexts; private?: PrivateRules } = {}): Promise<PolicyReload> {
     const done: string[] = [];
     const failed: string[] = [];
     const attempt = async (what: () => string, work: () => Promise<void> | void): Promise<void> => {
@@ -177,12 +177,14 @@ export class PolicyHost {
         },
       );
     }
-    const { users } = this;
-    if (users !== undefined)
+    const books = this.#books;
+    if (books !== undefined) {
+      const { users } = books;
       await attempt(
         () => `${users.path}: ${users.size()} users`,
-        () => users.reload(),
+        () => books.reload(o.private),
       );
+    }
     return { done, failed };
   }
 

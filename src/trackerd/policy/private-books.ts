@@ -12,14 +12,8 @@ import { readAccountsFile, writeAccountsFile } from './accounts-file.ts';
 import type { PolicyEvent } from './policy-event.ts';
 import { PrivateUsers, type UserSums } from './users.ts';
 
-/** What a tracker with users needs. */
-export interface PrivateOptions {
-  /** File of the users: the tracker's own, readable by it alone. */
-  readonly users: string;
-  /** File of the accounts. Undefined: they are forgotten at a stop. */
-  readonly accounts?: string | undefined;
-  /** How often they are saved. Default 10 minutes. */
-  readonly saveEveryMs?: number;
+/** What is asked of users; a reload may change it. */
+export interface PrivateRules {
   /** What is for users only. Default: announces and everything else. */
   readonly access?: Partial<PolicyData['access']>;
   /** Who has downloaded `afterBytes` and uploaded less than `minimum` times that may only seed. */
@@ -28,6 +22,16 @@ export interface PrivateOptions {
   readonly torrentsMax?: number;
   /** Addresses of each family that a user may announce a torrent from. Default 3; 0: any number. */
   readonly placesMax?: number;
+}
+
+/** What a tracker with users needs. */
+export interface PrivateOptions extends PrivateRules {
+  /** File of the users: the tracker's own, readable by it alone. */
+  readonly users: string;
+  /** File of the accounts. Undefined: they are forgotten at a stop. */
+  readonly accounts?: string | undefined;
+  /** How often they are saved. Default 10 minutes. */
+  readonly saveEveryMs?: number;
   /** No client is faster. Bytes per second; default 0: not looked at. */
   readonly lineBytesPerSec?: number;
   /** Whether reports that cannot be true are added up all the same. Default false. */
@@ -54,7 +58,6 @@ export interface BooksSurroundings {
 
 /** Users, their accounts and the places they announce from: what a private tracker has more than a public one. */
 export class PrivateBooks {
-  readonly access: PolicyData['access'];
   readonly users: PrivateUsers;
   readonly accounts: Accounts;
   readonly places: Places;
@@ -62,6 +65,7 @@ export class PrivateBooks {
   readonly #around: BooksSurroundings;
   readonly #place = new Uint8Array(8);
   #placesData: Places['data'];
+  #rules: PrivateRules;
   #saveAt: number;
   #saving: Promise<void> = Promise.resolve();
 
@@ -73,7 +77,7 @@ export class PrivateBooks {
   private constructor(options: PrivateOptions, around: BooksSurroundings) {
     this.#o = options;
     this.#around = around;
-    this.access = { announce: USERS, scrape: USERS, fullScrape: USERS, catalogue: USERS, ...options.access };
+    this.#rules = options;
     let places = Places.make({ count: 1_024, seed: around.seed });
     // Users are there only once the accounts are: the table gets sums from them.
     let users: PrivateUsers | undefined;
@@ -112,8 +116,7 @@ export class PrivateBooks {
       secret: randomBytes(40),
       timeOriginMs: originMs,
       wallNow,
-      torrentsMax: options.torrentsMax ?? 0,
-      placesMax: options.placesMax ?? 3,
+      defaults: () => ({ torrentsMax: this.#rules.torrentsMax ?? 0, placesMax: this.#rules.placesMax ?? 3 }),
       sumsOf: (id) => this.#sumsOf(id),
       onTable: around.onData,
       onUserAdded: (id, table) => {
@@ -125,6 +128,22 @@ export class PrivateBooks {
     });
     users = this.users;
     this.#saveAt = now() + (options.saveEveryMs ?? SAVE_EVERY_MS);
+  }
+
+  get access(): PolicyData['access'] {
+    return { announce: USERS, scrape: USERS, fullScrape: USERS, catalogue: USERS, ...this.#rules.access };
+  }
+
+  /** Reads the users again, under other rules where some are given. @throws as `open`; all stays as it was then */
+  async reload(rules: PrivateRules = this.#rules): Promise<void> {
+    const before = this.#rules;
+    this.#rules = rules;
+    try {
+      await this.users.reload();
+    } catch (error) {
+      this.#rules = before;
+      throw error;
+    }
   }
 
   tick(now: Millis): void {
@@ -156,7 +175,7 @@ export class PrivateBooks {
 
   #onUser(table: UserTable, account: Readonly<UserAccount>): void {
     table.setActive(account.id, account.torrents);
-    const { ratio } = this.#o;
+    const { ratio } = this.#rules;
     if (ratio === undefined) return;
     const { uploaded, downloaded } = account;
     table.setRatioTooLow(account.id, downloaded >= ratio.afterBytes && uploaded < downloaded * ratio.minimum);

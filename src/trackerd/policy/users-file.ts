@@ -30,7 +30,7 @@ const VERSION = 1;
 export const userIdMax = 0x7fff_ffff;
 
 /**
- * @param o.onDamaged told where the file could not be read and the generation before it was taken
+ * @param o.onDamaged told where the file could not be read and the generation before it was taken; may throw, where that is not wanted
  * @returns no users where there is no file
  * @throws BtError `swarm/state-newer`, `config/invalid`
  */

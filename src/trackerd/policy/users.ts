@@ -44,9 +44,8 @@ export interface PrivateUsersOptions {
   readonly timeOriginMs: number;
   /** Unix time, ms. */
   readonly wallNow: () => number;
-  /** For users who have none of their own. */
-  readonly torrentsMax: number;
-  readonly placesMax: number;
+  /** For users who have none of their own; asked whenever a user is read or changed. */
+  readonly defaults: () => { readonly torrentsMax: number; readonly placesMax: number };
   readonly sumsOf: (
     id: number,
   ) => Pick<UserFacts, 'uploaded' | 'downloaded' | 'torrents' | 'suspicionCount' | 'seenAt'>;
@@ -76,7 +75,7 @@ export class PrivateUsers {
   constructor(options: PrivateUsersOptions) {
     this.#o = options;
     this.#table = UserTable.make({ count: 0, secret: options.secret });
-    this.#load();
+    this.#load(options.onDamaged);
   }
 
   get path(): string {
@@ -186,7 +185,10 @@ export class PrivateUsers {
   /** Reads the file again, which somebody has changed by hand. @throws as the constructor; all stays as it was then */
   async reload(): Promise<void> {
     await this.#writing;
-    this.#load();
+    // What is in memory is newer than the generation before.
+    this.#load((error) => {
+      throw error;
+    });
     this.#o.onTable();
   }
 
@@ -195,8 +197,8 @@ export class PrivateUsers {
     await this.#writing;
   }
 
-  #load(): void {
-    const { nextId, users } = readUsersFile(this.#o.path, { onDamaged: this.#o.onDamaged });
+  #load(onDamaged: (error: unknown) => void): void {
+    const { nextId, users } = readUsersFile(this.#o.path, { onDamaged });
     this.#table = UserTable.make({ count: Math.ceil(users.length * 1.2), secret: this.#o.secret });
     for (const index of [this.#byId, this.#idByName, this.#idByPasskey]) index.clear();
     this.#nextId = Math.max(this.#nextId, nextId);
@@ -218,7 +220,8 @@ export class PrivateUsers {
   }
 
   #index(user: TrackerUser): void {
-    const { timeOriginMs, torrentsMax, placesMax } = this.#o;
+    const { timeOriginMs } = this.#o;
+    const { torrentsMax, placesMax } = this.#o.defaults();
     this.#byId.set(user.id, user);
     this.#idByName.set(user.name, user.id);
     this.#idByPasskey.set(user.passkey, user.id);

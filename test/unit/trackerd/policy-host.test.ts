@@ -367,6 +367,29 @@ test('a ratio that is too low: may only seed, until it is better', async (t) => 
   assert.equal(place.announce({ target, downloaded: 1_000 }), undefined);
 });
 
+test('other rules by a reload; none where the file of users is broken', async (t) => {
+  const place = await privatePlace(t).open();
+  const one = await place.host.users?.create({ name: 'one' });
+  await place.host.users?.create({ name: 'two' });
+  const target = `/${one?.passkey}/announce`;
+  place.announce({ target, event: 'started' });
+  place.announce({ target, downloaded: 2_000 });
+  const ratio = { minimum: 0.5, afterBytes: 1_000 };
+  await place.host.reload({ private: { ratio, torrentsMax: 1 } });
+  assert.equal(place.announce({ target, downloaded: 2_000 }), refusalTexts.ratioTooLow);
+  assert.equal(place.announce({ target, left: 0, hash: b }), refusalTexts.tooManyTorrents);
+  await place.host.reload();
+  assert.equal(place.announce({ target, downloaded: 2_000 }), refusalTexts.ratioTooLow);
+  const users = readFileSync(place.path('users.json'));
+  writeFileSync(place.path('users.json'), '{');
+  assert.equal((await place.host.reload({ private: {} })).failed.length, 1, 'not the generation before');
+  assert.equal(place.announce({ target, downloaded: 2_000 }), refusalTexts.ratioTooLow);
+  writeFileSync(place.path('users.json'), users);
+  await place.host.reload({ private: { access: { announce: 'public' } } });
+  assert.equal(place.announce({ target, downloaded: 2_000, hash: b }), undefined);
+  assert.equal(place.announce({}), undefined);
+});
+
 test('sessions go on over a restart', async (t) => {
   const place = await privatePlace(t).open();
   const one = await place.host.users?.create({ name: 'one' });

@@ -4,112 +4,14 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { BtError, type Millis, seededRng } from '#base';
-import {
-  parseRedisAddress,
-  type RedisAddress,
-  Replication,
-  type ReplicationEvent,
-  type ReplicationOptions,
-  storeSnapshots,
-} from '#room/trackerd/replication/index';
-import { AnnounceCall, DenseStore, ScrapeCall, TrackerLogic, toTrackerLimits } from '#tracker';
-import type { AnnounceEvent } from '#wire';
+import { BtError, seededRng } from '#base';
+import { parseRedisAddress, type RedisAddress, Replication, storeSnapshots } from '#room/trackerd/replication/index';
+import { DenseStore } from '#tracker';
 import { lacksRedis, RedisServer } from '../support/redis-server.ts';
+import { hashB, isAlike, now, quick, Replica, trackerLimits, until } from '../support/replica.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 
 const needsRedis = { skip: lacksRedis };
-const trackerLimits = toTrackerLimits({ peersMax: 200_000, swarmsMax: 50_000 });
-const quick = {
-  batchMs: 10,
-  beatMs: 50,
-  retryMinMs: 20,
-  retryMaxMs: 100,
-  memberTimeoutMs: 1_000,
-  snapshotWaitMs: 3_000,
-};
-const hashA = new Uint8Array(20).fill(0xaa);
-const hashB = new Uint8Array(20).fill(0x0b);
-const now = (): Millis => performance.now() as Millis;
-
-/** One tracker: a store, its logic, and replication through a real server. */
-class Tracker {
-  readonly store: DenseStore;
-  readonly replication: Replication;
-  readonly events: ReplicationEvent[] = [];
-  readonly #logic: TrackerLogic;
-  readonly #call = new AnnounceCall();
-
-  constructor(t: TestContext, server: RedisServer, name: string, limits: ReplicationOptions['limits'] = {}) {
-    const rng = seededRng(name.length);
-    this.store = DenseStore.create({ limits: trackerLimits, rng });
-    this.replication = new Replication({
-      urls: [server.url],
-      name,
-      channel: 'test',
-      store: this.store,
-      snapshots: storeSnapshots(this.store, now),
-      peerTtlMs: trackerLimits.peerTtlMs,
-      now,
-      onEvent: (event) => this.events.push(event),
-      limits: { ...quick, ...limits },
-    });
-    this.#logic = new TrackerLogic({ store: this.store, limits: trackerLimits, hooks: [this.replication.log], rng });
-    t.after(() => this.replication.stop());
-  }
-
-  announce(o: { hash?: Uint8Array; peer: number; isSeeder?: boolean; event?: AnnounceEvent; isSix?: boolean }): void {
-    const source = o.isSix === true ? new Uint8Array(16) : new Uint8Array(4);
-    source[0] = o.isSix === true ? 0x20 : 11;
-    source[source.length - 2] = o.peer >> 8;
-    source[source.length - 1] = o.peer;
-    const call = this.#call;
-    call.ask(
-      {
-        infoHash: o.hash ?? hashA,
-        peerId: new Uint8Array(20),
-        port: 1_000 + (o.peer >> 16),
-        uploaded: 0,
-        downloaded: 0,
-        left: o.isSeeder === true ? 0 : 5,
-        event: o.event ?? 'none',
-        numWant: 50,
-        key: 0,
-      },
-      { via: 'udp', source, families: 'both', peersMax: 50, out: new Uint8Array(50 * 18) },
-    );
-    assert.equal(this.#logic.announce(now(), call), undefined);
-  }
-
-  /** Puts a peer into the store, and tells nobody. */
-  announceQuietly(o: Parameters<Tracker['announce']>[0]): void {
-    this.#logic.setHooks([]);
-    this.announce(o);
-    this.#logic.setHooks([this.replication.log]);
-  }
-
-  /** complete, incomplete, downloaded */
-  counts(hash = hashA): [number, number, number] {
-    const call = new ScrapeCall();
-    call.ask([hash], { via: 'udp', source: new Uint8Array(4) });
-    this.store.scrape(call);
-    const { complete, incomplete, downloaded } = call.rowAt(0);
-    return [complete, incomplete, downloaded];
-  }
-
-  get state(): string {
-    return this.replication.facts().state;
-  }
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 15_000;
-  while (!condition()) {
-    assert(Date.now() < deadline, `${what}: not within 15 s`);
-    await pause(5);
-  }
-}
-
 async function startServer(t: TestContext, options?: readonly string[]): Promise<RedisServer> {
   const server = new RedisServer(makeTempFolder(t), options);
   t.after(() => server.kill());
@@ -119,8 +21,8 @@ async function startServer(t: TestContext, options?: readonly string[]): Promise
 
 test("two trackers hear of each other's peers, of both families, and count downloads once", needsRedis, async (t) => {
   const server = await startServer(t);
-  const a = new Tracker(t, server, 'a');
-  const b = new Tracker(t, server, 'b');
+  const a = new Replica(t, [server.url], 'a');
+  const b = new Replica(t, [server.url], 'b');
   await Promise.all([a.replication.start(), b.replication.start()]);
   assert.deepEqual([a.state, b.state], ['live', 'live']);
   for (let i = 0; i < 100; i++) a.announce({ peer: i, isSeeder: i < 10, isSix: i % 2 === 0 });
@@ -137,19 +39,13 @@ test("two trackers hear of each other's peers, of both families, and count downl
   await until('members', () => a.replication.facts().members.filter((m) => m.isHere).length === 2);
 });
 
-/** Counts of both swarms are the same everywhere. */
-function isAlike(...trackers: Tracker[]): boolean {
-  const [first, ...others] = trackers.map((one) => `${one.counts()} ${one.counts(hashB)}`);
-  return others.every((counts) => counts === first);
-}
-
 test(
   'Redis killed in the middle and back with its data: nothing is lost, nothing counts twice',
   needsRedis,
   async (t) => {
     const server = await startServer(t, ['--appendonly', 'yes', '--appendfsync', 'no']);
-    const all = ['a', 'b', 'c'].map((name) => new Tracker(t, server, name));
-    const [a, b, c] = all as [Tracker, Tracker, Tracker];
+    const all = ['a', 'b', 'c'].map((name) => new Replica(t, [server.url], name));
+    const [a, b, c] = all as [Replica, Replica, Replica];
     await Promise.all(all.map((one) => one.replication.start()));
     let peer = 0;
     for (let round = 0; round < 3; round++) {
@@ -180,12 +76,12 @@ test(
 
 test('who joins has what the others have, by a snapshot and the streams behind it', needsRedis, async (t) => {
   const server = await startServer(t);
-  const a = new Tracker(t, server, 'a');
+  const a = new Replica(t, [server.url], 'a');
   await a.replication.start();
   for (let i = 0; i < 20_000; i++) a.announce({ peer: i, isSeeder: i % 3 === 0, isSix: i % 5 === 0 });
   a.announce({ peer: 70_000, event: 'completed', isSeeder: true });
   a.announce({ peer: 70_000, event: 'stopped' });
-  const b = new Tracker(t, server, 'b');
+  const b = new Replica(t, [server.url], 'b');
   const joined = b.replication.start();
   // Goes on while b joins.
   for (let i = 0; i < 500; i++) {
@@ -206,8 +102,8 @@ test('who joins has what the others have, by a snapshot and the streams behind i
 
 test('trackers that were filled apart become alike', needsRedis, async (t) => {
   const server = await startServer(t);
-  const all = ['a', 'b', 'c'].map((name) => new Tracker(t, server, name));
-  const [a, b, c] = all as [Tracker, Tracker, Tracker];
+  const all = ['a', 'b', 'c'].map((name) => new Replica(t, [server.url], name));
+  const [a, b, c] = all as [Replica, Replica, Replica];
   // As from a snapshot on disk: in the store, and no delta of it.
   all.forEach((one, i) => {
     for (let peer = 0; peer < 1_000; peer++) one.announceQuietly({ peer: peer + i * 500, isSeeder: true });
@@ -218,27 +114,27 @@ test('trackers that were filled apart become alike', needsRedis, async (t) => {
 
 test('Redis loses everything while it runs: all is told again', needsRedis, async (t) => {
   const server = await startServer(t);
-  const all = ['a', 'b', 'c'].map((name) => new Tracker(t, server, name));
-  const [a, b, c] = all as [Tracker, Tracker, Tracker];
+  const all = ['a', 'b', 'c'].map((name) => new Replica(t, [server.url], name));
+  const [a, b, c] = all as [Replica, Replica, Replica];
   await Promise.all(all.map((one) => one.replication.start()));
-  for (let i = 0; i < 1_000; i++) (all[i % 3] as Tracker).announce({ peer: i });
+  for (let i = 0; i < 1_000; i++) (all[i % 3] as Replica).announce({ peer: i });
   execFileSync('redis-cli', ['-s', server.socket, 'flushall']);
-  for (let i = 1_000; i < 1_100; i++) (all[i % 3] as Tracker).announce({ peer: i });
+  for (let i = 1_000; i < 1_100; i++) (all[i % 3] as Replica).announce({ peer: i });
   await until('alike', () => isAlike(a, b, c) && a.counts()[1] === 1_100);
-  const late = new Tracker(t, server, 'late');
+  const late = new Replica(t, [server.url], 'late');
   await late.replication.start();
   await until('alike', () => isAlike(a, late));
 });
 
 test('Redis killed and back without its data: all is told again', needsRedis, async (t) => {
   const server = await startServer(t);
-  const all = ['a', 'b', 'c'].map((name) => new Tracker(t, server, name));
-  const [a, b, c] = all as [Tracker, Tracker, Tracker];
+  const all = ['a', 'b', 'c'].map((name) => new Replica(t, [server.url], name));
+  const [a, b, c] = all as [Replica, Replica, Replica];
   await Promise.all(all.map((one) => one.replication.start()));
-  for (let i = 0; i < 1_000; i++) (all[i % 3] as Tracker).announce({ peer: i });
+  for (let i = 0; i < 1_000; i++) (all[i % 3] as Replica).announce({ peer: i });
   await server.kill();
   await until('alone', () => all.every((one) => one.state === 'alone'));
-  for (let i = 1_000; i < 1_100; i++) (all[i % 3] as Tracker).announce({ peer: i });
+  for (let i = 1_000; i < 1_100; i++) (all[i % 3] as Replica).announce({ peer: i });
   await server.start();
   await until('alike', () => isAlike(a, b, c) && a.counts()[1] === 1_100);
   assert.deepEqual(
@@ -249,8 +145,8 @@ test('Redis killed and back without its data: all is told again', needsRedis, as
 
 test('Redis back with data of a moment ago: what it had acknowledged is sent again', needsRedis, async (t) => {
   const server = await startServer(t, ['--appendonly', 'yes', '--appendfsync', 'no']);
-  const all = ['a', 'b'].map((name) => new Tracker(t, server, name));
-  const [a, b] = all as [Tracker, Tracker];
+  const all = ['a', 'b'].map((name) => new Replica(t, [server.url], name));
+  const [a, b] = all as [Replica, Replica];
   await Promise.all(all.map((one) => one.replication.start()));
   a.announce({ peer: 1, event: 'completed', isSeeder: true });
   await until('heard', () => b.counts()[0] === 1);
@@ -268,7 +164,7 @@ test('Redis back with data of a moment ago: what it had acknowledged is sent aga
   rmSync(files, { recursive: true });
   cpSync(old, files, { recursive: true });
   await server.start();
-  const late = new Tracker(t, server, 'late');
+  const late = new Replica(t, [server.url], 'late');
   await late.replication.start();
   await until('alike', () => isAlike(a, b, late) && late.counts(hashB)[1] === 30);
   assert.deepEqual(b.counts(), [1, 0, 31]);
@@ -278,8 +174,8 @@ test('Redis back with data of a moment ago: what it had acknowledged is sent aga
 
 test('who is away for too long gives up old deltas, and tells everything when Redis is back', needsRedis, async (t) => {
   const server = await startServer(t);
-  const a = new Tracker(t, server, 'a', { unsentBytesMax: 20_000 });
-  const b = new Tracker(t, server, 'b');
+  const a = new Replica(t, [server.url], 'a', { unsentBytesMax: 20_000 });
+  const b = new Replica(t, [server.url], 'b');
   await Promise.all([a.replication.start(), b.replication.start()]);
   a.announce({ peer: 1 });
   await until('heard', () => b.counts()[1] === 1);
@@ -296,8 +192,8 @@ test('who falls behind what the streams hold notices it and loads a snapshot', n
   const server = await startServer(t);
   // So little is kept that a burst is gone before a slow reader has it.
   const limits = { streamBytesMax: 20_000, entryBytesMax: 200 };
-  const a = new Tracker(t, server, 'a', limits);
-  const b = new Tracker(t, server, 'b', { ...limits, batchMs: 400 });
+  const a = new Replica(t, [server.url], 'a', limits);
+  const b = new Replica(t, [server.url], 'b', { ...limits, batchMs: 400 });
   await Promise.all([a.replication.start(), b.replication.start()]);
   for (let i = 0; i < 6_000; i++) {
     a.announce({ peer: i });
@@ -311,8 +207,8 @@ test('who falls behind what the streams hold notices it and loads a snapshot', n
 
 test('a Redis that hangs is a Redis that is away', needsRedis, async (t) => {
   const server = await startServer(t);
-  const a = new Tracker(t, server, 'a', { commandTimeoutMs: 200 });
-  const b = new Tracker(t, server, 'b', { commandTimeoutMs: 200 });
+  const a = new Replica(t, [server.url], 'a', { commandTimeoutMs: 200 });
+  const b = new Replica(t, [server.url], 'b', { commandTimeoutMs: 200 });
   await Promise.all([a.replication.start(), b.replication.start()]);
   server.signal('SIGSTOP');
   t.after(() => server.signal('SIGCONT'));
@@ -326,8 +222,8 @@ test('a Redis that hangs is a Redis that is away', needsRedis, async (t) => {
 
 test('a tracker that dies is missed; what it told stays, and nobody waits for it', needsRedis, async (t) => {
   const server = await startServer(t);
-  const a = new Tracker(t, server, 'a');
-  const b = new Tracker(t, server, 'b');
+  const a = new Replica(t, [server.url], 'a');
+  const b = new Replica(t, [server.url], 'b');
   await Promise.all([a.replication.start(), b.replication.start()]);
   a.announce({ peer: 1 });
   await until('heard', () => b.counts()[1] === 1);
@@ -343,8 +239,8 @@ test('a tracker that dies is missed; what it told stays, and nobody waits for it
 test('without Redis a tracker starts alone, says why, and joins when it comes', needsRedis, async (t) => {
   const server = new RedisServer(makeTempFolder(t));
   t.after(() => server.kill());
-  const a = new Tracker(t, server, 'a');
-  const b = new Tracker(t, server, 'b');
+  const a = new Replica(t, [server.url], 'a');
+  const b = new Replica(t, [server.url], 'b');
   await Promise.all([a.replication.start(), b.replication.start()]);
   assert.equal(a.state, 'alone');
   assert.match(a.replication.facts().trouble, /ENOENT|closed/);
@@ -421,6 +317,6 @@ test('without the optional package the error says what to install', async (t) =>
   t.after(() => {
     delete process.env['EIDER_WITHOUT'];
   });
-  const one = new Tracker(t, new RedisServer(makeTempFolder(t)), 'a');
+  const one = new Replica(t, ['redis://127.0.0.1'], 'a');
   await assert.rejects(one.replication.start(), (error) => BtError.is(error) && error.message.includes('iovalkey'));
 });

@@ -19,10 +19,16 @@ export class RedisServer {
   /** Where its data are. */
   readonly folder: string;
   readonly #options: readonly string[];
+  readonly #sentinelFile: string | undefined;
   #process: ChildProcess | undefined;
 
-  /** @param folder empty, removed by the test. @param options more of the command line */
-  constructor(folder: string, options: readonly string[] = []) {
+  /**
+   * @param folder removed by the test
+   * @param options more of the command line; later ones count, so that `--port` gives it a port
+   * @param sentinelFile its configuration, where it is to be a Sentinel
+   */
+  constructor(folder: string, options: readonly string[] = [], sentinelFile?: string) {
+    this.#sentinelFile = sentinelFile;
     this.folder = folder;
     this.socket = join(folder, 'redis.sock');
     this.#options = options;
@@ -34,13 +40,16 @@ export class RedisServer {
 
   /** Starts it, or starts it again with the data it had written. Resolves when it answers. */
   async start(): Promise<void> {
-    const settings = ['--port', '0', '--unixsocket', this.socket, '--dir', this.folder, '--save', ''];
+    const settings =
+      this.#sentinelFile === undefined
+        ? ['--port', '0', '--unixsocket', this.socket, '--dir', this.folder, '--save', '']
+        : [this.#sentinelFile, '--sentinel'];
     const child = spawn('redis-server', [...settings, ...this.#options], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#process = child;
     const lines: string[] = [];
     for await (const line of createInterface({ input: child.stdout })) {
       lines.push(line);
-      if (line.includes('eady to accept connections')) {
+      if (/eady to accept|\+monitor/.test(line)) {
         child.stdout.resume();
         return;
       }

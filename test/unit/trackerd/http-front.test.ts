@@ -15,7 +15,7 @@ import { AnnounceCall, counter } from '#tracker';
 import { decodeHttpAnnounceResponse, decodeHttpScrapeResponse } from '#wire';
 import { makeCertificate } from '../../support/certificate.ts';
 import { announceText, createPages, HttpParts } from '../../support/http-front.ts';
-import { makeTempFolder, writeTree } from '../../support/temp-folder.ts';
+import { makeBytes, makeTempFolder, writeTree } from '../../support/temp-folder.ts';
 
 interface Started {
   readonly parts: HttpParts;
@@ -141,6 +141,24 @@ test('an upgrade goes to the server of pages with every byte behind it, from an 
     assert.deepEqual(statuses(text), ['200', '101']);
     assert(isDone(text));
   }
+});
+
+test('long uploads and long conversations of upgraded connections lose nothing on the way', async (t) => {
+  const { at, pages } = await start(t);
+  pages.on('upgrade', (_request, socket, head: Buffer) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n');
+    socket.write(head);
+    socket.pipe(socket);
+  });
+  const block = makeBytes(3_000_000).toString('latin1');
+  const post = `POST /api HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${block.length}\r\n\r\n${block}`;
+  const uploaded = await converse(() => connect(at), [announceText() + post]);
+  assert.deepEqual(statuses(uploaded), ['200', '200']);
+  assert.match(uploaded, /POST \/api 3000000$/);
+  const upgrade = 'GET /announce HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n';
+  const isDone = (text: string): boolean => text.length > block.length && text.endsWith(block.slice(-100));
+  const echoed = await converse(() => connect(at), [announceText() + upgrade + block], isDone);
+  assert(echoed.endsWith(block));
 });
 
 test('connections are bounded in all and by address, handed over or not, and counted until they end', async (t) => {

@@ -46,6 +46,9 @@ export interface PhaseResult {
   readonly residentBytes: number;
 }
 
+/** Scrapes of torrents that nobody has. */
+const FIRST_REQUESTS: LoadPhase = { name: 'first', work: 'scrape', torrents: 1, answers: 20_000, window: 16 };
+
 const order = JSON.parse(process.argv[2] as string) as LoadOrder;
 const say = (fields: object) => process.stdout.write(`${JSON.stringify(fields)}\n`);
 try {
@@ -61,13 +64,15 @@ async function run(): Promise<void> {
   const population = new Population(order);
   const workload = new Workload(population, rng.fork('workload'));
   if (order.isFilled === true) workload.recallFill();
-  const slots = Math.max(order.sourceCount, ...order.phases.map(({ window }) => window));
+  const slots = Math.max(order.sourceCount, FIRST_REQUESTS.window, ...order.phases.map(({ window }) => window));
   const judge = new Judge({ population, rules: order.rules, numWant: order.numWant, slots });
   const { numWant } = order;
-  const emptyBytes = residentBytes(order.pid);
   const udp = await UdpLoad.open({ tracker: order.udp, population, workload, judge, rng, slots, numWant });
   const http = new HttpLoad({ tracker: order.http, population, workload, judge, rng, numWant });
   const play = async (phase: LoadPhase): Promise<LoadCounts> => (isHttp(phase) ? http.run(phase) : udp.run(phase));
+  // What a runtime puts up for its first requests is no peer's: empty is a tracker that has answered, and knows nobody.
+  if (order.isFilled !== true) await play(FIRST_REQUESTS);
+  const emptyBytes = residentBytes(order.pid);
   const phases: PhaseResult[] = [];
   for (const phase of order.phases) {
     if (phase.warmup !== undefined) await play({ ...phase, answers: phase.warmup });

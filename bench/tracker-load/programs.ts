@@ -34,6 +34,8 @@ export interface TrackerProgram {
   readonly rules: TrackerRules;
   /** Gets a tenth of the load and no swarms of more than 1,000 peers, where it begins to forget some: it would take hours otherwise. */
   readonly isSlow: boolean;
+  /** Phases that it answers wrong, by name. */
+  readonly cannot?: readonly string[];
   /** @returns why it cannot run here, or undefined */
   missing(): string | undefined;
   start(order: TrackerOrder): Promise<RunningTracker>;
@@ -141,6 +143,8 @@ const bittorrentTracker: TrackerProgram = {
   title: 'bittorrent-tracker',
   rules: { seedersToSeeders: true, mayGiveSelf: true, countsDownloads: false },
   isSlow: true,
+  // 11.2.3 writes the info-hash of an HTTP scrape as UTF-8 of its bytes: longer than 20 wherever one is above 127.
+  cannot: ['HTTP scrape, keep-alive'],
   missing: () =>
     existsSync(join(npmFolder, 'node_modules/bittorrent-tracker'))
       ? undefined

@@ -42,7 +42,9 @@ export async function runLoad(
   const { seed } = options;
   const scale = options.scale * (program.isSlow ? 0.03 : 1);
   const phases = makePhases({ ...plan, peerCount }, scale, options.window).filter(
-    ({ name, work }) => work === 'fill' || options.only === undefined || name.includes(options.only),
+    ({ name, work }) =>
+      work === 'fill' ||
+      ((options.only === undefined || name.includes(options.only)) && !program.cannot?.includes(name)),
   );
   const tracker = await program.start({ hashes: makeInfoHashes(torrentCount, seed), nodeArgs: options.nodeArgs ?? [] });
   try {

@@ -32,8 +32,11 @@ export const linux = {
   /** Beyond the system's limit, for who may (CAP_NET_ADMIN). */
   SO_RCVBUFFORCE: 33,
   SO_MEMINFO: 55,
+  IPPROTO_IP: 0,
+  IP_PKTINFO: 8,
   IPPROTO_IPV6: 41,
   IPV6_V6ONLY: 26,
+  IPV6_RECVPKTINFO: 49,
   MSG_TRUNC: 0x20,
   MSG_DONTWAIT: 0x40,
   MSG_WAITFORONE: 0x1_0000,

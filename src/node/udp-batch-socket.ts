@@ -54,8 +54,10 @@ function setOption(calls: UdpCalls, fd: number, level: number, option: number, v
 /** How long a call on a socket waits at most: `struct timeval`, two words of 64 bits. */
 export function setTimeouts(calls: UdpCalls, fd: number, timeoutMs: number): void {
   const time = new BigInt64Array(new ArrayBuffer(16));
-  time[0] = BigInt(Math.floor(timeoutMs / 1000));
-  time[1] = BigInt((timeoutMs % 1000) * 1000);
+  // Zero would be for ever.
+  const ms = Math.max(1, Math.ceil(timeoutMs));
+  time[0] = BigInt(Math.floor(ms / 1000));
+  time[1] = BigInt((ms % 1000) * 1000);
   const address = calls.addressOf(time.buffer as ArrayBuffer);
   calls.setsockopt(fd, linux.SOL_SOCKET, linux.SO_RCVTIMEO, address, 16);
   calls.setsockopt(fd, linux.SOL_SOCKET, linux.SO_SNDTIMEO, address, 16);
@@ -100,4 +102,15 @@ function listenError(calls: UdpCalls, at: { host: string; port: number }): Error
     [linux.EADDRNOTAVAIL]: 'EADDRNOTAVAIL',
   };
   return toListenError({ code: codes[errno] ?? `errno ${errno}` }, at);
+}
+
+/** Has the system tell of each datagram which of our addresses it came to, where the socket listens on all of them. @returns whether it does */
+export function tellsTarget(calls: UdpCalls, fd: number): boolean {
+  const { length, address } = nameOfSocket(calls, fd);
+  if (address.some((byte) => byte !== 0)) return false;
+  const isSet =
+    length === 16
+      ? setOption(calls, fd, linux.IPPROTO_IPV6, linux.IPV6_RECVPKTINFO, 1)
+      : setOption(calls, fd, linux.IPPROTO_IP, linux.IP_PKTINFO, 1);
+  return isSet === 0;
 }

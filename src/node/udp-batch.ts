@@ -1,7 +1,14 @@
 // Hot path: tracker-udp
 import type { PeerAddress } from '../base/index.ts';
 import { linux, loadUdpCalls, type UdpBatchUnavailable, type UdpCalls } from './udp-batch-calls.ts';
-import { encodeName, nameOfSocket, openSocket, setTimeouts, type UdpBatchOptions } from './udp-batch-socket.ts';
+import {
+  encodeName,
+  nameOfSocket,
+  openSocket,
+  setTimeouts,
+  tellsTarget,
+  type UdpBatchOptions,
+} from './udp-batch-socket.ts';
 
 export interface UdpBatchSizes {
   /** Datagrams in one system call, 1 to 1,024. Default 64. */
@@ -48,8 +55,16 @@ export async function loadUdpBatches(): Promise<UdpBatches | UdpBatchUnavailable
 
 /** Bytes of the address of a socket: `sockaddr_in6`, or `sockaddr_in` and nothing. */
 const NAME_BYTES = 28;
-/** Words of `struct mmsghdr`: name pointer 0, name length 2, iovec pointer 4, iovec count 6, flags 12, length 14. */
+/**
+ * Words of `struct mmsghdr`: name pointer 0, name length 2, iovec pointer 4, iovec count 6, control pointer 8, control length 10,
+ * flags 12, length 14.
+ */
 const HEADER_WORDS = 16;
+const CONTROL_AT = 8;
+const CONTROL_LENGTH_AT = 10;
+/** One control message: a head of 4 words, then `in_pktinfo` (interface first) or `in6_pktinfo` (interface last, at word 4). */
+const CONTROL_WORDS = 10;
+const CONTROL_HEAD_WORDS = 4;
 /** Words of `struct iovec`: pointer 0, length 2. */
 const IOVEC_WORDS = 4;
 
@@ -88,6 +103,9 @@ export class UdpBatch {
   readonly #sendHeaders: Int32Array;
   readonly #sendHeadersAddress: number;
   readonly #sendVectors: Int32Array;
+  /** Which of our addresses each datagram came to, where we listen on all; its answer leaves from there. */
+  readonly #controls: Int32Array | undefined;
+  readonly #controlsAddress: number;
   /** What SO_MEMINFO gives, datagrams lost in word 8; behind 16 words the room for it in bytes. */
   readonly #memoryInfo = new Uint32Array(new ArrayBuffer(72));
   readonly #memoryInfoAddress: number;
@@ -127,6 +145,15 @@ export class UdpBatch {
     this.#sendHeadersAddress = send.headersAddress;
     this.#sendVectors = send.vectors;
     for (let i = 0; i < this.count; i++) send.headers[i * HEADER_WORDS + 2] = this.#nameBytes;
+
+    const controls = new ArrayBuffer(this.count * CONTROL_WORDS * 4);
+    this.#controls = tellsTarget(calls, fd) ? new Int32Array(controls) : undefined;
+    this.#controlsAddress = calls.addressOf(controls);
+    if (this.#controls === undefined) return;
+    for (let i = 0; i < this.count; i++) {
+      const address = this.#controlsAddress + i * CONTROL_WORDS * 4;
+      writePointer(receive.headers, i * HEADER_WORDS + CONTROL_AT, address);
+    }
   }
 
   /**
@@ -137,6 +164,7 @@ export class UdpBatch {
    * @throws Error where the descriptor is none
    */
   receive(mayWait = true): number {
+    if (this.#controls !== undefined) this.#makeControlRoom();
     const flags = mayWait ? linux.MSG_WAITFORONE : linux.MSG_DONTWAIT;
     const got = this.#calls.recvmmsg(this.fd, this.#receiveHeadersAddress, this.count, flags, 0);
     return got >= 0 ? got : this.#onReceiveFailed();
@@ -202,6 +230,7 @@ export class UdpBatch {
     const k = this.#queued++;
     writePointer(this.#sendHeaders, k * HEADER_WORDS, this.#namesAddress + to * NAME_BYTES);
     this.#sendVectors[k * IOVEC_WORDS + 2] = length;
+    if (this.#controls !== undefined) this.#sendFromTarget(this.#controls, k, to);
   }
 
   /**
@@ -246,6 +275,22 @@ export class UdpBatch {
     const w = this.#names32;
     // Bytes 8 to 19 of the name are 10 zeros and two of 255; words are little-endian on both platforms.
     return w[word + 2] === 0 && w[word + 3] === 0 && w[word + 4] === MAPPED_WORD;
+  }
+
+  /** The system has written over the room with what it used. */
+  #makeControlRoom(): void {
+    const headers = this.#receiveHeaders;
+    for (let at = CONTROL_LENGTH_AT; at < headers.length; at += HEADER_WORDS) headers[at] = CONTROL_WORDS * 4;
+  }
+
+  /** Has datagram `k` to send leave from the address that datagram `to` came to, by whatever interface leads there. */
+  #sendFromTarget(controls: Int32Array, k: number, to: number): void {
+    const at = k * HEADER_WORDS;
+    const length = to < this.count ? (this.#receiveHeaders[to * HEADER_WORDS + CONTROL_LENGTH_AT] as number) : 0;
+    this.#sendHeaders[at + CONTROL_LENGTH_AT] = length;
+    if (length === 0) return;
+    writePointer(this.#sendHeaders, at + CONTROL_AT, this.#controlsAddress + to * CONTROL_WORDS * 4);
+    controls[to * CONTROL_WORDS + CONTROL_HEAD_WORDS + (this.#nameBytes === 16 ? 0 : 4)] = 0;
   }
 
   #onReceiveFailed(): number {

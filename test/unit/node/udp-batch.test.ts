@@ -87,6 +87,29 @@ test('senders of both families on one socket: mapped ones have 4 bytes', needsSi
   assert.throws(() => four.batch.addDestination({ host: '127.0.0.1', port: 1 }), /no room/);
 });
 
+test('who listens on all addresses answers from the one that was asked', needsBatches, () => {
+  const anywhere = hasSix ? ['0.0.0.0', '::'] : ['0.0.0.0'];
+  for (const host of anywhere) {
+    const server = open(host);
+    // All of 127/8 is the loopback's.
+    const targets = ['127.0.0.1', '127.0.0.5', '127.9.9.9'];
+    if (host === '::') targets.push('::1');
+    for (const target of targets) {
+      const client = open(target === '::1' ? '::1' : '127.0.0.1', { destinations: 1 });
+      const to = client.batch.addDestination({ host: target, port: server.local.port });
+      for (let round = 0; round < 2; round++) {
+        for (const word of ['one', 'two']) send(client.batch, to, word);
+        client.batch.flush();
+        const count = server.batch.receive();
+        for (let i = 0; i < count; i++) send(server.batch, i, 're');
+        assert.deepEqual([count, server.batch.flush()], [2, 2]);
+        const from = `re from ${target}:${server.local.port}`;
+        assert.deepEqual(takeAll(client.batch, client.batch.receive()), [from, from]);
+      }
+    }
+  }
+});
+
 test('time-out, cut datagrams, destinations that cannot be', needsBatches, () => {
   const server = open('127.0.0.1', { receiveBytes: 8 });
   assert.equal(server.batch.receive(), 0);

@@ -46,16 +46,17 @@ export class SnapshotFile {
    */
   async load(): Promise<SnapshotLoad | undefined> {
     const { path } = this.#o;
+    const before = () => this.#read(`${path}.bak`);
     try {
       const loaded = await this.#read(path);
-      if (loaded !== undefined) return loaded;
+      const isUseful = loaded !== undefined && (loaded.damage === undefined || loaded.swarmCount > 0);
+      return isUseful ? loaded : ((await before()) ?? loaded);
     } catch (error) {
       if (!BtError.is(error, 'swarm/state-damaged')) throw error;
-      const before = await this.#read(`${path}.bak`);
-      if (before === undefined) throw error;
-      return before;
+      const loaded = await before();
+      if (loaded === undefined) throw error;
+      return loaded;
     }
-    return await this.#read(`${path}.bak`);
   }
 
   /** Begins to save at intervals. */

@@ -59,29 +59,3 @@ export function toUdpCounts(table: CounterTable): UdpCounts {
     forgedIds: n.udpForgedIds,
   };
 }
-
-/** The page a person sees at `/`. */
-export function formatStats(s: TrackerStats): string {
-  const rows: [string, number][] = [
-    ['torrents', s.swarmCount],
-    ['peers (IPv4)', s.peerCount4],
-    ['peers (IPv6)', s.peerCount6],
-    ['seeders', s.seederCount],
-    ['leechers', s.peerCount4 + s.peerCount6 - s.seederCount],
-    ['HTTP announces', s.http.announces],
-    ['HTTP scrapes', s.http.scrapes],
-    ['HTTP refused', s.http.refused],
-    ['HTTP bad requests', s.http.bad],
-    ['HTTP connections now', s.http.connections],
-    ['UDP connects', s.udp.connects],
-    ['UDP announces', s.udp.announces],
-    ['UDP scrapes', s.udp.scrapes],
-    ['UDP refused', s.udp.refused],
-    ['UDP malformed', s.udp.malformed],
-    ['UDP expired ids', s.udp.expiredIds],
-    ['UDP forged ids', s.udp.forgedIds],
-    ['uptime (s)', Math.floor(s.uptimeMs / 1000)],
-  ];
-  const lines = rows.map(([name, value]) => `${name.padEnd(22)}${String(value).padStart(12)}`);
-  return `Eider tracker\n\n${lines.join('\n')}\n`;
-}

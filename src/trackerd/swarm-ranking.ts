@@ -22,8 +22,14 @@ export class SwarmRanking {
     this.#nameOf = options.nameOf;
   }
 
-  /** As of the last walk that was finished, largest first. */
+  /** Largest first: of a small store as it is now, of a large one as of the last walk that was finished. */
   get top(): readonly SwarmFacts[] {
+    if (this.#store.stats().swarmCount <= STEP) {
+      this.#cursor = 0;
+      this.#next = [];
+      do this.step();
+      while (this.#cursor > 0);
+    }
     return this.#top;
   }
 

@@ -27,6 +27,7 @@ import { pagePolicy, renderPage } from './web/page.ts';
 import type { TrackerControl, TrackerFacts } from './web/ports.ts';
 import { WebServer } from './web/server.ts';
 import { WsFront } from './ws/front.ts';
+import { wsLimits } from './ws/limits.ts';
 
 export interface WebSideOptions {
   readonly options: TrackerOptions;
@@ -70,17 +71,20 @@ export class WebSide {
     this.#o = options;
     const { addressLimits, counts, limits, logic, now, offenders, onBug, store } = options;
     this.#sources = new RequestSource(options.options.trustedProxies ?? []);
+    const hasWs = options.options.hasWebSocket !== false;
+    const ws = { ...wsLimits, ...options.options.wsLimits };
+    // A WebSocket keeps the place that its connection took when it was still HTTP.
     this.#connections = new ConnectionBook({
-      max: limits.httpConnectionsMax,
-      perAddressMax: limits.httpConnectionsPerAddressMax,
+      max: limits.httpConnectionsMax + (hasWs ? ws.connectionsMax : 0),
+      perAddressMax: limits.httpConnectionsPerAddressMax + (hasWs ? ws.connectionsPerAddressMax : 0),
     });
     const { token } = options;
     this.#gate = token === undefined ? undefined : new AdminGate({ token, now });
-    if (options.options.hasWebSocket === false) return;
+    if (!hasWs) return;
     this.#ws = new WsFront({
       relay: new WebRelay({ logic, store, limits: relayLimits, counts, addressLimits, offenders }),
       counts,
-      limits: options.options.wsLimits ?? {},
+      limits: ws,
       now,
       sourceOf: (request) => this.#sources.of(request),
       onBug,

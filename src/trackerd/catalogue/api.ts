@@ -1,6 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { BtError } from '../../base/index.ts';
 import { catalogueLimits } from '../limits.ts';
 import { bearer, createApi, failure, json, toError } from '../web/api-common.ts';
@@ -73,7 +72,6 @@ const routes = {
     tags,
     security,
     summary: 'Adds a torrent (base64) or a magnet link',
-    middleware: [bodyLimit({ maxSize: Math.ceil(catalogueLimits.torrentBytesMax * 1.4) })] as const,
     request: {
       body: {
         required: true,

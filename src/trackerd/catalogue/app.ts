@@ -1,9 +1,9 @@
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { getCookie, setCookie } from 'hono/cookie';
 import { BtError } from '../../base/index.ts';
 import { safePart } from '../../metainfo/index.ts';
 import { catalogueLimits } from '../limits.ts';
+import { limitBody } from '../web/body-limit.ts';
 import type { CatalogueAccess, CatalogueViewer } from './access.ts';
 import { type Catalogue, type CatalogueOrder, type CatalogueQuery, withTrackers } from './catalogue.ts';
 import type { CatalogueEntry, CatalogueNotes } from './entry.ts';
@@ -95,7 +95,7 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
     o.frame(c, { title: 'Add a torrent', body: uploadPage({ categories: catalogue.categories().keys() }) }),
   );
 
-  app.post('/upload', bodyLimit({ maxSize: catalogueLimits.torrentBytesMax + 65_536 }), async (c) => {
+  app.post('/upload', limitBody(catalogueLimits.torrentBytesMax + 65_536), async (c) => {
     const refuse = (problem: string, status: 400 | 401) =>
       o.frame(c, {
         title: 'Add a torrent',
@@ -132,7 +132,7 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
     }
   });
 
-  app.post('/login', bodyLimit({ maxSize: 4_096 }), async (c) => {
+  app.post('/login', limitBody(4_096), async (c) => {
     const form = await c.req.parseBody();
     const passkey = typeof form['passkey'] === 'string' ? form['passkey'].trim() : '';
     if (passkey === '' || access.viewer(passkey, baseOf(c, o.publicUrl)) === undefined) {

@@ -27,4 +27,4 @@ export * from './transport.ts';
 export * from './udp.ts';
 export * from './udp-batch.ts';
 export type { UdpBatchUnavailable } from './udp-batch-calls.ts';
-export type { UdpBatchOptions } from './udp-batch-socket.ts';
+export type { UdpBatchOptions, UdpBatchSocket } from './udp-batch-socket.ts';

@@ -18,8 +18,16 @@ export interface UdpBatchOptions {
   readonly sendBufferBytes?: number;
 }
 
+/** A bound socket of the process. */
+export interface UdpBatchSocket {
+  readonly fd: number;
+  readonly local: PeerAddress;
+  /** What the system gave. */
+  readonly receiveBufferBytes: number;
+}
+
 /** @throws BtError `net/port-in-use`, `net/listen` */
-export function openSocket(calls: UdpCalls, options: UdpBatchOptions): { fd: number; local: PeerAddress } {
+export function openSocket(calls: UdpCalls, options: UdpBatchOptions): UdpBatchSocket {
   const isSix = isIpv6(options.host);
   const fd = calls.socket(isSix ? linux.AF_INET6 : linux.AF_INET, linux.SOCK_DGRAM | linux.SOCK_CLOEXEC, 0);
   if (fd < 0) throw listenError(calls, options);
@@ -38,11 +46,21 @@ export function openSocket(calls: UdpCalls, options: UdpBatchOptions): { fd: num
     if (calls.bind(fd, calls.addressOf(name.buffer), name.length) < 0) throw listenError(calls, options);
     if (options.reusePort === 'later') setOption(calls, fd, linux.SOL_SOCKET, linux.SO_REUSEPORT, 1);
     const local = nameOfSocket(calls, fd);
-    return { fd, local: { host: formatIp(local.address), port: local.port } };
+    const receiveBufferBytes = receiveBufferOf(calls, fd);
+    return { fd, local: { host: formatIp(local.address), port: local.port }, receiveBufferBytes };
   } catch (error) {
     calls.close(fd);
     throw error;
   }
+}
+
+/** The system doubles what is asked for, to have room for its own notes. */
+function receiveBufferOf(calls: UdpCalls, fd: number): number {
+  const words = new Int32Array(new ArrayBuffer(8));
+  words[1] = 4;
+  const address = calls.addressOf(words.buffer as ArrayBuffer);
+  calls.getsockopt(fd, linux.SOL_SOCKET, linux.SO_RCVBUF, address, address + 4);
+  return (words[0] as number) / 2;
 }
 
 function setOption(calls: UdpCalls, fd: number, level: number, option: number, value: number): number {

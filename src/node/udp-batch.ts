@@ -8,6 +8,7 @@ import {
   setTimeouts,
   tellsTarget,
   type UdpBatchOptions,
+  type UdpBatchSocket,
 } from './udp-batch-socket.ts';
 
 export interface UdpBatchSizes {
@@ -29,7 +30,7 @@ export interface UdpBatches {
    *
    * @throws BtError `net/port-in-use`, `net/listen`
    */
-  openSocket(options: UdpBatchOptions): { readonly fd: number; readonly local: PeerAddress };
+  openSocket(options: UdpBatchOptions): UdpBatchSocket;
   closeSocket(fd: number): void;
   /**
    * @param options.timeoutMs how long `receive` waits at most. It blocks the thread, which nothing can end from outside: keep it short

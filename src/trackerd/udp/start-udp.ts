@@ -1,7 +1,7 @@
 import { BtError } from '../../base/index.ts';
 import { loadUdpBatches } from '../../node/index.ts';
 import { DgramFront } from './dgram-front.ts';
-import type { UdpEvent, UdpFront, UdpHere, UdpServing, UdpThreading } from './types.ts';
+import type { UdpFront, UdpHere, UdpServing, UdpThreading } from './types.ts';
 import { UdpWorkers } from './udp-workers.ts';
 
 export interface UdpStart extends UdpServing, UdpHere {
@@ -20,23 +20,26 @@ export interface UdpStart extends UdpServing, UdpHere {
 export async function startUdp(options: UdpStart): Promise<UdpFront> {
   const { threading, batch = 'auto' } = options;
   const batches = await loadUdpBatches();
-  let front: DgramFront | UdpWorkers;
-  let mode: UdpEvent;
   if (batch !== 'off' && batches.isAvailable && typeof threading !== 'string') {
-    front = new UdpWorkers(batches, { ...options, ...threading });
-    mode = { type: 'udp.mode', mode: 'batched', threads: threading.threads, reason: '' };
-  } else {
-    const reason = typeof threading === 'string' ? threading : batches.isAvailable ? 'switched off' : batches.reason;
-    if (batch === 'on') throw new BtError('config/invalid', { problems: [`no batched UDP: ${reason}`] });
-    front = new DgramFront(options);
-    mode = { type: 'udp.mode', mode: 'dgram', threads: 1, reason };
+    const workers = await startOrClose(new UdpWorkers(batches, { ...options, ...threading }));
+    const { receiveBufferBytes } = workers;
+    const { threads } = threading;
+    options.onEvent({ type: 'udp.mode', mode: 'batched', threads, reason: '', receiveBufferBytes });
+    return workers;
   }
+  const reason = typeof threading === 'string' ? threading : batches.isAvailable ? 'switched off' : batches.reason;
+  if (batch === 'on') throw new BtError('config/invalid', { problems: [`no batched UDP: ${reason}`] });
+  const front = await startOrClose(new DgramFront(options));
+  options.onEvent({ type: 'udp.mode', mode: 'dgram', threads: 1, reason, receiveBufferBytes: undefined });
+  return front;
+}
+
+async function startOrClose<T extends UdpFront & { start(): Promise<void> }>(front: T): Promise<T> {
   try {
     await front.start();
   } catch (error) {
     await front.close();
     throw error;
   }
-  options.onEvent(mode);
   return front;
 }

@@ -2,8 +2,17 @@ import type { Millis, PeerAddress } from '../../base/index.ts';
 import type { AddressLimits, CounterTable, Offenders, TrackerLimits, TrackerLogic } from '../../tracker/index.ts';
 
 export type UdpEvent =
-  /** How datagrams are taken and sent from now on. `reason` says why not by the batch, where that is so. */
-  | { readonly type: 'udp.mode'; readonly mode: 'batched' | 'dgram'; readonly threads: number; readonly reason: string }
+  /**
+   * How datagrams are taken and sent from now on. `reason` says why not by the batch, where that is so. `receiveBufferBytes`: what the
+   * system gave each socket, where it tells; much less than asked for means that bursts are lost (`net.core.rmem_max`).
+   */
+  | {
+      readonly type: 'udp.mode';
+      readonly mode: 'batched' | 'dgram';
+      readonly threads: number;
+      readonly reason: string;
+      readonly receiveBufferBytes: number | undefined;
+    }
   /** A worker thread has died by a bug; another takes its place, and meanwhile the others serve. */
   | { readonly type: 'udp.worker-restarted'; readonly thread: number; readonly error: Error }
   /** A bug of a hook or of ours that cost clients a refusal; one a second is told. */

@@ -19,6 +19,8 @@ const STOP_TIMEOUT_MS = 2_000;
  */
 export class UdpWorkers implements UdpFront {
   readonly addresses: PeerAddress[] = [];
+  /** What the system gave each socket. */
+  receiveBufferBytes = 0;
   readonly #o: UdpServing & UdpThreading;
   readonly #batches: UdpBatches;
   readonly #control = new SharedArrayBuffer(4);
@@ -85,8 +87,13 @@ export class UdpWorkers implements UdpFront {
       this.#fds.forEach((fds, i) => {
         // The first keeps strangers out of the port, and finds one where any will do; it lets the others in.
         const reusePort = i === 0 ? 'later' : true;
-        const { fd, local } = this.#batches.openSocket({ ...at, reusePort, receiveBufferBytes });
+        const {
+          fd,
+          local,
+          receiveBufferBytes: given,
+        } = this.#batches.openSocket({ ...at, reusePort, receiveBufferBytes });
         fds.push(fd);
+        this.receiveBufferBytes = given;
         at = { host: asked.host, port: local.port };
         if (i === 0) this.addresses.push(local);
       });

@@ -76,6 +76,7 @@ export class TestLine {
       now: () => parts.now,
       trusted: new Networks(o.trusted ?? []),
       other: o.other,
+      pagesOnly: false,
       sendsLater: false,
     };
     this.connection = new HttpConnection(this.socket as Socket, setting, o.source ?? Uint8Array.of(93, 184, 216, 34));

@@ -24,6 +24,8 @@ export interface ConnectionSetting {
   readonly trusted: Networks;
   /** Takes every connection with a request that is not ours. */
   readonly other: SocketTaker | undefined;
+  /** Nothing is ours: announces come elsewhere. */
+  readonly pagesOnly: boolean;
   /** What is written is still being read after `write` has returned, as TLS does. */
   readonly sendsLater: boolean;
 }
@@ -85,6 +87,10 @@ export class HttpConnection {
     this.#o.counts[counter.httpBytesIn]! += bytes.length;
     if (this.#isHandedOver) return this.#socket.push(Buffer.from(bytes));
     if (this.#isEnding) return true;
+    if (this.#o.pagesOnly) {
+      this.#onForeign(bytes);
+      return true;
+    }
     const now = this.#o.now();
     if (this.#unread === undefined) {
       // The clock of a head starts with its first byte and is not reset by further ones.

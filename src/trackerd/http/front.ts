@@ -38,6 +38,8 @@ export interface HttpFrontOptions {
   readonly connections?: ConnectionBook;
   /** Serves everything that is no announce and no scrape. Without it such requests get 404. */
   readonly other?: SocketTaker;
+  /** Gives every connection to `other`: a place for pages and API, where announces are not answered. */
+  readonly pagesOnly?: boolean;
   /** Reverse proxies whose `Forwarded` and `X-Forwarded-For` are believed. */
   readonly trustedProxies?: readonly string[];
   /** Makes it an HTTPS listener. */
@@ -146,8 +148,9 @@ export class HttpFront {
   }
 
   #toSetting(): ConnectionSetting {
-    const { routes, counts, limits, now, other, tls } = this.#o;
-    return { routes, counts, limits, now, other, trusted: this.#trusted, sendsLater: tls !== undefined };
+    const { routes, counts, limits, now, other, pagesOnly = false, tls } = this.#o;
+    const sendsLater = tls !== undefined;
+    return { routes, counts, limits, now, other, pagesOnly, trusted: this.#trusted, sendsLater };
   }
 
   async #createTls(files: TlsFiles): Promise<TlsServer> {

@@ -127,6 +127,14 @@ function getBody(at: PeerAddress, path: string, agent: Agent): Promise<Buffer> {
   });
 }
 
+test('a place for pages gives them every connection', async (t) => {
+  const { at, parts, pages } = await start(t, { pagesOnly: true });
+  pages.removeAllListeners('request');
+  pages.on('request', (request, response) => response.end(request.url?.split('?')[0]));
+  assert.match(await converse(() => connect(at), [...announceText(last)]), /\r\n\r\n\/announce$/);
+  assert.equal(parts.counts[counter.httpAnnounces4], 0);
+});
+
 test('an upgrade goes to the server of pages with every byte behind it, from an announce path too', async (t) => {
   const { at, pages } = await start(t);
   pages.on('upgrade', (_request, socket, head: Buffer) => {

@@ -56,8 +56,6 @@ export class ReplicationCore {
   hasJoined = false;
   /** The others lack something that only we know: they must be given a snapshot. */
   isTold = true;
-  /** No entry waits to be read. */
-  isCaughtUp = false;
   trouble = '';
   /** Missing entries that a snapshot has made good. */
   gapsHealed = 0;
@@ -131,7 +129,7 @@ export class ReplicationCore {
 
   lagMs(): number {
     const oldest = this.inbox.oldestQueuedMs;
-    return oldest === undefined ? 0 : Math.max(0, Math.round(this.serverNow() - oldest));
+    return oldest === undefined ? 0 : Math.max(1, Math.round(this.serverNow() - oldest));
   }
 
   record(state: ReplicationState | 'left'): MemberRecord {

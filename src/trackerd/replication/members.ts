@@ -22,10 +22,11 @@ export class Members {
     }
   }
 
-  /** Another tracker that has everything and could give a snapshot. */
+  /** Another tracker that has everything and could give a snapshot, now or in a moment: who says `alone` in Redis has just come back. */
   hasLiveOther(serverMs: number): boolean {
     for (const [node, record] of this.#records) {
-      if (node !== this.#node && record.state === 'live' && this.#isHere(record, serverMs)) return true;
+      const canGive = record.state === 'live' || record.state === 'alone';
+      if (node !== this.#node && canGive && this.#isHere(record, serverMs)) return true;
     }
     return false;
   }

@@ -19,6 +19,9 @@ export class Session {
   readonly #link: RedisLink;
   readonly #abort = new AbortController();
   #joined: (() => void) | undefined;
+  /** The last sending of all streams: one begins when the one before is over. */
+  #sent: Promise<unknown> = Promise.resolve();
+  #isLeaving = false;
 
   /** @param onJoined called when this tracker has what the others had */
   constructor(core: ReplicationCore, link: RedisLink, onJoined: () => void) {
@@ -49,6 +52,7 @@ export class Session {
   /** Says goodbye with all that is left to say. */
   async leave(): Promise<void> {
     const core = this.#core;
+    this.#isLeaving = true;
     core.outbox.seal(core.now(), 0);
     await this.#sendAll();
     await this.#link.call('HSET', core.keys.members, core.node, JSON.stringify(core.record('left')));
@@ -137,7 +141,11 @@ export class Session {
   }
 
   async #sendAll(): Promise<void> {
-    await Promise.all(Array.from({ length: this.#core.limits.streamCount }, (_, stream) => this.#send(stream)));
+    const { streamCount } = this.#core.limits;
+    this.#sent = this.#sent.then(() =>
+      Promise.all(Array.from({ length: streamCount }, (_, stream) => this.#send(stream))),
+    );
+    await this.#sent;
   }
 
   /** One after the other, so that the numbers of a stream are in order whatever a cluster does with its slots. */
@@ -164,14 +172,21 @@ export class Session {
     if (!core.hasJoined) await this.#join();
     core.setState(core.hasGap ? 'behind' : 'live', '');
     this.#joined?.();
+    await this.#beat();
     const loading = this.#loading();
     loading.catch((error: unknown) => this.#abort.abort(error));
     while (!this.#isOver) {
-      const isMore = core.inbox.queuedBytes < core.limits.queuedBytesMax && (await this.#read());
-      core.apply();
-      if (!isMore) await this.#pause(core.limits.batchMs / 2);
+      if (!(await this.#readOn())) await this.#pause(core.limits.batchMs / 2);
     }
     await loading.catch(() => {});
+  }
+
+  /** Reads a step, where what was read before is not too much already. @returns whether there is more to read at once */
+  async #readOn(): Promise<boolean> {
+    const core = this.#core;
+    const isMore = core.inbox.queuedBytes < core.limits.queuedBytesMax && (await this.#read());
+    core.apply();
+    return isMore;
   }
 
   /** @returns whether there is more to read at once */
@@ -199,7 +214,6 @@ export class Session {
         if (this.#take(groups[i] ?? [], part) >= readEntriesMax) isMore = true;
       }
     }
-    core.isCaughtUp = !isMore;
     return isMore;
   }
 
@@ -240,6 +254,8 @@ export class Session {
     // Peers of a snapshot on disk, or from before Redis could be reached.
     if (peerCount4 + peerCount6 > 0 && !wasTold) core.isTold = false;
     if (notice !== undefined) await this.#load(notice);
+    // What the streams hold belongs to what the others have.
+    while ((await this.#readOn()) || core.lagMs() > 0) await this.#pause(1);
     core.hasJoined = true;
   }
 
@@ -332,6 +348,8 @@ export class Session {
     await this.#readClock();
     const epoch = await this.#link.call('GET', keys.epoch);
     if (String(epoch) !== core.epoch) throw new RedisEmptied('Redis has lost everything');
+    // What was said at leaving is the last word.
+    if (this.#isLeaving) return;
     await this.#link.call('HSET', keys.members, core.node, JSON.stringify(core.record(core.state)));
     const members = await this.#link.call('HGETALL', keys.members);
     core.members.read(Array.isArray(members) ? members : []);

@@ -131,6 +131,8 @@ export const webLimits = {
   requestTimeoutMs: 60_000,
   /** A connection without traffic. */
   idleTimeoutMs: 30_000,
+  /** Without traffic while the API works: a snapshot of a large store takes its time. */
+  apiAnswerTimeoutMs: 600_000,
   /** Items of a list in one answer of the API. */
   apiItemsMax: 1_000,
   /** Items where the request does not say. */

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
@@ -35,12 +35,17 @@ export class WebServer {
     this.#server.timeout = webLimits.idleTimeoutMs;
     this.#server.keepAliveTimeout = webLimits.idleTimeoutMs;
     this.#server.on('request', (request, response) => {
-      // The body has a deadline too; once it is here the answer may take its time.
-      request.once('end', () => this.#sockets.has(request.socket) && this.#sockets.set(request.socket, undefined));
+      // HTTP/1.0 need not name a host: health checks of load balancers do not.
+      request.headers.host ??= 'localhost';
+      // A body has the same deadline; once all is here the answer may take its time.
+      if (hasBody(request)) request.once('end', () => this.#expectNothing(request.socket));
+      else this.#expectNothing(request.socket);
+      if (request.url?.startsWith('/api/') === true) request.socket.setTimeout(webLimits.apiAnswerTimeoutMs);
       response.once('finish', () => this.#expectRequest(request.socket));
       if (options.answer?.(request, response) !== true) void listener(request, response);
     });
     this.#server.on('upgrade', (request, socket, head) => {
+      if (request.headers.upgrade?.toLowerCase() !== 'websocket') return this.#answerAsUsual(request, socket);
       this.#sockets.delete(request.socket);
       if (options.onUpgrade === undefined) socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n');
       else options.onUpgrade(request, socket, head);
@@ -49,7 +54,7 @@ export class WebServer {
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       else socket.destroy();
     });
-    this.#timer = setInterval(() => this.#dropSlow(), CHECK_MS);
+    this.#timer = setInterval(() => this.dropSlow(performance.now()), CHECK_MS);
     this.#timer.unref();
   }
 
@@ -64,23 +69,47 @@ export class WebServer {
     this.#server.emit('connection', socket);
   }
 
+  /** Drops connections whose next request is not there in time. @param now milliseconds of `performance` */
+  dropSlow(now: number): void {
+    for (const [socket, deadline] of [...this.#sockets])
+      if (deadline !== undefined && now >= deadline) socket.destroy();
+  }
+
   /** Drops every connection that is not an upgraded one. */
   close(): void {
     clearInterval(this.#timer);
     for (const socket of [...this.#sockets.keys()]) socket.destroy();
   }
 
+  /**
+   * Other upgrades may be passed over (RFC 9110, 7.8): clients of Java offer `h2c` with every request. Node has let go of the connection
+   * by now, so it ends with the answer; a body is not read any more.
+   */
+  #answerAsUsual(request: IncomingMessage, socket: Duplex): void {
+    if (hasBody(request)) {
+      socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket as Socket);
+    response.once('finish', () => socket.end());
+    this.#server.emit('request', request, response);
+  }
+
   #deadline(): number {
     return performance.now() + webLimits.requestTimeoutMs;
+  }
+
+  #expectNothing(socket: Socket): void {
+    if (this.#sockets.has(socket)) this.#sockets.set(socket, undefined);
   }
 
   #expectRequest(socket: Socket): void {
     if (this.#sockets.has(socket)) this.#sockets.set(socket, this.#deadline());
   }
+}
 
-  #dropSlow(): void {
-    const now = performance.now();
-    for (const [socket, deadline] of [...this.#sockets])
-      if (deadline !== undefined && now >= deadline) socket.destroy();
-  }
+function hasBody({ headers }: IncomingMessage): boolean {
+  return Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined;
 }

@@ -36,7 +36,7 @@ async function serve(t: Pick<TestContext, 'after'>, options: Partial<WebServerOp
 async function talk(socket: Socket, sent: string, until: RegExp): Promise<string> {
   socket.write(sent);
   let got = '';
-  while (!until.test(got)) {
+  while (!until.test(got) && !socket.destroyed) {
     const [bytes] = await Promise.race([once(socket, 'data'), once(socket, 'close').then(() => [undefined])]);
     if (bytes === undefined) return got;
     got += String(bytes);
@@ -50,6 +50,11 @@ async function open(t: Pick<TestContext, 'after'>, port: number): Promise<Socket
   t.after(() => socket.destroy());
   await once(socket, 'connect');
   return socket;
+}
+
+/** Turns of the loop until it holds. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 const head = (line: string, ...headers: string[]) => [`${line} HTTP/1.1`, 'Host: t', ...headers, '', ''].join('\r\n');
@@ -71,6 +76,38 @@ test('upgrades go to who takes them, and are refused otherwise', async (t) => {
   const socket = await open(t, taking.port);
   assert.equal(await talk(socket, upgrade, /taken.*/), 'taken /ws');
   assert.equal(taking.web.connectionCount, 0);
+});
+
+test('other upgrades are passed over, and a host need not be named by HTTP/1.0', async (t) => {
+  const { port } = await serve(t);
+  const h2c = head('GET /a', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c');
+  assert.match(await talk(await open(t, port), h2c, /GET \/a/), /^HTTP\/1\.1 200 OK\r\n/);
+  const withBody = `${head('POST /a', 'Connection: Upgrade', 'Upgrade: h2c', 'Content-Length: 1')}x`;
+  assert.match(await talk(await open(t, port), withBody, /\r\n\r\n/), /^HTTP\/1\.1 501 /);
+  assert.match(
+    await talk(await open(t, port), 'GET /health HTTP/1.0\r\n\r\n', /GET \/health/),
+    /^HTTP\/1\.1 200 OK\r\n/,
+  );
+});
+
+test('who does not bring a whole request in time is dropped; an answer may take its time', async (t) => {
+  let answer: (() => void) | undefined;
+  const { web, port } = await serve(t, {
+    web: { fetch: () => new Promise((resolve) => (answer = () => resolve(new Response('at last')))) },
+  });
+  const slow = await open(t, port);
+  slow.write('GET / HTTP/1.1\r\nHost');
+  const waiting = await open(t, port);
+  waiting.write(head('GET /'));
+  await until(() => web.connectionCount === 2 && answer !== undefined);
+  const closed = once(slow, 'close');
+  web.dropSlow(performance.now() + 60_001);
+  await closed;
+  answer?.();
+  assert.match(await talk(waiting, '', /at last/), /200 OK/);
+  const ended = once(waiting, 'close');
+  web.dropSlow(performance.now() + 60_001);
+  await ended;
 });
 
 test('what is no HTTP, or too large, ends with 400', async (t) => {

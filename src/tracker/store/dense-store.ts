@@ -47,7 +47,8 @@ interface CreateOptions extends StoreOptions {
  * All swarms in one `SharedArrayBuffer` that threads share: no object a peer or a swarm (store/layout.ts). A thread holds the lock of one
  * shard during a call, of 16 by info-hash, for a microsecond; walks and sweeps hold it for a tenth of a millisecond at a time.
  *
- * Memory is reserved by the limits and used as it fills. A thread must not be terminated in the middle of a call.
+ * Memory is reserved by the limits and used as it fills. A thread must not be terminated in the middle of a call: its
+ * shard is lost then, and calls that need it throw after some seconds (lock.ts).
  */
 export class DenseStore implements SwarmStore {
   readonly #arena: Arena;

@@ -17,6 +17,7 @@ export type { PieceStore, StoreStates } from './disk/piece-store.ts';
 export type { DiskReply, DiskRequest } from './disk/protocol.ts';
 export * from './dns.ts';
 export * from './files.ts';
+export * from './files-in-steps.ts';
 export * from './http-fetch.ts';
 export { hideSecrets, type Log, type LogLevel, type LogOptions, type LogPart, openLog } from './log.ts';
 export * from './loop.ts';

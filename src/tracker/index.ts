@@ -13,6 +13,7 @@ export { encodeAccounts, restoreAccounts } from './accounts-snapshot.ts';
 export type { Suspicion, SuspicionKind } from './accounts-suspicions.ts';
 export * from './address-limits.ts';
 export * from './calls.ts';
+export * from './client-shares.ts';
 export * from './connection-id.ts';
 export * from './counters.ts';
 export * from './deltas.ts';

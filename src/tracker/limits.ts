@@ -20,7 +20,7 @@ export interface TrackerLimits {
   readonly peersMax: number;
   /** How long a swarm without peers is remembered for its count of completed downloads. */
   readonly emptySwarmMs: number;
-  /** Peers looked at in one sweep step: 2,000 take under a millisecond. */
+  /** Peers looked at in one sweep step at least, 2,000 under a millisecond; in a large store the thousandth part of what is there to look at. */
   readonly sweepPeersMax: number;
   /** How long a UDP connection id is accepted (BEP 15: two minutes). */
   readonly connectionIdMs: number;

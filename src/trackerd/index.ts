@@ -8,6 +8,7 @@
 export type { ConfigChanges } from './config/compare.ts';
 export {
   type ConfigPlaces,
+  checkTrackerConfig,
   compareTrackerConfigs,
   type OpenedConfig,
   openTrackerConfig,

@@ -4,6 +4,7 @@ import { BtError, type Millis, seededRng } from '../base/index.ts';
 import {
   AddressLimits,
   addressLimitDefaults,
+  ClientShares,
   CounterTable,
   type DeltaBatch,
   DenseStore,
@@ -74,6 +75,7 @@ class RunningTracker implements Tracker {
   readonly #counters: CounterTable;
   readonly #addressLimits = new AddressLimits(randomFillSync(new Uint32Array(4)));
   readonly #offenders: Offenders;
+  readonly #clients = new ClientShares();
   readonly #gauge = new OverloadGauge();
   readonly #watch = new LoopWatch({ gauge: this.#gauge, now, lagMaxMs: frontLimits.loopLagMaxMs });
   readonly #onAbort = (): void => void this.close();
@@ -99,7 +101,8 @@ class RunningTracker implements Tracker {
     this.#limits = toTrackerLimits(options.limits);
     this.#frontLimits = { ...frontLimits, ...options.frontLimits };
     const rng = seededRng(randomBytes(4).readUInt32BE());
-    this.#store = options.store ?? DenseStore.create({ limits: this.#limits, rng: rng.fork('store') });
+    this.#store =
+      options.store ?? DenseStore.create({ limits: this.#limits, rng: rng.fork('store'), key: randomBytes(16) });
     this.#logic = new TrackerLogic({ store: this.#store, limits: this.#limits, rng: rng.fork('intervals') });
     this.#counters = new CounterTable(1 + (options.udpThreads ?? 1));
     this.#offenders = new Offenders(this.#counters.rowCount);
@@ -150,9 +153,10 @@ class RunningTracker implements Tracker {
     };
     await attempt(async () => await this.#reopen());
     const { policy } = this.#live;
-    const report = await this.#policy.reload(
-      policy === undefined ? {} : { clients: { allow: policy.clientsAllow, deny: policy.clientsDeny } },
-    );
+    const report = await this.#policy.reload({
+      ...(policy !== undefined && { clients: { allow: policy.clientsAllow, deny: policy.clientsDeny } }),
+      ...(policy?.private !== undefined && { private: toPrivateOptions(policy.private) }),
+    });
     await attempt(async () => {
       this.#token = readAdminToken(this.#live.admin);
       return undefined;
@@ -309,8 +313,10 @@ class RunningTracker implements Tracker {
   #setHooks(): void {
     const catalogue = this.#live.catalogue?.isListedOnly === true ? this.#catalogue : undefined;
     const hooks: TrackerHooks[] = [new OverloadHooks(this.#gauge, { retryInSec: this.#limits.retryWhenFullSec })];
+    // First who it is: a stranger to a private tracker does not learn which torrents it has.
+    hooks.push(...this.#policy.hooks);
     if (catalogue !== undefined) hooks.push(listedOnly(() => catalogue.listed));
-    hooks.push(...this.#policy.hooks, ...this.#hookModules, ...(this.#o.hooks ?? []));
+    hooks.push(this.#clients, ...this.#hookModules, ...(this.#o.hooks ?? []));
     if (this.#replication !== undefined) hooks.push(this.#replication.log);
     this.#logic.setHooks(hooks);
     this.#postPolicy();
@@ -320,6 +326,7 @@ class RunningTracker implements Tracker {
     const { listed } = (this.#live.catalogue?.isListedOnly === true ? this.#catalogue : undefined) ?? {};
     return {
       policy: this.#policy.data,
+      clients: this.#clients.shared,
       listed: listed?.data,
       isReplicated: this.#replication !== undefined,
     };
@@ -437,6 +444,7 @@ class RunningTracker implements Tracker {
       numbers: () => ({ ...this.#store.stats(), uptimeMs: now() - this.#startedAt, counters: this.#sums() }),
       health: () => this.#health(),
       metrics: () => this.#families(),
+      clients: () => this.#clients.list(),
       ...(replication !== undefined && {
         replication: () => {
           const { state, lagMs, members } = replication.facts();

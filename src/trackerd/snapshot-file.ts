@@ -1,7 +1,6 @@
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { open } from 'node:fs/promises';
 import { BtError, type Millis } from '../base/index.ts';
-import { toDiskError } from '../node/index.ts';
+import { toDiskError, writeInSteps } from '../node/index.ts';
 import { type DenseStore, type SnapshotLoad, SnapshotReader, SnapshotWriter } from '../tracker/index.ts';
 
 export interface SnapshotFileOptions {
@@ -22,8 +21,6 @@ export interface SnapshotSaved {
 }
 
 const READ_BYTES = 65_536;
-/** Steps of a millisecond are written together. */
-const WRITE_BYTES = 1_048_576;
 
 /**
  * The swarms in a file: read at start, written at intervals and at the end, the generation before kept as `.bak`. Both go by steps of a
@@ -103,46 +100,14 @@ export class SnapshotFile {
 
   async #save(): Promise<SnapshotSaved> {
     const { path, now } = this.#o;
-    const temporary = `${path}.${process.pid}.tmp`;
     const startedAt = now();
-    try {
-      const file = await open(temporary, 'w', 0o600);
-      try {
-        await this.#writeAll(file);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      const { size } = await stat(temporary);
-      await rename(path, `${path}.bak`).catch(ignoreMissing);
-      await rename(temporary, path);
-      return { path, bytes: size, elapsedMs: now() - startedAt };
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw toDiskError(error, path);
-    }
+    const bytes = await writeInSteps(path, this.#parts(), 0o600);
+    return { path, bytes, elapsedMs: now() - startedAt };
   }
 
-  async #writeAll(file: { writev(parts: Uint8Array[]): Promise<unknown> }): Promise<void> {
+  *#parts(): Generator<Uint8Array> {
     const { store, now, wallNow } = this.#o;
     const writer = new SnapshotWriter({ store, now: now(), unixMs: wallNow() });
-    let parts: Uint8Array[] = [];
-    let held = 0;
-    for (let part = writer.next(); part !== undefined; part = writer.next()) {
-      if (part.length > 0) parts.push(part);
-      held += part.length;
-      if (held < WRITE_BYTES) {
-        await nextTurn();
-        continue;
-      }
-      await file.writev(parts);
-      parts = [];
-      held = 0;
-    }
-    if (parts.length > 0) await file.writev(parts);
+    for (let part = writer.next(); part !== undefined; part = writer.next()) yield part;
   }
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }

@@ -1,4 +1,4 @@
-import { HashTable, type HashTableData, type PolicyData, type TrackerHooks } from '../tracker/index.ts';
+import { ClientShares, HashTable, type HashTableData, type PolicyData, type TrackerHooks } from '../tracker/index.ts';
 import type { TrackerRefusal } from '../wire/index.ts';
 import { makeHooks as makePolicyHooks } from './policy/worker-policy.ts';
 import { makeDeltaLog } from './replication/replication.ts';
@@ -9,6 +9,8 @@ export interface ThreadPolicy {
   readonly policy: PolicyData;
   /** Info-hashes of the catalogue, where only those are tracked. */
   readonly listed: HashTableData | undefined;
+  /** Memory of `ClientShares`. */
+  readonly clients: SharedArrayBuffer;
   /** Deltas for other trackers are wanted. */
   readonly isReplicated: boolean;
 }
@@ -18,14 +20,15 @@ export const deltasMessage = 'deltas';
 
 /** Makes the tracker's own hooks in a worker thread. @param data a `ThreadPolicy` */
 export function makeHooks(data: unknown, context: WorkerContext): WorkerPolicy {
-  const { policy, listed, isReplicated } = data as ThreadPolicy;
+  const { clients, isReplicated, listed, policy } = data as ThreadPolicy;
   const own = makePolicyHooks(policy, context);
-  const hooks: TrackerHooks[] = [];
+  // First who it is: a stranger to a private tracker does not learn which torrents it has.
+  const hooks: TrackerHooks[] = [...own.hooks];
   if (listed !== undefined) {
     const table = new HashTable(listed);
     hooks.push(listedOnly(() => table));
   }
-  hooks.push(...own.hooks);
+  hooks.push(new ClientShares(clients));
   if (!isReplicated) return { ...own, hooks };
   const log = makeDeltaLog((batch) => context.send(deltasMessage, batch, [batch.bytes.buffer]));
   return {

@@ -115,7 +115,7 @@ export class WebSide {
     }
     if (!hasOwnPlaces) return;
     const { server } = this.#addPages({ isPublic: false, hasAll: true });
-    for (const at of web) onListening({ protocol: 'web', ...(await this.#open(server, at)) });
+    for (const at of web) onListening({ protocol: 'web', ...(await this.#open(server, at, undefined, true)) });
   }
 
   /** Reads certificates again. @throws what reading or the files give; the old ones stay in use then */
@@ -133,8 +133,13 @@ export class WebSide {
     await Promise.all(this.#fronts.map((front) => front.close()));
   }
 
-  async #open(server: WebServer, at: PeerAddress, tls?: TrackerOptions['tls']): Promise<PeerAddress> {
-    const front = this.#newFront(server, tls);
+  async #open(
+    server: WebServer,
+    at: PeerAddress,
+    tls?: TrackerOptions['tls'],
+    pagesOnly = false,
+  ): Promise<PeerAddress> {
+    const front = this.#newFront(server, tls, pagesOnly);
     return await front.listen(at);
   }
 
@@ -148,10 +153,10 @@ export class WebSide {
     return await front.listen({ path });
   }
 
-  #newFront(other: Pick<WebServer, 'give'>, tls?: TrackerOptions['tls']): HttpFront {
+  #newFront(other: Pick<WebServer, 'give'>, tls?: TrackerOptions['tls'], pagesOnly = false): HttpFront {
     const { routes, counts, limits, now, options } = this.#o;
     const front = new HttpFront({
-      ...{ routes, counts, limits, now, other },
+      ...{ routes, counts, limits, now, other, pagesOnly },
       connections: this.#connections,
       trustedProxies: options.trustedProxies ?? [],
       ...(tls !== undefined && { tls }),
@@ -184,10 +189,12 @@ export class WebSide {
     web.start();
     const server = new WebServer({
       web,
-      answer: (request, response) => {
-        const source = this.#sources.of(request);
-        return source !== undefined && routes.answerRequest(now(), request, response, source);
-      },
+      ...(of.isPublic && {
+        answer: (request, response) => {
+          const source = this.#sources.of(request);
+          return source !== undefined && routes.answerRequest(now(), request, response, source);
+        },
+      }),
       ...(of.isPublic && this.#ws !== undefined && { onUpgrade: this.#ws.handleUpgrade.bind(this.#ws) }),
       headBytesMax: limits.httpHeadBytesMax,
     });

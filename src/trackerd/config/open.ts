@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { BtError } from '../../base/index.ts';
 import { toDiskError } from '../../node/index.ts';
 import type { ConfigChanges } from './compare.ts';
 import type { ConfigSources } from './load.ts';
@@ -38,6 +39,12 @@ function readText(file: string): string {
 /** What a reload of a changed configuration can and cannot take up. */
 export async function compareTrackerConfigs(before: LoadedConfig, after: LoadedConfig): Promise<ConfigChanges> {
   return (await import('./compare.ts')).compareConfigs(before.config, after.config);
+}
+
+/** Whether the files that it names are there and can be used. @throws BtError `config/invalid` */
+export async function checkTrackerConfig(loaded: LoadedConfig): Promise<void> {
+  const problems = (await import('./check-files.ts')).checkConfigFiles(loaded.config);
+  if (problems.length > 0) throw new BtError('config/invalid', { problems });
 }
 
 /** What is in force, as TOML, with the origin of every value; secrets are left out. */

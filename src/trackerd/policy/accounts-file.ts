@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BtError } from '../../base/index.ts';
-import { readIntact, toDiskError } from '../../node/index.ts';
+import { readIntact, writeInSteps } from '../../node/index.ts';
 import { type Accounts, encodeAccounts, restoreAccounts } from '../../tracker/index.ts';
 
 /**
@@ -28,26 +27,8 @@ export async function writeAccountsFile(path: string, accounts: Accounts, origin
     hash.update(body.subarray(at, at + STEP_BYTES));
     await nextTurn();
   }
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      await file.writeFile(`eider tracker accounts ${VERSION} ${hash.digest('hex')}\n`);
-      await file.writeFile(body);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(path, `${path}.bak`).catch(ignoreMissing);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw toDiskError(error, path);
-  }
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
+  const head = Buffer.from(`eider tracker accounts ${VERSION} ${hash.digest('hex')}\n`);
+  await writeInSteps(path, [head, body], 0o600);
 }
 
 /**

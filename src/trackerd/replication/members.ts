@@ -22,13 +22,14 @@ export class Members {
     }
   }
 
-  /** Another tracker that has everything and could give a snapshot, now or in a moment: who says `alone` in Redis has just come back. */
+  /** Another tracker that has everything. */
   hasLiveOther(serverMs: number): boolean {
-    for (const [node, record] of this.#records) {
-      const canGive = record.state === 'live' || record.state === 'alone';
-      if (node !== this.#node && canGive && this.#isHere(record, serverMs)) return true;
-    }
-    return false;
+    return this.#hasOther(serverMs, ({ state }) => state === 'live');
+  }
+
+  /** Another tracker that could give a snapshot, now or in a moment: who says `alone` in Redis has just come back. */
+  hasGiver(serverMs: number): boolean {
+    return this.#hasOther(serverMs, ({ state }) => state !== 'joining');
   }
 
   /** Whether the last life of the tracker of this name ended a moment ago with nothing left to tell. */
@@ -59,6 +60,13 @@ export class Members {
         upMs: Math.max(0, atMs - startedMs),
       }))
       .sort((a, b) => Number(b.isHere) - Number(a.isHere) || a.name.localeCompare(b.name));
+  }
+
+  #hasOther(serverMs: number, isOne: (record: MemberRecord) => boolean): boolean {
+    for (const [node, record] of this.#records) {
+      if (node !== this.#node && isOne(record) && this.#isHere(record, serverMs)) return true;
+    }
+    return false;
   }
 
   #isHere(record: Pick<MemberRecord, 'state' | 'atMs'>, serverMs: number): boolean {

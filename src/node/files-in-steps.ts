@@ -1,0 +1,54 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { toDiskError } from './disk/disk-error.ts';
+
+/** Parts are written together up to this. */
+const WRITE_BYTES = 1_048_576;
+
+/**
+ * Replaces a file as `writeAtomic` does, for contents that are made piece by piece: written beside it, forced to the medium, then
+ * renamed; what was there is kept as `<path>.bak`. Between two parts the thread serves others, so a part should take about a
+ * millisecond to make.
+ *
+ * @param parts owned by the call from then on; an empty one is a step without bytes
+ * @param mode of a new file
+ * @returns bytes written
+ * @throws BtError `disk/...`, or what making a part throws; the old file is whole then
+ */
+export async function writeInSteps(path: string, parts: Iterable<Uint8Array>, mode = 0o666): Promise<number> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    const file = await open(temporary, 'w', mode);
+    let size = 0;
+    try {
+      let held: Uint8Array[] = [];
+      let heldBytes = 0;
+      for (const part of parts) {
+        if (part.length > 0) held.push(part);
+        heldBytes += part.length;
+        if (heldBytes < WRITE_BYTES) await nextTurn();
+        else {
+          await file.writev(held);
+          size += heldBytes;
+          held = [];
+          heldBytes = 0;
+        }
+      }
+      if (held.length > 0) await file.writev(held);
+      size += heldBytes;
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(path, `${path}.bak`).catch(ignoreMissing);
+    await rename(temporary, path);
+    return size;
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw toDiskError(error, path);
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}

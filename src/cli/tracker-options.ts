@@ -34,19 +34,24 @@ export function addTrackerOptions(command: Command): Command {
     .option('--threads <n>', 'threads that answer UDP', parseInteger(1))
     .option('--snapshot <file>', 'keep the swarms in this file over a restart')
     .optionsGroup('Configuration:')
-    .option('--config <file>', 'read this TOML file')
+    .option('--config <file>', 'read this TOML file (also EIDER_TRACKER_CONFIG)')
     .option('--set <section.key=value>', 'set a key; may be given several times', many(String))
     .option('--check-config', 'say whether the configuration is good, and end')
     .option('--print-config', 'print what is in force and where it comes from, and end')
     .option('--example-config', 'print a file with every key, explained, and end');
 }
 
+/** Names the file, where no option does: for containers. */
+const configVariable = 'EIDER_TRACKER_CONFIG';
+
 /** The options as a source of the configuration. */
 export function toConfigSources(o: TrackerCommandOptions): ConfigPlaces {
   const places = (list: readonly HostPort[] | undefined) => list?.map(formatHostPort);
+  const { [configVariable]: named, ...env } = process.env;
+  const file = o.config ?? (named === '' ? undefined : named);
   return {
-    ...(o.config !== undefined && { file: o.config }),
-    env: process.env,
+    ...(file !== undefined && { file }),
+    env,
     assignments: o.set ?? [],
     values: new Map<string, unknown>([
       ['listen.http', places(o.http)],

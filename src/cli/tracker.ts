@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { BtError, formatAddress, formatHostPort, type HostPort, type PeerAddress } from '../base/index.ts';
 import { type Log, openLog } from '../node/index.ts';
 import {
+  checkTrackerConfig,
   compareTrackerConfigs,
   type OpenedConfig,
   openTrackerConfig,
@@ -47,8 +48,10 @@ export function defineTracker(command: Command, cli: Cli): void {
     const opened = await openTrackerConfig(toConfigSources(options));
     for (const warning of opened.warnings) cli.warn(warning);
     if (options.printConfig === true) cli.print(await showTrackerConfig(opened));
-    else if (options.checkConfig === true) cli.print(describeConfig(opened.settings));
-    else await runTracker(cli, options, opened);
+    else if (options.checkConfig === true) {
+      await checkTrackerConfig(opened);
+      cli.print(describeConfig(opened.settings));
+    } else await runTracker(cli, options, opened);
   });
 }
 

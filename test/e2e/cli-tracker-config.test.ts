@@ -37,6 +37,7 @@ test('a tracker from a file: option before environment before file; SIGHUP reads
 test('--check-config says ok and the places, or every mistake', async (t) => {
   const folder = writeTree(makeTempFolder(t), {
     'good.toml': '[listen]\nudp = ["[::]:6969", 7000]\nunix = "/run/x.sock"\n',
+    'files.toml': '[listen]\nhttp = 0\n[admin]\ntoken_file = "/nowhere/token"\n[snapshot]\nfile = "/nowhere/swarms"\n',
     'bad.toml': '[listen]\nhttp = "nowhere"\n[limit]\npeers = 1\n',
   });
   const cases = [
@@ -47,11 +48,17 @@ test('--check-config says ok and the places, or every mistake', async (t) => {
       '',
       /bad\.toml:3: unknown section \[limit\]; did you mean limits\?\n.*bad\.toml:2: listen\.http: expected/s,
     ],
+    [
+      'files.toml',
+      2,
+      '',
+      /^eider: admin\.token_file: \/nowhere\/token does not exist\nsnapshot\.file: \/nowhere does not exist\n$/,
+    ],
     ['absent.toml', 3, '', /no such file or directory: .*absent\.toml/],
   ] as const;
   for (const [file, code, stdout, stderr] of cases) {
-    const args = ['tracker', '--config', join(folder, file), '--check-config'];
-    const result = await runCli(args);
+    const args = ['tracker', '--check-config'];
+    const result = await runCli(args, { env: { EIDER_TRACKER_CONFIG: join(folder, file) } });
     assert.equal(result.code, code, describeRun(args, result));
     assert.equal(result.stdout, stdout, describeRun(args, result));
     assert.match(result.stderr, stderr, describeRun(args, result));

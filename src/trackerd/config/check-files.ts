@@ -1,0 +1,43 @@
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
+import type { TrackerConfig } from './types.ts';
+
+/** Which files that the configuration names cannot be used by who asks: sentences, one a file. For a check before the start. */
+export function checkConfigFiles(config: TrackerConfig): string[] {
+  const { tls, lists, admin, hooks, snapshot, private: closed, catalogue } = config;
+  const read: readonly (readonly [string, string | undefined])[] = [
+    ['tls.cert', tls.cert],
+    ['tls.key', tls.key],
+    ['lists.allow', lists.mode === 'allow' ? lists.allow : undefined],
+    ['lists.deny', lists.mode === 'open' ? undefined : lists.deny],
+    ['admin.token_file', admin.tokenFile],
+    ...hooks.modules.map((path) => ['hooks.modules', path] as const),
+  ];
+  const write: readonly (readonly [string, string | undefined])[] = [
+    ['snapshot.file', toFolder(snapshot.file)],
+    ['private.users', closed.enabled ? toFolder(closed.users) : undefined],
+    ['private.accounts', closed.enabled ? toFolder(closed.accounts) : undefined],
+    ['catalogue.folder', toFolder(catalogue.folder)],
+  ];
+  return [
+    ...read.flatMap(([full, path]) => judge(full, path, constants.R_OK)),
+    ...write.flatMap(([full, folder]) => judge(full, folder, constants.W_OK)),
+  ];
+}
+
+/** Where files are written whole and then renamed, it is the folder that has to be writable. */
+function toFolder(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : dirname(path);
+}
+
+function judge(full: string, path: string | undefined, mode: number): string[] {
+  if (path === undefined) return [];
+  try {
+    accessSync(path, mode);
+    return [];
+  } catch (error) {
+    const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const what = isAbsent ? 'does not exist' : mode === constants.R_OK ? 'cannot be read' : 'cannot be written to';
+    return [`${full}: ${path} ${what}`];
+  }
+}

@@ -103,8 +103,8 @@ export const replicationLimits = {
   /** Between two attempts to reach Redis; doubles from the first to the second. */
   retryMinMs: 200,
   retryMaxMs: 5_000,
-  /** A tracker that joins waits this long for a snapshot to be begun, then goes on without. */
-  snapshotWaitMs: 15_000,
+  /** A tracker that joins waits this long for a snapshot to be begun, then serves without, and goes on asking. */
+  snapshotWaitMs: 5_000,
   /** Chunks of a snapshot, and the snapshot's lock, live this long without a sign of their writer. */
   snapshotChunkSec: 600,
   snapshotLockMs: 15_000,

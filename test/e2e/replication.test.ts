@@ -236,6 +236,30 @@ test('a tracker that dies is missed; what it told stays, and nobody waits for it
   assert.equal(b.counts()[1], 0);
 });
 
+test(
+  'a ghost gives no snapshot: who starts beside one serves, and is live when it is forgotten',
+  needsRedis,
+  async (t) => {
+    const server = await startServer(t);
+    const a = new Replica(t, [server.url], 'a', { snapshotWaitMs: 100 });
+    const ghost = {
+      name: 'ghost',
+      state: 'live',
+      atMs: Date.now(),
+      startedMs: 0,
+      lagMs: 0,
+      swarmCount: 0,
+      peerCount: 0,
+    };
+    execFileSync('redis-cli', ['-s', server.socket, 'hset', '{test}:members', 'ab'.repeat(8), JSON.stringify(ghost)]);
+    execFileSync('redis-cli', ['-s', server.socket, 'hset', '{test}:members', 'odd', 'no JSON']);
+    await a.replication.start();
+    assert.equal(a.state, 'behind');
+    await until('live', () => a.state === 'live');
+    assert.equal(a.replication.facts().members.length, 2);
+  },
+);
+
 test('without Redis a tracker starts alone, says why, and joins when it comes', needsRedis, async (t) => {
   const server = new RedisServer(makeTempFolder(t));
   t.after(() => server.kill());

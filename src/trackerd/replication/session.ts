@@ -189,7 +189,9 @@ export class Session {
       undefined,
       ends.map(({ last }) => last),
     );
-    await this.#exchange.fetch();
+    const isFetched = await this.#exchange.fetch();
+    // Who is there and gives nothing may be dead, or too busy: we serve, and go on asking.
+    if (!isFetched && core.members.hasGiver(core.serverNow())) core.inbox.counts.gaps++;
     // What the streams hold belongs to what the others have.
     while ((await this.#readOn()) || core.lagMs() > 0) await this.#pause(1);
     core.hasJoined = true;

@@ -46,8 +46,12 @@ function renderRates({ history }: StatsDocument): Markup {
   const most = Math.max(1, ...used.flatMap((t) => rates[t] ?? []));
   const minutes = Math.round(((rates['udp']?.length ?? 0) * history.stepMs) / 60_000);
   return html`<section class="card"><h2>announces per second, last ${minutes < 2 ? 'minutes' : `${minutes} minutes`}${used.length === 0 ? '' : `, at most ${formatRate(most)}`}</h2>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="announces per second by transport">
-${used.map((t) => html`<polyline class="${t}" points="${toPoints(rates[t] ?? [], most)}"/>`)}</svg>
+${
+  used.length === 0
+    ? ''
+    : html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="announces per second by transport">
+${used.map((t) => html`<polyline class="${t}" points="${toPoints(rates[t] ?? [], most)}"/>`)}</svg>`
+}
 <div class="key">${used.length === 0 ? html`<span class="dim">none yet</span>` : used.map((t) => html`<span class="${t}">${names[t]} ${formatRate(rates[t]?.at(-1) ?? 0)}/s</span>`)}</div></section>`;
 }
 

@@ -24,6 +24,8 @@ export interface LoadOrder {
   readonly numWant: number;
   /** The tracker has all peers of this seed already, as after `fill`. */
   readonly isFilled?: boolean;
+  /** How long to wait before memory is read, empty and filled: a runtime gives back what it needs no more when it is idle. */
+  readonly settleMs?: number;
   readonly phases: readonly LoadPhase[];
 }
 
@@ -46,6 +48,7 @@ export interface PhaseResult {
   readonly residentBytes: number;
 }
 
+const SETTLE_STEP_MS = 500;
 /** Scrapes of torrents that nobody has. */
 const FIRST_REQUESTS: LoadPhase = { name: 'first', work: 'scrape', torrents: 1, answers: 20_000, window: 16 };
 
@@ -72,7 +75,7 @@ async function run(): Promise<void> {
   const play = async (phase: LoadPhase): Promise<LoadCounts> => (isHttp(phase) ? http.run(phase) : udp.run(phase));
   // What a runtime puts up for its first requests is no peer's: empty is a tracker that has answered, and knows nobody.
   if (order.isFilled !== true) await play(FIRST_REQUESTS);
-  const emptyBytes = residentBytes(order.pid);
+  const emptyBytes = await settledBytes();
   const phases: PhaseResult[] = [];
   for (const phase of order.phases) {
     if (phase.warmup !== undefined) await play({ ...phase, answers: phase.warmup });
@@ -85,20 +88,31 @@ async function run(): Promise<void> {
     const ticks = cpuTicks(order.pid);
     const user = ticks.user - ticksBefore.user;
     const system = ticks.system - ticksBefore.system;
-    const result: PhaseResult = {
+    const measured = {
       name: phase.name,
       ...counts,
       seconds: (performance.now() - startedAt) / 1000,
       cpuSeconds: cpuSeconds(order.pid) - cpuBefore,
       userShare: user / Math.max(1, user + system),
       loadCpuSeconds: (own.user + own.system) / 1e6,
-      residentBytes: residentBytes(order.pid),
     };
+    const bytes = phase.work === 'fill' ? await settledBytes() : residentBytes(order.pid);
+    const result: PhaseResult = { ...measured, residentBytes: bytes };
     phases.push(result);
     say({ event: 'phase', ...result });
   }
   udp.close();
   say({ event: 'result', emptyBytes, phases });
+}
+
+/** The least that the tracker's process has had in memory while it was left alone. */
+async function settledBytes(): Promise<number> {
+  let least = residentBytes(order.pid);
+  for (let ms = 0; ms < (order.settleMs ?? 0); ms += SETTLE_STEP_MS) {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
+    least = Math.min(least, residentBytes(order.pid));
+  }
+  return least;
 }
 
 function isHttp(phase: LoadPhase): phase is LoadPhase & HttpPhase {

@@ -34,6 +34,8 @@ export interface TrackerProgram {
   readonly rules: TrackerRules;
   /** Gets a tenth of the load and no swarms of more than 1,000 peers, where it begins to forget some: it would take hours otherwise. */
   readonly isSlow: boolean;
+  /** How long it must be idle before its memory says what it needs: V8 gives back after 9 s and more. */
+  readonly settleMs: number;
   /** Phases that it answers wrong, by name. */
   readonly cannot?: readonly string[];
   /** @returns why it cannot run here, or undefined */
@@ -41,6 +43,7 @@ export interface TrackerProgram {
   start(order: TrackerOrder): Promise<RunningTracker>;
 }
 
+const NODE_SETTLE_MS = 20_000;
 const HOST = '127.0.0.1';
 const ownRules: TrackerRules = { seedersToSeeders: false, mayGiveSelf: false, countsDownloads: true };
 
@@ -80,6 +83,7 @@ function eider(name: string, title: string, env: Readonly<Record<string, string>
     title,
     rules: ownRules,
     isSlow: false,
+    settleMs: NODE_SETTLE_MS,
     missing: () => undefined,
     async start({ nodeArgs = [] }) {
       const folder = await mkdtemp(join(tmpdir(), 'eider-load-'));
@@ -100,6 +104,7 @@ const openTracker: TrackerProgram = {
   title: 'opentracker',
   rules: { seedersToSeeders: true, mayGiveSelf: true, countsDownloads: false },
   isSlow: false,
+  settleMs: 0,
   missing: () =>
     spawnSync('opentracker', ['-h']).error === undefined ? undefined : 'not installed (tools/install-interop.sh)',
   async start({ hashes }) {
@@ -143,6 +148,7 @@ const bittorrentTracker: TrackerProgram = {
   title: 'bittorrent-tracker',
   rules: { seedersToSeeders: true, mayGiveSelf: true, countsDownloads: false },
   isSlow: true,
+  settleMs: NODE_SETTLE_MS,
   // 11.2.3 writes the info-hash of an HTTP scrape as UTF-8 of its bytes: longer than 20 wherever one is above 127.
   cannot: ['HTTP scrape, keep-alive'],
   missing: () =>

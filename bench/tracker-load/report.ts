@@ -103,7 +103,7 @@ function ratios(results: readonly LoadResult[], target: Target): number[] {
 
 function bytesPerPeer(results: readonly LoadResult[], program: string): number[] {
   return results
-    .filter((result) => result.program === program)
+    .filter((result) => result.program === program && result.measuresMemory)
     .map(({ phases, emptyBytes, peerCount }) => ((phases[0]?.residentBytes ?? 0) - emptyBytes) / peerCount);
 }
 

@@ -125,7 +125,7 @@ export const webLimits = {
   apiBodyBytesMax: 65_536,
   /** Bytes of a torrent on its way into the catalogue by the API, as base64 in JSON. */
   catalogueBodyBytesMax: 14_100_000,
-  /** The page is drawn once in so long, however often it is asked for: the thread has announces to answer. */
+  /** Page, numbers and metrics are made once in so long, however often they are asked for: the thread has announces to answer. */
   pageFreshMs: 1_000,
   /** From the last answer, or the connection, to the end of the next request with its body: an upload on a slow line. */
   requestTimeoutMs: 60_000,

@@ -36,7 +36,8 @@ export class TrackerWeb {
   readonly #history = new RateHistory();
   readonly #meter = new ProcessMeter();
   #timer: NodeJS.Timeout | undefined;
-  #page: { readonly text: string; readonly madeAt: Millis } | undefined;
+  /** By path: what strangers may ask for as often as they like. */
+  readonly #drawn = new Map<string, { readonly text: string; readonly madeAt: Millis }>();
 
   constructor(facts: TrackerFacts, control: TrackerControl, options: WebOptions) {
     this.#facts = facts;
@@ -44,9 +45,10 @@ export class TrackerWeb {
     this.#addCommon();
     if (options.hasPage) this.#addPage();
     if (options.hasMetrics) {
-      this.#app.get('/metrics', (c) =>
-        c.body(formatMetrics(collectFamilies(facts, this.#meter.read())), 200, { 'Content-Type': metricsContentType }),
-      );
+      this.#app.get('/metrics', async (c) => {
+        const text = await this.#draw('/metrics', () => formatMetrics(collectFamilies(facts, this.#meter.read())));
+        return c.body(text, 200, { 'Content-Type': metricsContentType });
+      });
     }
     for (const { path, app } of options.pages ?? []) this.#app.route(path, app);
     if (options.gate !== undefined) {
@@ -113,22 +115,27 @@ export class TrackerWeb {
     this.#app.get('/', async (c) => {
       c.header('Content-Security-Policy', pagePolicy);
       c.header('Cache-Control', 'no-cache');
-      return c.html(await this.#drawPage());
+      const text = await this.#draw('/', async () =>
+        String(await renderStatsPage(this.#facts, this.stats(), this.#links())),
+      );
+      return c.html(text);
     });
-    this.#app.get('/stats.json', (c) => {
+    this.#app.get('/stats.json', async (c) => {
       c.header('Access-Control-Allow-Origin', '*');
       c.header('Cache-Control', 'no-cache');
-      return c.json(this.stats());
+      const text = await this.#draw('/stats.json', () => JSON.stringify(this.stats()));
+      return c.body(text, 200, { 'Content-Type': 'application/json' });
     });
   }
 
-  async #drawPage(): Promise<string> {
+  /** What was drawn within the last second, or is drawn now. */
+  async #draw(path: string, make: () => string | Promise<string>): Promise<string> {
     const now = this.#o.now();
-    if (this.#page === undefined || now - this.#page.madeAt >= webLimits.pageFreshMs) {
-      const text = String(await renderStatsPage(this.#facts, this.stats(), this.#links()));
-      this.#page = { text, madeAt: now };
-    }
-    return this.#page.text;
+    const before = this.#drawn.get(path);
+    if (before !== undefined && now - before.madeAt < webLimits.pageFreshMs) return before.text;
+    const text = await make();
+    this.#drawn.set(path, { text, madeAt: now });
+    return text;
   }
 
   #links(): PageLink[] {

@@ -96,15 +96,18 @@ test('a private tracker shows neither torrents nor announce URLs', async (t) => 
   for (const path of ['/', '/stats.json']) assert.doesNotMatch((await s.ask(path)).text, /abab|\/announce"?</, path);
 });
 
-test('the page is drawn once a second', async (t) => {
-  let drawn = 0;
-  const s = scene(t, { facts: { announceUrls: () => [`u${drawn++}`] } });
-  await s.ask('/');
-  await s.ask('/');
-  assert.equal(drawn, 1);
-  s.now = 1_000 as Millis;
-  await s.ask('/');
-  assert.equal(drawn, 2);
+test('page, numbers and metrics are made once a second, however often they are asked for', async (t) => {
+  for (const path of ['/', '/stats.json', '/metrics']) {
+    let made = 0;
+    const health = () => ({ state: 'degraded' as const, reasons: [`reason ${made++}`] });
+    const s = scene(t, { facts: { health } });
+    const first = await s.ask(path);
+    assert.equal((await s.ask(path)).text, first.text, path);
+    assert.equal(made, 1, path);
+    s.now = 1_000 as Millis;
+    await s.ask(path);
+    assert.equal(made, 2, path);
+  }
 });
 
 test('health: 503 only where the tracker cannot serve', async (t) => {

@@ -11,6 +11,7 @@ export interface UdpCalls {
   recvmmsg(fd: number, messages: number, count: number, flags: number, timeout: number): number;
   sendmmsg(fd: number, messages: number, count: number, flags: number): number;
   poll(fds: number, count: number, timeoutMs: number): number;
+  usleep(microseconds: number): number;
   close(fd: number): number;
   errno(): number;
   /** Where the bytes of a buffer are; they never move, and live as long as the buffer is referred to. */
@@ -99,6 +100,7 @@ async function bindCalls(): Promise<UdpCalls> {
     recvmmsg: define('recvmmsg', ['int', 'uintptr_t', 'uint32_t', 'int', 'uintptr_t']),
     sendmmsg: define('sendmmsg', ['int', 'uintptr_t', 'uint32_t', 'int']),
     poll: define('poll', ['uintptr_t', 'ulong', 'int']),
+    usleep: define('usleep', ['uint32_t']),
     close: define('close', ['int']),
     errno: () => koffi.errno(),
     addressOf: (buffer) => Number(koffi.address(buffer)),

@@ -38,6 +38,8 @@ export interface UdpBatches {
   batch(fd: number, options: { timeoutMs: number } & UdpBatchSizes): UdpBatch;
   /** Waits for datagrams on several sockets. */
   poll(batches: readonly UdpBatch[]): UdpPoll;
+  /** Stops this thread so long; 0 to 999,999. */
+  pause(microseconds: number): void;
 }
 
 /** @returns why there are no batches here, where that is so: another platform, koffi not installed or switched off */
@@ -51,6 +53,7 @@ export async function loadUdpBatches(): Promise<UdpBatches | UdpBatchUnavailable
     closeSocket: (fd) => void calls.close(fd),
     batch: (fd, options) => new UdpBatch(calls, fd, options),
     poll: (batches) => new UdpPoll(calls, batches),
+    pause: (microseconds) => void calls.usleep(microseconds),
   };
 }
 

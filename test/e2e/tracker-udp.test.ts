@@ -232,6 +232,7 @@ test('a thread that dies is replaced, and its socket goes on', needsBatches, asy
   const infoHash = rng.bytes(20);
   // The answer leaves, then the thread of the first client dies.
   assert.equal((await (several[0] as Client).announce({ infoHash, port: 6_000, key: 666 })).kind, 'announce');
+  await service.until(() => service.events.some((event) => event.type === 'udp.worker-restarted'));
   const answers = await Promise.all(several.map((client, i) => client.announce({ infoHash, port: 7_000 + i })));
   assert.deepEqual(new Set(answers.map((a) => a.kind)), new Set(['announce']));
   const restarts = service.events.filter((event) => event.type === 'udp.worker-restarted');

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { replicationMetrics } from '#room/trackerd/replication/metrics';
 import { goodKinds, readCounter } from '#room/trackerd/web/counts';
 import { collectFamilies } from '#room/trackerd/web/families';
 import { formatMetrics } from '#room/trackerd/web/metrics';
@@ -89,6 +91,24 @@ test('parts that are there only sometimes, and components of their own', () => {
   assert.equal(values['users'], Number.POSITIVE_INFINITY);
   assert.equal(samples.find((s) => s.name.endsWith('clients'))?.labels['prefix'], '-a"\\\n');
 });
+
+test('the handbook names every metric', () => {
+  const handbook = readFileSync(new URL('../../../../docs/tracker.md', import.meta.url), 'utf8');
+  const facts = factsOf({
+    replication: () => ({ isConnected: true, lagMs: 0, others: [] }),
+    clients: () => [],
+    metrics: () => replicationMetrics(replicationFacts),
+  });
+  for (const { name } of collectFamilies(facts, machine)) {
+    assert.match(handbook, new RegExp(`\\| .*\`${name}[\`{].*\\|`), name);
+  }
+});
+
+/** Of a tracker that has done nothing yet. */
+const replicationFacts = {
+  state: 'live',
+  members: [],
+} as unknown as Parameters<typeof replicationMetrics>[0];
 
 test('every counter has a transport, a subject and a kind in words', () => {
   for (const name of counterNames) {

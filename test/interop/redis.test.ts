@@ -5,8 +5,9 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { seededRng } from '#base';
 import { lacksRedis, RedisServer } from '../support/redis-server.ts';
-import { hashB, isAlike, Replica, until } from '../support/replica.ts';
+import { hashA, hashB, isAlike, Replica, until } from '../support/replica.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 
 const needsRedis = { skip: lacksRedis };
@@ -157,3 +158,54 @@ test('TLS: the certificate is checked', needsRedis, async (t) => {
   assert.equal(other.state, 'alone');
   assert.match(other.replication.facts().trouble, /self.signed certificate/);
 });
+
+test('anything may happen, and all end alike', needsRedis, async (t) => {
+  for (const seed of [1, 2, 3]) await runTrouble(t, seed);
+});
+
+/** Random announces of the same peers to all, Redis killed, started and emptied, trackers that come and go; then a last word of each peer. */
+async function runTrouble(t: TestContext, seed: number): Promise<void> {
+  const rng = seededRng(seed);
+  const server = new RedisServer(makeTempFolder(t), ['--appendonly', 'yes', '--appendfsync', 'no']);
+  await startAll(t, [server]);
+  const here: Replica[] = [];
+  let isUp = true;
+  let started = 0;
+  const launch = async (): Promise<void> => {
+    const one = new Replica(t, [server.url], `${started++}`);
+    here.push(one);
+    await one.replication.start();
+  };
+  const any = (): Replica => here[rng.below(here.length)] as Replica;
+  const announceSome = (): void => {
+    for (let i = 0; i < 20; i++) {
+      const event = rng.below(5) === 0 ? 'stopped' : 'none';
+      const hash = rng.below(2) === 0 ? hashA : hashB;
+      any().announce({ hash, peer: rng.below(3_000), isSeeder: rng.below(2) === 0, event });
+    }
+  };
+  for (let i = 0; i < 3; i++) await launch();
+  for (let step = 0; step < 200; step++) {
+    const what = rng.below(100);
+    if (what < 70) announceSome();
+    else if (what < 74) {
+      await (isUp ? server.kill() : server.start());
+      isUp = !isUp;
+    } else if (what < 76) {
+      if (isUp) execFileSync('redis-cli', ['-s', server.socket, 'flushall']);
+    } else if (what < 78) {
+      if (here.length > 2) await here.splice(rng.below(here.length), 1)[0]?.replication.stop();
+    } else if (what < 80) {
+      if (here.length < 4) await launch();
+    } else await pause(rng.below(30));
+  }
+  if (!isUp) await server.start();
+  await until('live', () => here.every((one) => one.state === 'live'));
+  for (let peer = 0; peer < 3_000; peer++) {
+    any().announce({ peer });
+    any().announce({ hash: hashB, peer, event: 'stopped' });
+  }
+  const summary = (one: Replica): string => `${one.counts().slice(0, 2)} ${one.counts(hashB).slice(0, 2)}`;
+  await until(`alike, seed ${seed}`, () => here.every((one) => summary(one) === '0,3000 0,0'));
+  for (const one of here) await one.replication.stop();
+}

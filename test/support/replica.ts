@@ -20,6 +20,7 @@ export const quick = {
   retryMaxMs: 100,
   memberTimeoutMs: 1_000,
   snapshotWaitMs: 3_000,
+  connectTimeoutMs: 1_000,
 };
 export const hashA = new Uint8Array(20).fill(0xaa);
 export const hashB = new Uint8Array(20).fill(0x0b);

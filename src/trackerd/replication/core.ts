@@ -149,6 +149,7 @@ export class ReplicationCore {
   /** Redis has lost everything: its streams begin again, and nobody knows what the others had of ours. */
   onRedisEmptied(): void {
     this.inbox.restart();
+    this.outbox.passAll();
     this.isTold = false;
   }
 

@@ -162,7 +162,11 @@ export class Inbox {
     }
     for (const [node, numbers] of Object.entries(to?.sequences ?? {})) {
       const own = this.#sequencesOf(node);
-      for (let i = 0; i < own.length; i++) own[i] = Math.max(own[i] as number, numbers[i] ?? 0);
+      for (let i = 0; i < own.length; i++) {
+        own[i] = Math.max(own[i] as number, numbers[i] ?? 0);
+        // What we sent before that is behind us now.
+        if (node === this.#o.node) this.#o.outbox.pass(i, own[i] as number);
+      }
     }
   }
 

@@ -22,7 +22,14 @@ export async function meetServer(core: ReplicationCore, link: RedisLink): Promis
   }
   if (core.epoch !== '' && core.epoch !== epoch) core.onRedisEmptied();
   core.epoch = epoch;
+  await releaseLock(core, link);
   await Promise.all(Array.from({ length: limits.streamCount }, (_, stream) => meetStream(core, link, stream)));
+}
+
+/** Gives the lock of snapshots back that we may hold from a session that has ended: others wait for it. */
+export async function releaseLock(core: ReplicationCore, link: RedisLink): Promise<void> {
+  const holder = await link.call('GET', core.keys.lock);
+  if (holder !== null && String(holder) === core.node) await link.call('DEL', core.keys.lock);
 }
 
 /** Learns the server's clock, half a round trip inexact. */

@@ -167,6 +167,11 @@ export class Outbox {
     }
   }
 
+  /** Redis has lost all that it had: none of it will be read. */
+  passAll(): void {
+    for (const own of this.#streams) for (const entry of own.kept) this.#passEntry(entry);
+  }
+
   #seal(own: OwnStream): void {
     const [first] = own.waiting;
     if (first === undefined) return;
@@ -217,6 +222,8 @@ export class Outbox {
       if (now - oldest.ackedAt < this.#keptMs && this.#keptBytes <= this.#keptBytesMax) return;
       own.kept.shift();
       this.#keptBytes -= oldest.bytes.length;
+      // A reader that is so far behind does without.
+      this.#passEntry(oldest);
     }
   }
 }

@@ -35,10 +35,13 @@ export type RedisReply = Buffer | number | null | RedisReply[];
 export class RedisLink {
   readonly #client: Redis | Cluster;
   readonly isCluster: boolean;
+  /** The library's own limit does not hold for commands that wait for a node to be found. */
+  readonly #clusterTimeoutMs: number;
 
-  private constructor(client: Redis | Cluster, isCluster: boolean) {
+  private constructor(client: Redis | Cluster, clusterTimeoutMs: number) {
     this.#client = client;
-    this.isCluster = isCluster;
+    this.#clusterTimeoutMs = clusterTimeoutMs;
+    this.isCluster = clusterTimeoutMs > 0;
   }
 
   /** @throws BtError `client/invalid` without the package; whatever the client library throws where Redis cannot be reached */
@@ -50,21 +53,36 @@ export class RedisLink {
       fault = error;
     });
     try {
-      await client.connect();
+      // A client of a cluster that fails in the wrong moment never says so.
+      await within(o.limits.connectTimeoutMs * 2, client.connect());
     } catch (error) {
       client.disconnect();
       throw fault ?? error;
     }
-    return new RedisLink(client, address.kind === 'cluster');
+    return new RedisLink(client, address.kind === 'cluster' ? o.limits.commandTimeoutMs * 2 : 0);
   }
 
   /** @throws what Redis answers with an error, or the library where the link is broken or an answer does not come in time */
   async call(command: string, ...args: (string | number | Uint8Array)[]): Promise<RedisReply> {
-    return (await this.#client.callBuffer(command, ...args.map(toArgument))) as RedisReply;
+    const reply = this.#client.callBuffer(command, ...args.map(toArgument)) as Promise<RedisReply>;
+    return this.isCluster ? await within(this.#clusterTimeoutMs, reply) : await reply;
   }
 
   close(): void {
     this.#client.disconnect();
+  }
+}
+
+/** @throws BtError `client/timeout` where it takes longer */
+async function within<T>(ms: number, result: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new BtError('client/timeout', { what: 'Redis' })), ms);
+  });
+  try {
+    return await Promise.race([result, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

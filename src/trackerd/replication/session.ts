@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { BtError } from '../../base/index.ts';
 import type { ReplicationCore } from './core.ts';
 import { Exchange } from './exchange.ts';
-import { edgesOf, meetServer, readClock } from './meeting.ts';
+import { edgesOf, meetServer, readClock, releaseLock } from './meeting.ts';
 import type { RedisLink, RedisReply } from './redis-link.ts';
 import { formatStreamId, parseStreamId } from './stream-id.ts';
 
@@ -57,6 +57,7 @@ export class Session {
     core.outbox.seal(core.now(), 0);
     await this.#sendAll();
     await this.#link.call('HSET', core.keys.members, core.node, JSON.stringify(core.record('left')));
+    await releaseLock(core, this.#link);
   }
 
   get #isOver(): boolean {

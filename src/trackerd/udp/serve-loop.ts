@@ -6,13 +6,14 @@ import type { UdpAnswerer } from './answerer.ts';
 
 /** How long a receive waits: a thread in a system call hears neither messages nor the stop flag. */
 const RECEIVE_TIMEOUT_MS = 50;
-/** As many datagrams in a round mean that more are coming: it pays to let them gather. */
-const GATHER_FROM = 4;
 /**
- * How long they gather. A datagram alone costs the thread a wake-up and two system calls, several together cost the same once; nobody
- * notices half a millisecond in an answer that is tens of milliseconds on its way.
+ * How long datagrams gather before they are taken, while many come. A datagram alone costs the thread a wake-up and two system calls,
+ * several together cost the same once; nobody notices half a millisecond in an answer that is tens of milliseconds on its way.
  */
 const GATHER_US = 500;
+/** They gather as long as at least so many come in this time: some for each pause. */
+const GATHER_FROM = 32;
+const GATHER_LOOK_MS = 8;
 
 /** One socket with its buffers and who answers in them. */
 interface Serving {
@@ -30,6 +31,9 @@ export class ServeLoop {
   readonly #serving: readonly Serving[];
   readonly #poll: UdpPoll | undefined;
   #isGathering = false;
+  /** Since the last look at how many come. */
+  #lookedAt: Millis;
+  #takenCount = 0;
 
   /** @param options.answererFor makes the answerer over a batch's buffers */
   constructor(options: {
@@ -42,6 +46,7 @@ export class ServeLoop {
     this.#batches = options.batches;
     this.#counts = options.counts;
     this.#now = options.now;
+    this.#lookedAt = options.now();
     this.#serving = options.fds.map((fd) => {
       const batch = options.batches.batch(fd, { timeoutMs: RECEIVE_TIMEOUT_MS });
       // A thread before this one has counted what was lost until now.
@@ -52,23 +57,27 @@ export class ServeLoop {
     this.#poll = polled.length === 1 ? undefined : options.batches.poll(polled);
   }
 
-  /** Waits for datagrams, a bounded time, and answers what is there on each socket, a batch at most. */
-  round(): void {
+  /** Waits for datagrams, a bounded time, and answers what is there on each socket, a batch at most. @returns the time after it */
+  round(): Millis {
     const isWaiting = !this.#isGathering;
-    if (isWaiting && this.#poll !== undefined && !this.#poll.wait(RECEIVE_TIMEOUT_MS)) return;
+    const poll = isWaiting ? this.#poll : undefined;
     let count = 0;
     let isFull = false;
-    for (let i = 0; i < this.#serving.length; i++) {
-      const serving = this.#serving[i] as Serving;
-      if (isWaiting && this.#poll !== undefined && !this.#poll.isReady(i)) continue;
-      const taken = serving.batch.receive(isWaiting && this.#poll === undefined);
-      this.#answer(serving, taken);
-      count += taken;
-      isFull ||= taken === serving.batch.count;
+    if (poll === undefined || poll.wait(RECEIVE_TIMEOUT_MS)) {
+      for (let i = 0; i < this.#serving.length; i++) {
+        const serving = this.#serving[i] as Serving;
+        if (poll !== undefined && !poll.isReady(i)) continue;
+        const taken = serving.batch.receive(isWaiting && poll === undefined);
+        this.#answer(serving, taken);
+        count += taken;
+        isFull ||= taken === serving.batch.count;
+      }
     }
-    this.#isGathering = count >= GATHER_FROM;
+    const at = this.#now();
+    this.#look(at, count);
     // What is more than a batch has gathered enough.
     if (this.#isGathering && !isFull) this.#batches.pause(GATHER_US);
+    return at;
   }
 
   /** @returns datagrams that the system has lost on our sockets since the last call: nobody took them in time */
@@ -80,6 +89,15 @@ export class ServeLoop {
       serving.lostCount = lostCount;
     }
     return sum;
+  }
+
+  #look(at: Millis, count: number): void {
+    this.#takenCount += count;
+    const passedMs = at - this.#lookedAt;
+    if (passedMs < GATHER_LOOK_MS) return;
+    this.#isGathering = this.#takenCount * GATHER_LOOK_MS >= GATHER_FROM * passedMs;
+    this.#takenCount = 0;
+    this.#lookedAt = at;
   }
 
   #answer({ batch, answerer }: Serving, count: number): void {

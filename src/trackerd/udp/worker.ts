@@ -116,8 +116,7 @@ class UdpWorker {
     const endAt = now() + TURN_MS;
     let at: Millis;
     do {
-      this.#loop.round();
-      at = now();
+      at = this.#loop.round();
     } while (at < endAt);
     if (at >= this.#flushAt) this.#onFlush(at);
     setImmediate(this.turn);

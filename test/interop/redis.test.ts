@@ -200,7 +200,10 @@ async function runTrouble(t: TestContext, seed: number): Promise<void> {
     } else await pause(rng.below(30));
   }
   if (!isUp) await server.start();
+  // What was said before must be in the streams before the last word.
   await until('live', () => here.every((one) => one.state === 'live'));
+  await pause(100);
+  await until('sent', () => here.every((one) => one.replication.facts().unsentBytes === 0));
   for (let peer = 0; peer < 3_000; peer++) {
     any().announce({ peer });
     any().announce({ hash: hashB, peer, event: 'stopped' });

@@ -63,6 +63,8 @@ export const catalogueLimits = {
   filesShown: 500,
   /** Uploads taken at once: each holds a whole file in memory. */
   uploadsAtOnceMax: 4,
+  /** Fields of a form, each an object once it is read. Ours have eight. */
+  formFieldsMax: 32,
 } as const;
 
 /** Bounds of replication between trackers. */

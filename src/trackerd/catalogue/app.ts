@@ -8,6 +8,7 @@ import type { CatalogueAccess, CatalogueViewer } from './access.ts';
 import { type Catalogue, type CatalogueOrder, type CatalogueQuery, withTrackers } from './catalogue.ts';
 import type { CatalogueEntry, CatalogueNotes } from './entry.ts';
 import { formatFeed } from './feed.ts';
+import { readForm } from './form.ts';
 import { listPage, loginPage, type Markup, messagePage, toQuery, torrentPage, uploadPage } from './pages.ts';
 import { type CountsOf, countsOfEntry } from './ranking.ts';
 
@@ -106,8 +107,7 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
       return await refuse('Too many uploads at once: try again in a moment.', 400);
     uploading++;
     try {
-      const form = await c.req.parseBody();
-      const text = (name: string) => (typeof form[name] === 'string' ? form[name].trim() : '');
+      const { text, file: fileOf } = await readForm(c);
       const addedBy = access.uploader(text('token'), o.sourceOf(c));
       if (addedBy === undefined) return await refuse('This token may not add torrents.', 401);
       const notes: Partial<CatalogueNotes> = {
@@ -117,10 +117,9 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
         description: text('description'),
         addedBy,
       };
-      const file = form['file'];
+      const file = fileOf('file');
       let entry: CatalogueEntry;
-      if (file instanceof File && file.size > 0)
-        entry = catalogue.addTorrent(new Uint8Array(await file.arrayBuffer()), notes);
+      if (file !== undefined) entry = catalogue.addTorrent(new Uint8Array(await file.arrayBuffer()), notes);
       else if (text('magnet') !== '') entry = catalogue.addMagnet(text('magnet'), notes);
       else return await refuse('Choose a .torrent file, or give a magnet link.', 400);
       return c.redirect(`/torrents/${entry.id}`, 303);
@@ -133,8 +132,10 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
   });
 
   app.post('/login', limitBody(4_096), async (c) => {
-    const form = await c.req.parseBody();
-    const passkey = typeof form['passkey'] === 'string' ? form['passkey'].trim() : '';
+    const passkey = await readForm(c).then(
+      (form) => form.text('passkey'),
+      () => '',
+    );
     if (passkey === '' || access.viewer(passkey, baseOf(c, o.publicUrl)) === undefined) {
       return await o.frame(c, { title: 'Members only', body: loginPage('This passkey is not known.'), status: 401 });
     }

@@ -93,7 +93,8 @@ export class RequestHead {
     // What begins otherwise (TLS, most noise) would only be waited for in vain.
     if (from < to && !isUpperCase(bytes[from] as number)) return this.#bad(400);
     const lineEnd = findLineEnd(bytes, from, to);
-    if (lineEnd < 0) return to - from > limits.httpHeadBytesMax ? this.#bad(431) : 'partial';
+    // Empty lines count too: whoever sends nothing else would be read again from their beginning with each piece that comes.
+    if (lineEnd < 0) return to - start > limits.httpHeadBytesMax ? this.#bad(431) : 'partial';
     if (lineEnd - from >= limits.httpHeadBytesMax) return this.#bad(431);
     const verdict = this.#readLine(bytes, from, lineEnd, limits, strict);
     if (verdict !== 'ours') return verdict;

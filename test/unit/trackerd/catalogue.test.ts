@@ -285,6 +285,27 @@ test('upload by form: only with a token, a file or a link, and what is wrong is 
   );
 });
 
+test('forms that nobody fills in: too many fields are not taken apart, and no form is no bug of ours', async (t) => {
+  const { app, changes } = openApp(t);
+  const send = (path: string, type: string, body: string) =>
+    app.request(`http://t.example${path}`, { method: 'POST', headers: { 'content-type': type }, body });
+  const part = '--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n\r\n';
+  const upload: [type: string, body: string, says: RegExp][] = [
+    ['multipart/form-data; boundary=b', `${part.repeat(100_000)}--b--\r\n`, /at most 32 fields/],
+    ['application/x-www-form-urlencoded', 'a=&'.repeat(1_000_000), /at most 32 fields/],
+    ['multipart/form-data; boundary=x; boundary=b', part, /not a form/],
+    ['multipart/form-data; boundary=b', 'nonsense', /not a form/],
+    ['application/json', '{}', /not a form/],
+  ];
+  for (const [type, body, says] of upload) {
+    const answer = await send('/upload', type, body);
+    assert.equal(answer.status, 400, type);
+    assert.match(await answer.text(), says);
+  }
+  assert.equal((await send('/login', 'multipart/form-data; boundary=b', 'nonsense')).status, 401);
+  assert.deepEqual(changes, []);
+});
+
 test('API: add, list, change, remove', async (t) => {
   const { api } = openApp(t);
   const send = (method: string, path: string, body?: unknown) =>

@@ -132,6 +132,7 @@ const bad: [text: string, status: number][] = [
   [`GET /${'x'.repeat(200)}`, 431],
   [`GET /announce HTTP/1.1\r\nX: ${'x'.repeat(200)}`, 431],
   [`GET /announce HTTP/1.1\r\nX: ${'x'.repeat(200)}\r\n\r\n`, 431],
+  ['\r\n'.repeat(101), 431],
 ];
 for (const [text, status] of bad) {
   test(`${JSON.stringify(text.slice(0, 60))} is ${status}`, () => {

@@ -8,6 +8,7 @@ const steps = [
   ['tools/check-layers.mjs'],
   ['tools/check-docs.mjs'],
   ['tools/limits-doc.mjs'],
+  ['tools/tracker-config-doc.mjs'],
 ];
 
 let failures = 0;

@@ -26,7 +26,13 @@ import { LoopWatch } from './http/loop-watch.ts';
 import { HttpRoutes } from './http/routes.ts';
 import { type FrontLimits, frontLimits } from './limits.ts';
 import type { Tracker, TrackerAddress, TrackerEvent, TrackerOptions } from './options.ts';
-import { accountsMessage, loadHookModules, PolicyHost, type PrivateOptions } from './policy/index.ts';
+import {
+  accountsMessage,
+  type ClientRuleTexts,
+  loadHookModules,
+  PolicyHost,
+  type PrivateOptions,
+} from './policy/index.ts';
 import { Replication, replicationMetrics, storeSnapshots } from './replication/index.ts';
 import { SnapshotFile } from './snapshot-file.ts';
 import { type TrackerStats, toHttpCounts, toUdpCounts } from './stats.ts';
@@ -154,7 +160,7 @@ class RunningTracker implements Tracker {
     await attempt(async () => await this.#reopen());
     const { policy } = this.#live;
     const report = await this.#policy.reload({
-      ...(policy !== undefined && { clients: { allow: policy.clientsAllow, deny: policy.clientsDeny } }),
+      ...(policy !== undefined && { clients: toClientRules(policy) }),
       ...(policy?.private !== undefined && { private: toPrivateOptions(policy.private) }),
     });
     await attempt(async () => {
@@ -221,7 +227,7 @@ class RunningTracker implements Tracker {
           ...(policy.listMode === 'allow' && { allow: policy.allowFile }),
           ...(policy.listMode !== 'open' && { deny: policy.denyFile }),
         },
-        clients: { allow: policy.clientsAllow, deny: policy.clientsDeny },
+        clients: toClientRules(policy),
         ...(policy.private !== undefined && { private: toPrivateOptions(policy.private) }),
       }),
       peerTtlMs: this.#limits.peerTtlMs,
@@ -520,12 +526,18 @@ class RunningTracker implements Tracker {
   }
 }
 
+function toClientRules(o: TrackerSettings['policy']): ClientRuleTexts {
+  return { allow: o.clientsAllow, deny: o.clientsDeny, banned: o.clientsBanned };
+}
+
 function toPrivateOptions(o: NonNullable<TrackerSettings['policy']['private']>): PrivateOptions {
   return {
     users: o.usersFile,
     accounts: o.accountsFile,
+    saveEveryMs: o.saveEveryMs,
     torrentsMax: o.torrentsMax,
     placesMax: o.placesMax,
+    ...(o.ratioMinimum > 0 && { ratio: { minimum: o.ratioMinimum, afterBytes: o.ratioAfterBytes } }),
     lineBytesPerSec: o.lineBytesPerSec,
     creditImplausible: o.creditImplausible,
     access: { scrape: o.scrape, fullScrape: o.scrape, catalogue: o.catalogue },

@@ -72,6 +72,7 @@ export class WebSide {
     const { addressLimits, counts, limits, logic, now, offenders, onBug, store } = options;
     this.#sources = new RequestSource(options.options.trustedProxies ?? []);
     const hasWs = options.options.hasWebSocket !== false;
+    const { webOrigins = [] } = options.options;
     const ws = { ...wsLimits, ...options.options.wsLimits };
     // A WebSocket keeps the place that its connection took when it was still HTTP.
     this.#connections = new ConnectionBook({
@@ -87,6 +88,7 @@ export class WebSide {
       limits: ws,
       now,
       sourceOf: (request) => this.#sources.of(request),
+      ...(webOrigins.length > 0 && { origins: webOrigins }),
       onBug,
     });
   }
@@ -227,7 +229,7 @@ export class WebSide {
     const uploader = (secret: string, from: string): string | undefined => {
       if (!this.#o.mayUpload()) return undefined;
       const member = policy.users?.member(secret);
-      if (member !== undefined) return member.name;
+      if (member !== undefined) return member.mayUpload ? member.name : undefined;
       return this.#gate?.judgeToken(secret, from).kind === 'open' ? 'operator' : undefined;
     };
     return { viewer, uploader };

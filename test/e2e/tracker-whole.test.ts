@@ -79,6 +79,7 @@ const policy = {
   denyFile: undefined,
   clientsAllow: [],
   clientsDeny: [],
+  clientsBanned: [],
 };
 
 test('one swarm, whatever it is announced by', async (t) => {
@@ -150,8 +151,11 @@ test('private: what a user uploads by UDP and HTTP is on his account, and is the
       private: {
         usersFile: join(folder, 'users.json'),
         accountsFile: join(folder, 'accounts'),
+        saveEveryMs: 3_600_000,
         torrentsMax: 0,
         placesMax: 0,
+        ratioMinimum: 0,
+        ratioAfterBytes: 0,
         lineBytesPerSec: 0,
         creditImplausible: false,
         scrape: 'users',
@@ -177,6 +181,17 @@ test('private: what a user uploads by UDP and HTTP is on his account, and is the
   const { id } = await first.api('POST', '/catalogue', { torrent: Buffer.from(made.bytes).toString('base64') });
   const file = new Uint8Array(await (await fetch(`${base}/${id}.torrent?passkey=${ann}`)).arrayBuffer());
   assert(parseTorrentFile(file, nodeCrypto).trackers.flat()[0]?.endsWith(`/${ann}/announce`));
+  // Who adds to it is for the operator to say.
+  const upload = async (passkey: string) => {
+    const body = new FormData();
+    body.set('token', passkey);
+    body.set('magnet', `magnet:?xt=urn:btih:${'cd'.repeat(20)}&dn=By+a+member`);
+    return (await fetch(`${base}/upload`, { method: 'POST', body, redirect: 'manual' })).status;
+  };
+  assert.equal(await upload(ann), 401);
+  await first.api('PATCH', '/users/1', { mayUpload: true });
+  assert.equal(await upload(ann), 303);
+  assert.equal((await first.api('GET', `/catalogue/${'cd'.repeat(20)}`))['addedBy'], 'ann');
   await first.tracker.close();
 
   assert(existsSync(join(folder, 'swarms')) && existsSync(join(folder, 'accounts')));

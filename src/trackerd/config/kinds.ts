@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatHostPort, type HostPort, parseHostPort, parseIp } from '../../base/index.ts';
-import { parseClientRule } from '../../tracker/index.ts';
+import { parseClientRule, parsePeerId } from '../../tracker/index.ts';
 
 /** A kind of value: how it is read from TOML and from text, and how it is shown. */
 export interface Kind<T> {
@@ -34,6 +34,16 @@ export function integer(min: number, max: number): Kind<number> {
   return {
     schema: z.int().min(min).max(max),
     allowed: `a whole number from ${min} to ${max}`,
+    fromText: toNumber,
+    format: String,
+  };
+}
+
+/** A number that need not be whole. */
+export function decimal(min: number, max: number): Kind<number> {
+  return {
+    schema: z.number().min(min).max(max),
+    allowed: `a number from ${min} to ${max}`,
     fromText: toNumber,
     format: String,
   };
@@ -120,6 +130,22 @@ export const network: Kind<string> = {
 export const clientRule: Kind<string> = {
   schema: z.string().refine((value) => typeof parseClientRule(value) !== 'string'),
   allowed: 'the beginning of a peer id, with versions if need be, like "-TR" or "-qB >=4.5 <5"',
+  fromText: (t) => t.trim(),
+  format: (value) => JSON.stringify(value),
+};
+
+/** One peer id. */
+export const peerId: Kind<string> = {
+  schema: z.string().refine((value) => parsePeerId(value) !== undefined),
+  allowed: 'a peer id of 40 hex digits or 20 characters',
+  fromText: (t) => t.trim(),
+  format: (value) => JSON.stringify(value),
+};
+
+/** Where a page comes from, as browsers name it in `Origin`. */
+export const origin: Kind<string> = {
+  schema: z.string().refine((value) => URL.canParse(value) && new URL(value).origin === value),
+  allowed: 'an origin like "https://example.org" or "http://localhost:8080", without a path',
   fromText: (t) => t.trim(),
   format: (value) => JSON.stringify(value),
 };

@@ -18,6 +18,8 @@ export interface TrackerSettings {
   readonly addressLimits: AddressLimitOptions;
   readonly wsLimits: Partial<WsLimits>;
   readonly hasWebSocket: boolean;
+  /** Pages that may use the tracker over WebSocket, as browsers name them; empty = all. */
+  readonly webOrigins: readonly string[];
   readonly policy: {
     /** Undefined: a public tracker. */
     readonly private: PrivateSettings | undefined;
@@ -27,6 +29,8 @@ export interface TrackerSettings {
     /** Rules that `parseClientRule` reads; empty = every client. */
     readonly clientsAllow: readonly string[];
     readonly clientsDeny: readonly string[];
+    /** Whole peer ids. */
+    readonly clientsBanned: readonly string[];
   };
   readonly snapshot: { readonly file: string; readonly everyMs: number } | undefined;
   readonly replication:
@@ -55,9 +59,13 @@ export interface TrackerSettings {
 export interface PrivateSettings {
   readonly usersFile: string;
   readonly accountsFile: string | undefined;
+  readonly saveEveryMs: number;
   /** 0 = any number, in both. */
   readonly torrentsMax: number;
   readonly placesMax: number;
+  /** 0 = do not look. */
+  readonly ratioMinimum: number;
+  readonly ratioAfterBytes: number;
   /** 0 = do not look. */
   readonly lineBytesPerSec: number;
   readonly creditImplausible: boolean;
@@ -98,6 +106,7 @@ export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
       connectionsPerAddressMax: limits.wsConnectionsPerAddress,
     },
     hasWebSocket: config.webtorrent.enabled,
+    webOrigins: config.webtorrent.origins,
     policy: {
       private: toPrivate(closed),
       listMode: lists.mode,
@@ -105,6 +114,7 @@ export function toTrackerSettings(config: TrackerConfig): TrackerSettings {
       denyFile: lists.deny,
       clientsAllow: clients.allow,
       clientsDeny: clients.deny,
+      clientsBanned: clients.banned,
     },
     snapshot: snapshot.file === undefined ? undefined : { file: snapshot.file, everyMs: snapshot.every },
     replication: replication.urls.length === 0 ? undefined : replication,
@@ -132,8 +142,11 @@ function toPrivate(o: TrackerConfig['private']): PrivateSettings | undefined {
   return {
     usersFile: o.users,
     accountsFile: o.accounts,
+    saveEveryMs: o.saveEvery,
     torrentsMax: o.torrents,
     placesMax: o.places,
+    ratioMinimum: o.ratioMinimum,
+    ratioAfterBytes: o.ratioAfter,
     lineBytesPerSec: o.lineSpeed,
     creditImplausible: o.creditImplausible,
     scrape: o.scrape,

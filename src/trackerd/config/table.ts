@@ -5,13 +5,16 @@ import { wsLimits } from '../ws/limits.ts';
 import {
   choice,
   clientRule,
+  decimal,
   duration,
   flag,
   integer,
   type Kind,
   list,
   network,
+  origin,
   path,
+  peerId,
   place,
   size,
   text,
@@ -105,6 +108,11 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
   },
   webtorrent: {
     enabled: key(flag, true, 'WebSocket announces (WebTorrent) on the HTTP and HTTPS places.'),
+    origins: key(
+      list(origin),
+      [],
+      'Web pages that may use the tracker; programs, which name no page, always may. Empty: all pages.',
+    ),
   },
   intervals: {
     announce: key(duration(SECOND, DAY), tracker.intervalSec * SECOND, 'Time between two announces of a peer.', live),
@@ -222,20 +230,39 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
       '/var/lib/eider-tracker/accounts.log',
       'Where uploads and downloads of users are added up. Without it the sums are lost at a restart.',
     ),
+    saveEvery: key(duration(10 * SECOND, DAY), 10 * MINUTE, 'How often they are written, besides on stop.'),
     torrents: key(
       integer(0, 1_000_000),
       0,
       'Torrents a user may announce at a time, where the user has no number of its own; 0 = any number.',
+      live,
     ),
-    places: key(integer(0, 1_000), 0, 'Addresses a user may announce one torrent from; 0 = any number.'),
+    places: key(
+      integer(0, 1_000),
+      3,
+      'Addresses of each family a user may announce one torrent from, where the user has no number of its own; 0 = any number.',
+      live,
+    ),
+    ratioMinimum: key(
+      decimal(0, 1_000),
+      0,
+      'Who has uploaded less than so many times what he downloaded may only seed; 0 = do not look.',
+      live,
+    ),
+    ratioAfter: key(
+      size(0, 1_125_899_906_842_624),
+      10_737_418_240,
+      'Only of who has downloaded this much is a ratio asked.',
+      live,
+    ),
     lineSpeed: key(
       size(0, 1_099_511_627_776),
       0,
       'No client is faster than so many bytes per second: what it reports beyond that is listed as suspicious; 0 = do not look.',
     ),
     creditImplausible: key(flag, false, 'Whether reports that cannot be true are added up all the same.'),
-    scrape: key(choice('users', 'public'), 'users', 'Who may scrape.'),
-    catalogue: key(choice('users', 'public'), 'users', 'Who may look at the catalogue.'),
+    scrape: key(choice('users', 'public'), 'users', 'Who may scrape.', live),
+    catalogue: key(choice('users', 'public'), 'users', 'Who may look at the catalogue.', live),
   },
   lists: {
     mode: key(
@@ -253,6 +280,12 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
   clients: {
     allow: key(list(clientRule), [], 'If not empty: only clients whose peer id fits one of these.', live),
     deny: key(list(clientRule), [], 'Clients turned away, by their peer id (BEP 20).', live),
+    banned: key(
+      list(peerId),
+      [],
+      'Single clients turned away, by their whole peer id. Most clients take another one at their next start.',
+      live,
+    ),
   },
   snapshot: {
     file: maybe(
@@ -285,7 +318,12 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
   },
   catalogue: {
     folder: maybe(path, '/var/lib/eider-tracker/catalogue', 'Serve a catalogue of torrents kept in this folder.'),
-    upload: key(flag, false, 'Torrents may be uploaded through the API and the pages, with a token.', live),
+    upload: key(
+      flag,
+      false,
+      'Torrents may be uploaded through the pages, with the token or by users with the right `mayUpload`.',
+      live,
+    ),
     listedOnly: key(flag, false, 'Track only torrents that are in the catalogue.', live),
   },
   web: {

@@ -20,7 +20,7 @@ export interface TrackerConfig {
     readonly batch: 'auto' | 'on' | 'off';
     readonly connectionIdLifetime: number;
   };
-  readonly webtorrent: { readonly enabled: boolean };
+  readonly webtorrent: { readonly enabled: boolean; readonly origins: readonly string[] };
   readonly intervals: {
     readonly announce: number;
     readonly jitter: number | undefined;
@@ -54,8 +54,11 @@ export interface TrackerConfig {
     readonly enabled: boolean;
     readonly users: string | undefined;
     readonly accounts: string | undefined;
+    readonly saveEvery: number;
     readonly torrents: number;
     readonly places: number;
+    readonly ratioMinimum: number;
+    readonly ratioAfter: number;
     readonly lineSpeed: number;
     readonly creditImplausible: boolean;
     readonly scrape: 'users' | 'public';
@@ -66,7 +69,11 @@ export interface TrackerConfig {
     readonly allow: string | undefined;
     readonly deny: string | undefined;
   };
-  readonly clients: { readonly allow: readonly string[]; readonly deny: readonly string[] };
+  readonly clients: {
+    readonly allow: readonly string[];
+    readonly deny: readonly string[];
+    readonly banned: readonly string[];
+  };
   readonly snapshot: { readonly file: string | undefined; readonly every: number };
   readonly replication: {
     readonly urls: readonly string[];

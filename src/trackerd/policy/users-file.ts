@@ -14,6 +14,8 @@ export interface TrackerUser {
   readonly isEnabled: boolean;
   /** False: may only seed. */
   readonly mayDownload: boolean;
+  /** Whether the user may add torrents to the catalogue. */
+  readonly mayUpload: boolean;
   /** Null: the tracker's default; 0: any number. */
   readonly torrentsMax: number | null;
   readonly placesMax: number | null;
@@ -104,6 +106,7 @@ function parseUser(row: unknown): TrackerUser | undefined {
     expiresAt = null,
     isEnabled = true,
     mayDownload = true,
+    mayUpload = false,
   } = row as Record<string, unknown>;
   const { torrentsMax = null, placesMax = null } = row as Record<string, unknown>;
   const isRight =
@@ -117,10 +120,11 @@ function parseUser(row: unknown): TrackerUser | undefined {
     (expiresAt === null || isCount(expiresAt)) &&
     typeof isEnabled === 'boolean' &&
     typeof mayDownload === 'boolean' &&
+    typeof mayUpload === 'boolean' &&
     (torrentsMax === null || isCount(torrentsMax)) &&
     (placesMax === null || isCount(placesMax));
   return isRight
-    ? { id, name, passkey, createdAt, expiresAt, isEnabled, mayDownload, torrentsMax, placesMax }
+    ? { id, name, passkey, createdAt, expiresAt, isEnabled, mayDownload, mayUpload, torrentsMax, placesMax }
     : undefined;
 }
 

@@ -10,6 +10,7 @@ export interface UserChanges {
   /** Unix seconds; null = never. */
   readonly expiresAt?: number | null;
   readonly mayDownload?: boolean;
+  readonly mayUpload?: boolean;
   readonly torrentsMax?: number | null;
   readonly placesMax?: number | null;
 }
@@ -138,6 +139,7 @@ export class PrivateUsers {
       expiresAt: user.expiresAt ?? null,
       isEnabled: user.isEnabled ?? true,
       mayDownload: user.mayDownload ?? true,
+      mayUpload: user.mayUpload ?? false,
       torrentsMax: user.torrentsMax ?? null,
       placesMax: user.placesMax ?? null,
     };

@@ -73,6 +73,10 @@ const good: readonly (readonly [toml: string, full: string, value: unknown])[] =
   ['limits = { peers = 7 }', 'limits.peers', 7],
   ['[web]\npage = false', 'web.page', false],
   ['[clients]\ndeny = ["-XL", "-qB <4.5"]', 'clients.deny', ['-XL', '-qB <4.5']],
+  ['[clients]\nbanned = "-qB4650-abcdefghijkl"', 'clients.banned', ['-qB4650-abcdefghijkl']],
+  ['[private]\nratio_minimum = 0.4', 'private.ratio_minimum', 0.4],
+  ['[private]\nratio_minimum = 1', 'private.ratio_minimum', 1],
+  ['[webtorrent]\norigins = ["https://a.example"]', 'webtorrent.origins', ['https://a.example']],
   ['[admin]\ntoken = "0123456789abcdef"', 'admin.token', '0123456789abcdef'],
   ['[replication]\nurls = ["redis+sentinel://a:1/m"]', 'replication.urls', ['redis+sentinel://a:1/m']],
 ];
@@ -108,6 +112,11 @@ const bad: readonly (readonly [given: Given, problem: RegExp])[] = [
     { toml: '[clients]\nallow = ["-qB >>4"]' },
     /clients\.allow: expected a list of values, each the beginning of a peer id/,
   ],
+  [{ toml: '[clients]\nbanned = ["-qB4650-"]' }, /clients\.banned: expected a list of values, each a peer id of 40/],
+  [{ toml: '[private]\nratio_minimum = "1:2"' }, /private\.ratio_minimum: expected a number from 0 to 1000/],
+  [{ toml: '[private]\nratio_minimum = -0.1' }, /private\.ratio_minimum: expected a number from 0 to 1000/],
+  [{ toml: '[webtorrent]\norigins = ["https://a.example/"]' }, /origins: expected a list of values, each an origin/],
+  [{ toml: '[webtorrent]\norigins = ["a.example"]' }, /origins: expected a list of values, each an origin/],
   [
     { toml: '[replication]\nurls = ["http://x"]' },
     /replication\.urls: expected a list of values, each a URL beginning with redis:\/\//,
@@ -206,6 +215,18 @@ test('the defaults of the configuration are those of the tracker', () => {
   for (const part of ['tls', 'snapshot', 'replication', 'catalogue', 'admin', 'run'] as const) {
     assert.equal(settings[part], undefined, part);
   }
+});
+
+test('what is said of users, clients and pages reaches the parts that judge them', () => {
+  const toml = [
+    '[private]\nenabled = true\nusers = "u"\nratio_minimum = 0.5\nratio_after = "1GiB"\nsave_every = "1m"',
+    `[clients]\nbanned = ["${'ab'.repeat(20)}"]\n[webtorrent]\norigins = "http://localhost:8080"`,
+  ].join('\n');
+  const { policy, webOrigins } = toTrackerSettings(load({ toml }).config);
+  const { ratioMinimum, ratioAfterBytes, saveEveryMs, placesMax } = policy.private ?? {};
+  assert.deepEqual([ratioMinimum, ratioAfterBytes, saveEveryMs, placesMax], [0.5, 1_073_741_824, 60_000, 3]);
+  assert.deepEqual(policy.clientsBanned, ['ab'.repeat(20)]);
+  assert.deepEqual(webOrigins, ['http://localhost:8080']);
 });
 
 test('a private tracker shows no torrents', () => {

@@ -2,6 +2,8 @@ import type { WsAnnounceRequest } from '../wire/index.ts';
 
 /** The way to a peer. */
 export interface RelayLink {
+  /** Much waits to be taken: nothing of strangers is handed to it, so that they cannot have it dropped. Default: it never is. */
+  readonly isBusy?: boolean;
   /** Sends a text message. What waits to be taken is bounded by who implements it, by dropping the connection; calls nothing back. */
   sendText(text: string): void;
 }

@@ -216,9 +216,10 @@ export class WebRelay {
       const to = this.#connections.get(readU32(out, at));
       const member = to?.memberAt(infoHash, readU16(out, at + 4));
       const offer = r.offers[used];
-      // Gone without a word, or of an earlier life of the tracker. Two seeders have nothing for each other.
-      if (to === undefined || member === undefined || offer === undefined || (r.left === 0 && member.left === 0))
-        continue;
+      // Gone without a word, or of an earlier life of the tracker.
+      if (to === undefined || member === undefined || offer === undefined || to.link.isBusy === true) continue;
+      // Two seeders have nothing for each other.
+      if (r.left === 0 && member.left === 0) continue;
       const name = { infoHash, offerId: offer.offerId, fromPeerId: peerId, to: to.number, toPeerId: member.peerId };
       used++;
       if (!this.#handed.add(now, name, connection.number)) continue;
@@ -233,6 +234,7 @@ export class WebRelay {
     const name = { infoHash, offerId, fromPeerId: r.toPeerId, to: connection.number, toPeerId: peerId };
     const from = this.#handed.take(now, name);
     const offerer = from === undefined ? undefined : this.#connections.get(from);
+    if (offerer?.link.isBusy === true) return;
     if (offerer === undefined) {
       this.#counts[counter.wsUnsolicited]!++;
       return;

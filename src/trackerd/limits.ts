@@ -63,8 +63,10 @@ export const catalogueLimits = {
   filesShown: 500,
   /** Uploads taken at once: each holds a whole file in memory. */
   uploadsAtOnceMax: 4,
-  /** Fields of a form, each an object once it is read. Ours have eight. */
+  /** Fields of a form. Ours have eight. */
   formFieldsMax: 32,
+  /** Bytes of a form without a file, as `application/x-www-form-urlencoded`. */
+  plainFormBytesMax: 65_536,
 } as const;
 
 /** Bounds of replication between trackers. */

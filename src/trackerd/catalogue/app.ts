@@ -107,7 +107,7 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
       return await refuse('Too many uploads at once: try again in a moment.', 400);
     uploading++;
     try {
-      const { text, file: fileOf } = await readForm(c);
+      const { text, bytes } = await readForm(c);
       const addedBy = access.uploader(text('token'), o.sourceOf(c));
       if (addedBy === undefined) return await refuse('This token may not add torrents.', 401);
       const notes: Partial<CatalogueNotes> = {
@@ -117,9 +117,9 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
         description: text('description'),
         addedBy,
       };
-      const file = fileOf('file');
+      const file = bytes('file');
       let entry: CatalogueEntry;
-      if (file !== undefined) entry = catalogue.addTorrent(new Uint8Array(await file.arrayBuffer()), notes);
+      if (file !== undefined) entry = catalogue.addTorrent(file, notes);
       else if (text('magnet') !== '') entry = catalogue.addMagnet(text('magnet'), notes);
       else return await refuse('Choose a .torrent file, or give a magnet link.', 400);
       return c.redirect(`/torrents/${entry.id}`, 303);

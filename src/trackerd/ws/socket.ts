@@ -40,6 +40,11 @@ export class TrackerSocket extends WebSocket implements RelayLink {
     this.on('close', onClose);
   }
 
+  /** A quarter of what may wait: whatever is handed on after that fits into the rest. */
+  get isBusy(): boolean {
+    return this.bufferedAmount * 4 > (this.owner?.limits.unsentBytesMax ?? 0);
+  }
+
   sendText(text: string): void {
     if (!this.#canTake()) return;
     const bytes = Buffer.from(text);

@@ -70,11 +70,16 @@ class ScenePeer {
   readonly id: string;
   readonly #scene: Scene;
   #heard: WsResponse[] = [];
+  isBusy = false;
 
   constructor(scene: Scene, name: string) {
     this.#scene = scene;
     this.id = toId(name);
+    const isBusy = () => this.isBusy;
     const link = {
+      get isBusy() {
+        return isBusy();
+      },
       sendText: (text: string): void => {
         const message = decodeWsResponse(text);
         assert(message.kind !== 'unreadable');
@@ -241,6 +246,24 @@ test('an offer is answered once', () => {
   b.answer('a', 'a1');
   assert.deepEqual(a.heard(), ['0+2 120s', 'answer a1 of b']);
   assert.equal(scene.counts.wsUnsolicited, 1);
+});
+
+test('who has much to take already gets nothing of strangers, only what it asked for', () => {
+  const scene = new Scene();
+  const [a, b] = [scene.peer('a'), scene.peer('b')];
+  b.announce();
+  b.isBusy = true;
+  a.announce(['a1']);
+  assert.deepEqual(b.heard(), ['0+1 120s']);
+  assert.equal(scene.relay.waitingOfferCount, 0);
+  b.announce(['b1']);
+  assert.deepEqual(b.heard(), ['0+2 120s']);
+  assert.deepEqual(a.heard(), ['0+2 120s', 'offer b1 of b']);
+  a.answer('b', 'b1');
+  assert.deepEqual(b.heard(), []);
+  b.isBusy = false;
+  a.announce(['a2']);
+  assert.deepEqual(b.heard(), ['offer a2 of a']);
 });
 
 test('who takes the name of an offer does not take its answer', () => {

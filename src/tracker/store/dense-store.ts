@@ -4,9 +4,11 @@ import type { PeerNetwork } from '../calls.ts';
 import type { TrackerLimits } from '../limits.ts';
 import type { StoreAnnounce, StoreScrape, StoreStats, SwarmStore } from '../swarm-store.ts';
 import { Arena, shardOf } from './arena.ts';
+import { ASKED_MAX, AskedHashes, readWord } from './asked-hashes.ts';
 import {
   AT_PEERS,
   AT_SEEDERS,
+  AT_SHARDS,
   AT_SWARMS,
   HEADER_DOWNLOADED,
   NET_4,
@@ -14,6 +16,8 @@ import {
   NET_COUNT,
   NET_WEB,
   peerWords,
+  SHARD_COUNT,
+  SHARD_WORDS,
   TICK_MS,
 } from './layout.ts';
 import { acquire, release } from './lock.ts';
@@ -61,6 +65,7 @@ export class DenseStore implements SwarmStore {
   readonly #sweeper: Sweeper;
   readonly #registrar: Registrar;
   readonly #walker: Walker;
+  readonly #asked = new AskedHashes();
 
   private constructor(arena: Arena, options: StoreOptions) {
     this.#arena = arena;
@@ -118,31 +123,46 @@ export class DenseStore implements SwarmStore {
   }
 
   scrape(s: StoreScrape): void {
-    const { rows } = s;
-    for (let i = 0; i < s.count; i++) {
-      const shard = this.#loadHash(s.hashBytes, s.hashAt + i * 20);
-      let complete = 0;
-      let incomplete = 0;
-      let downloaded = 0;
-      acquire(this.#m, shard);
-      try {
-        const header = this.#index.find(shard, this.#registrar.hash, this.#registrar.key);
-        if (header !== 0) {
-          downloaded = this.#m[header + HEADER_DOWNLOADED]!;
-          for (let net = 0; net < NET_COUNT; net++) {
-            const part = this.#swarms.partOf(header, net);
-            if (part === 0) continue;
-            complete += this.#parts.seedersAt(part);
-            incomplete += this.#parts.leechersAt(part);
-          }
+    const asked = this.#asked;
+    for (let from = 0; from < s.count; from += ASKED_MAX) {
+      const count = Math.min(s.count - from, ASKED_MAX);
+      asked.load(this.#index, s.hashBytes, s.hashAt + from * 20, count);
+      // A lock once for all hashes of its shard: taking it costs as much as looking one up.
+      for (let shardIndex = 0; shardIndex < SHARD_COUNT; shardIndex++) {
+        if (asked.firstOf[shardIndex]! < 0) continue;
+        const shard = AT_SHARDS + shardIndex * SHARD_WORDS;
+        acquire(this.#m, shard);
+        try {
+          for (let i = asked.firstOf[shardIndex]!; i >= 0; i = asked.next[i]!)
+            this.#countInto(shard, i, s.rows, from + i);
+        } finally {
+          release(this.#m, shard);
         }
-      } finally {
-        release(this.#m, shard);
       }
-      rows[i * 3] = complete;
-      rows[i * 3 + 1] = downloaded;
-      rows[i * 3 + 2] = incomplete;
     }
+  }
+
+  /** Counts the swarm of a loaded hash into a row. */
+  #countInto(shard: number, i: number, rows: Uint32Array, row: number): void {
+    const asked = this.#asked;
+    const header = this.#index.find(shard, asked.hashes[i]!, asked.keys, i * 5);
+    let complete = 0;
+    let incomplete = 0;
+    let downloaded = 0;
+    if (header !== 0) {
+      downloaded = this.#m[header + HEADER_DOWNLOADED]!;
+      // Nearly all swarms have peers of one network, and then their one part is in the header.
+      const only = this.#swarms.onlyPart(header);
+      for (let net = 0; net < (only === 0 ? NET_COUNT : 1); net++) {
+        const part = only === 0 ? this.#swarms.partOf(header, net) : only;
+        if (part === 0) continue;
+        complete += this.#parts.seedersAt(part);
+        incomplete += this.#parts.leechersAt(part);
+      }
+    }
+    rows[row * 3] = complete;
+    rows[row * 3 + 1] = downloaded;
+    rows[row * 3 + 2] = incomplete;
   }
 
   /**
@@ -324,11 +344,6 @@ export class DenseStore implements SwarmStore {
 
 function netOf(network: 4 | 6 | 'web'): number {
   return network === 4 ? NET_4 : network === 6 ? NET_6 : NET_WEB;
-}
-
-/** Bytes in their order, low first: so the words of a run are the bytes of the wire on most machines. */
-function readWord(b: Uint8Array, at: number): number {
-  return b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24);
 }
 
 /** Whole ticks since the clock began, may be negative. */

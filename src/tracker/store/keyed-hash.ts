@@ -26,3 +26,21 @@ export function hashWords(words: Int32Array, at: number, count: number, key0: nu
   }
   return v1 ^ v3;
 }
+
+/**
+ * A keyed hash of the 5 words of an info-hash, a third as dear as HalfSipHash: a multiplication and a fold a word, in two lanes that a
+ * processor works on at once. Its result is seen by nobody, and what could be forced without the key is little: differences of the
+ * highest bits cross a multiplication unchanged, so of any info-hash a handful of others can be made that collide with it, and one page
+ * of the index has room for hundreds.
+ */
+export function hashInfoHash(words: Int32Array, at: number, key0: number, key1: number): number {
+  let a = Math.imul(words[at]! ^ key0, 0x9e3779b1);
+  let b = Math.imul(words[at + 1]! ^ key1, 0x85ebca6b);
+  a = Math.imul((a ^ (a >>> 15)) + words[at + 2]!, 0xc2b2ae35 ^ (key1 << 1));
+  b = Math.imul((b ^ (b >>> 13)) + words[at + 3]!, 0x27d4eb2f ^ (key0 << 1));
+  a = Math.imul((a ^ (a >>> 16)) + words[at + 4]!, 0x165667b1);
+  let h = a + ((b << 7) | (b >>> 25)) + key0;
+  h = Math.imul(h ^ (h >>> 15), 0x85ebca77);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae3d);
+  return h ^ (h >>> 16);
+}

@@ -21,6 +21,7 @@ export class Sampler {
   #out: Uint8Array = new Uint8Array(0);
   /** The same bytes, where they are aligned for it; made when a front end uses the same buffer a second time. */
   #halves: Uint16Array | undefined;
+  #words: Int32Array | undefined;
   #at = 0;
   #stride = 2;
 
@@ -34,8 +35,10 @@ export class Sampler {
     if (out !== this.#out) {
       this.#out = out;
       this.#halves = undefined;
+      this.#words = undefined;
     } else if (this.#halves === undefined && isLittleEndian && (out.byteOffset & 1) === 0) {
       this.#halves = new Uint16Array(out.buffer, out.byteOffset, out.length >> 1);
+      if ((out.byteOffset & 3) === 0) this.#words = new Int32Array(out.buffer, out.byteOffset, out.length >> 2);
     }
     this.#at = at;
   }
@@ -97,10 +100,25 @@ export class Sampler {
   }
 
   /** 8 bytes a peer to 6. */
-  #pack2(from: number, count: number): void {
+  #pack2(start: number, count: number): void {
     const m = this.#m;
-    const end = from + count * 2;
+    const end = start + count * 2;
     const halves = this.#halves;
+    const words = this.#words;
+    let from = start;
+    if (words !== undefined && (this.#at & 3) === 0) {
+      // Two peers are three words.
+      const pairsEnd = start + (count & ~1) * 2;
+      let to = this.#at >> 2;
+      for (; from < pairsEnd; from += 4) {
+        const address = m[from + 2]!;
+        words[to] = m[from]!;
+        words[to + 1] = (m[from + 1]! & 0xffff) | (address << 16);
+        words[to + 2] = (address >>> 16) | (m[from + 3]! << 16);
+        to += 3;
+      }
+      this.#at = to * 4;
+    }
     if (halves !== undefined && (this.#at & 1) === 0) {
       let to = this.#at >> 1;
       for (let at = from; at < end; at += 2) {

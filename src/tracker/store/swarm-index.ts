@@ -1,7 +1,7 @@
 // Hot path: tracker-store
 import type { Arena } from './arena.ts';
 import { markOf } from './arena.ts';
-import { hashWords } from './keyed-hash.ts';
+import { hashInfoHash } from './keyed-hash.ts';
 import {
   AT_SHARDS,
   CLASS_INDEX,
@@ -45,11 +45,11 @@ export class SwarmIndex {
 
   /** @param words 5 words of info-hash at `at` */
   hash(words: Int32Array, at: number): number {
-    return hashWords(words, at, 5, this.#key0, this.#key1);
+    return hashInfoHash(words, at, this.#key0, this.#key1);
   }
 
-  /** @returns the header of the swarm, or 0 */
-  find(shard: number, hash: number, key: Int32Array): number {
+  /** @param key 5 words at `at` @returns the header of the swarm, or 0 */
+  find(shard: number, hash: number, key: Int32Array, at = 0): number {
     const m = this.#m;
     const page = this.pageAt(shard, hash);
     if (page === 0) return 0;
@@ -60,11 +60,11 @@ export class SwarmIndex {
       if ((entry ^ tag) >>> HEADER_BITS !== 0) continue;
       const header = this.#arena.headers + (entry & NUMBER_MASK) * HEADER_WORDS;
       if (
-        m[header] === key[0] &&
-        m[header + 1] === key[1] &&
-        m[header + 2] === key[2] &&
-        m[header + 3] === key[3] &&
-        m[header + 4] === key[4]
+        m[header] === key[at] &&
+        m[header + 1] === key[at + 1] &&
+        m[header + 2] === key[at + 2] &&
+        m[header + 3] === key[at + 3] &&
+        m[header + 4] === key[at + 4]
       ) {
         return header;
       }

@@ -3,8 +3,7 @@
  * load, each a process of its own, one after the other in turns. Prints answers per CPU-second of the tracker, with every answer judged
  * (`tracker-load/judge.ts`), memory a peer, and the ratios that are to be reached. Linux only.
  *
- * `--quick`: a tenth of the load, one run. `--peers N`: another number of peers. `--memory-runs N`: measure memory in the first
- * N runs (1), which takes 40 s longer for programs on Node. `--window N`: UDP requests under way. `--only TEXT`:
+ * `--quick`: a tenth of the load, one run. `--peers N`: another number of peers. `--window N`: UDP requests under way. `--only TEXT`:
  * after the fill only the phases with this in their name. `--profile`: CPU profiles of the trackers that run on Node, in the current
  * folder.
  */
@@ -24,7 +23,6 @@ export async function run(args: readonly string[]): Promise<void> {
     options: {
       quick: { type: 'boolean', default: false },
       runs: { type: 'string' },
-      'memory-runs': { type: 'string' },
       peers: { type: 'string' },
       programs: { type: 'string' },
       loads: { type: 'string' },
@@ -36,7 +34,6 @@ export async function run(args: readonly string[]): Promise<void> {
   });
   const { quick } = values;
   const runs = Number(values.runs ?? (quick ? 1 : 3));
-  const memoryRuns = Number(values['memory-runs'] ?? (quick ? 0 : 1));
   const peerCount = Number(values.peers ?? (quick ? 100_000 : 1_000_000));
   const scale = quick ? 0.25 : 1;
   const plans = pick(makePlans(peerCount), values.loads ?? (quick ? '10k' : undefined));
@@ -55,7 +52,7 @@ export async function run(args: readonly string[]): Promise<void> {
       for (const program of programs) {
         if (program.isSlow && plan.distribution === 'zipf') continue;
         process.stderr.write(`${plan.name}, run ${i + 1}: ${program.title}\n`);
-        results.push(await runLoad(program, plan, { ...settings, seed: SEED + i, measuresMemory: i < memoryRuns }));
+        results.push(await runLoad(program, plan, { ...settings, seed: SEED + i }));
       }
     }
     process.stdout.write(`\n${formatPlan(plan, programs, results)}`);

@@ -6,7 +6,7 @@ import { type PeerAddress, seededRng } from '#base';
 import { HttpLoad, type HttpPhase } from './http-load.ts';
 import { Judge, type TrackerRules, WrongAnswer } from './judge.ts';
 import { type Distribution, Population } from './population.ts';
-import { cpuSeconds, cpuTicks, residentBytes } from './process-figures.ts';
+import { cpuSeconds, cpuTicks, reservedBytes, residentBytes } from './process-figures.ts';
 import { type LoadCounts, UdpLoad, type UdpPhase } from './udp-load.ts';
 import { Workload } from './workload.ts';
 
@@ -24,8 +24,8 @@ export interface LoadOrder {
   readonly numWant: number;
   /** The tracker has all peers of this seed already, as after `fill`. */
   readonly isFilled?: boolean;
-  /** How long to wait before memory is read, empty and filled: a runtime gives back what it needs no more when it is idle. */
-  readonly settleMs?: number;
+  /** The tracker collects its garbage at SIGUSR2 (`collect-garbage.ts`): done before memory is read, empty and filled. */
+  readonly collectsGarbage?: boolean;
   readonly phases: readonly LoadPhase[];
 }
 
@@ -46,11 +46,13 @@ export interface PhaseResult {
   readonly slowestMs: number;
   /** Of the tracker, after the phase. */
   readonly residentBytes: number;
+  /** Of that, what is in use of large reserved areas: a store in shared memory. */
+  readonly reservedBytes: number;
 }
 
-const SETTLE_STEP_MS = 500;
-/** Scrapes of torrents that nobody has. */
-const FIRST_REQUESTS: LoadPhase = { name: 'first', work: 'scrape', torrents: 1, answers: 20_000, window: 16 };
+/** V8 lets go of code that is not used any more only after it has seen that several times. */
+const COLLECTIONS = 4;
+const COLLECTION_MS = 250;
 
 const order = JSON.parse(process.argv[2] as string) as LoadOrder;
 const say = (fields: object) => process.stdout.write(`${JSON.stringify(fields)}\n`);
@@ -67,14 +69,12 @@ async function run(): Promise<void> {
   const population = new Population(order);
   const workload = new Workload(population, rng.fork('workload'));
   if (order.isFilled === true) workload.recallFill();
-  const slots = Math.max(order.sourceCount, FIRST_REQUESTS.window, ...order.phases.map(({ window }) => window));
+  const slots = Math.max(order.sourceCount, ...order.phases.map(({ window }) => window));
   const judge = new Judge({ population, rules: order.rules, numWant: order.numWant, slots });
   const { numWant } = order;
   const udp = await UdpLoad.open({ tracker: order.udp, population, workload, judge, rng, slots, numWant });
   const http = new HttpLoad({ tracker: order.http, population, workload, judge, rng, numWant });
   const play = async (phase: LoadPhase): Promise<LoadCounts> => (isHttp(phase) ? http.run(phase) : udp.run(phase));
-  // What a runtime puts up for its first requests is no peer's: empty is a tracker that has answered, and knows nobody.
-  if (order.isFilled !== true) await play(FIRST_REQUESTS);
   const emptyBytes = await settledBytes();
   const phases: PhaseResult[] = [];
   for (const phase of order.phases) {
@@ -97,7 +97,7 @@ async function run(): Promise<void> {
       loadCpuSeconds: (own.user + own.system) / 1e6,
     };
     const bytes = phase.work === 'fill' ? await settledBytes() : residentBytes(order.pid);
-    const result: PhaseResult = { ...measured, residentBytes: bytes };
+    const result: PhaseResult = { ...measured, residentBytes: bytes, reservedBytes: reservedBytes(order.pid) };
     phases.push(result);
     say({ event: 'phase', ...result });
   }
@@ -105,14 +105,15 @@ async function run(): Promise<void> {
   say({ event: 'result', emptyBytes, phases });
 }
 
-/** The least that the tracker's process has had in memory while it was left alone. */
+/** What the tracker's process holds when its garbage has been collected. */
 async function settledBytes(): Promise<number> {
-  let least = residentBytes(order.pid);
-  for (let ms = 0; ms < (order.settleMs ?? 0); ms += SETTLE_STEP_MS) {
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
-    least = Math.min(least, residentBytes(order.pid));
+  if (order.collectsGarbage === true) {
+    for (let i = 0; i < COLLECTIONS; i++) {
+      process.kill(order.pid, 'SIGUSR2');
+      await new Promise((resolve) => setTimeout(resolve, COLLECTION_MS));
+    }
   }
-  return least;
+  return residentBytes(order.pid);
 }
 
 function isHttp(phase: LoadPhase): phase is LoadPhase & HttpPhase {

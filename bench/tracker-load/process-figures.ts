@@ -22,3 +22,17 @@ export function cpuTicks(pid: number): { user: number; system: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
   return { user: Number(fields[11]), system: Number(fields[12]) };
 }
+
+const RESERVED_KIB_MIN = 256 * 1024;
+
+/** Bytes in memory of those mappings of a process that reserve 256 MiB and more: stores that grow in place. */
+export function reservedBytes(pid: number): number {
+  let sizeKib = 0;
+  let sum = 0;
+  for (const line of readFileSync(`/proc/${pid}/smaps`, 'latin1').split('\n')) {
+    const [head = '', value = ''] = line.split(/\s+/, 2);
+    if (head === 'Size:') sizeKib = Number(value);
+    else if (head === 'Rss:' && sizeKib >= RESERVED_KIB_MIN) sum += Number(value) * 1024;
+  }
+  return sum;
+}

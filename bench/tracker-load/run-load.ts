@@ -10,14 +10,13 @@ export interface LoadResult {
   readonly plan: string;
   readonly peerCount: number;
   readonly torrentCount: number;
-  /** False: the figures of memory mean nothing. */
-  readonly measuresMemory: boolean;
   /** Of the tracker before the first request. */
   readonly emptyBytes: number;
   readonly phases: readonly PhaseResult[];
 }
 
-const SOURCES = 16;
+const SOURCES_MIN = 16;
+const PEERS_A_SOURCE_MAX = 62_500;
 const NUM_WANT = 50;
 
 /**
@@ -31,8 +30,6 @@ export async function runLoad(
   options: {
     seed: number;
     scale: number;
-    /** Takes 40 s longer for programs on Node. */
-    measuresMemory: boolean;
     window?: number;
     /** Of phases after the fill: those whose name holds this. */
     only?: string;
@@ -44,7 +41,7 @@ export async function runLoad(
   const peerCount = plan.peerCount * share;
   const torrentCount = plan.torrentCount * share;
   const { seed } = options;
-  const settleMs = options.measuresMemory ? program.settleMs : 0;
+  const { collectsGarbage } = program;
   const scale = options.scale * (program.isSlow ? 0.03 : 1);
   const phases = makePhases({ ...plan, peerCount }, scale, options.window).filter(
     ({ name, work }) =>
@@ -61,7 +58,6 @@ export async function runLoad(
       plan: plan.name,
       peerCount,
       torrentCount,
-      measuresMemory: options.measuresMemory,
       ...(await playLoad(
         {
           pid,
@@ -71,10 +67,10 @@ export async function runLoad(
           peerCount,
           torrentCount,
           distribution,
-          sourceCount: SOURCES,
+          sourceCount: Math.max(SOURCES_MIN, Math.ceil(peerCount / PEERS_A_SOURCE_MAX)),
           seed,
           numWant: NUM_WANT,
-          settleMs,
+          collectsGarbage,
           phases,
         },
         options.onPhase,

@@ -138,14 +138,15 @@ export class AccountLedger {
     return this.#hashes.subarray(torrent * 20, torrent * 20 + 20);
   }
 
+  /** The latest heard of first. */
   pairsOf(userId: number, limit: number): PairAccount[] {
-    const found: PairAccount[] = [];
-    for (const { row } of this.pairRows()) {
-      if (this.pairs.get(row, P.user) !== userId) continue;
-      found.push(this.#toPair(row));
-      if (found.length >= limit) break;
+    const { pairs } = this;
+    const found: number[] = [];
+    for (let row = 0; row < pairs.end; row++) {
+      if (pairs.get(row, P.user) === userId && pairs.isLive(row)) found.push(row);
     }
-    return found;
+    found.sort((a, b) => pairs.get(b, P.seenAt) - pairs.get(a, P.seenAt));
+    return found.slice(0, limit).map((row) => this.#toPair(row));
   }
 
   torrent(infoHash: Uint8Array): TorrentAccount | undefined {
@@ -154,21 +155,19 @@ export class AccountLedger {
   }
 
   imbalances(limit: number): TorrentAccount[] {
-    const rows = [...this.torrentRows()].filter((row) => this.#imbalance(row) !== 0);
-    rows.sort((a, b) => Math.abs(this.#imbalance(b)) - Math.abs(this.#imbalance(a)));
-    return rows.slice(0, limit).map((row) => this.#toTorrent(row));
-  }
-
-  *pairRows(): Generator<{ row: number; slot: number }> {
-    const table = this.#pairTable;
-    for (let slot = 0; slot < table.capacity; slot++) {
-      if (table.isLive(slot)) yield { row: table.valueAt(slot), slot };
+    const { torrents } = this;
+    const size = (row: number): number => Math.abs(this.#imbalance(row));
+    let worst: number[] = [];
+    let least = 0;
+    for (let row = 0; row < torrents.end; row++) {
+      if (!(size(row) > least) || !torrents.isLive(row)) continue;
+      worst.push(row);
+      if (worst.length < limit * 2) continue;
+      worst = worst.sort((a, b) => size(b) - size(a)).slice(0, limit);
+      least = size(worst.at(-1) as number);
     }
-  }
-
-  *torrentRows(): Generator<number> {
-    const table = this.#torrentTable;
-    for (let slot = 0; slot < table.capacity; slot++) if (table.isLive(slot)) yield table.valueAt(slot);
+    worst.sort((a, b) => size(b) - size(a));
+    return worst.slice(0, limit).map((row) => this.#toTorrent(row));
   }
 
   /** The row of a torrent, which is made. */

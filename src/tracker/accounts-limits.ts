@@ -16,6 +16,12 @@ export const accountLimits = {
   suspicionsKept: 1_000,
   /** Pairs looked at to find one that makes way. */
   evictionLooks: 2_000,
+  /** Cells of a snapshot made in one step: half a millisecond. */
+  snapshotStepCells: 16_384,
+  /** Records that waited for a snapshot and are added up in one step: about a millisecond. */
+  heldRecordsStep: 1_000,
+  /** Bytes of records that wait for a snapshot to be made; above it the accounts go on, and the snapshot is given up. */
+  heldBytesMax: 67_108_864,
   /** Sessions looked at in one sweep step: a fraction of a millisecond. */
   sweepLooks: 2_000,
 } as const;

@@ -1,4 +1,7 @@
-/** Rows of numbers in one flat array that grows by halves: 8 bytes a number, no object a row. Freed rows are used again. */
+/**
+ * Rows of numbers in one flat array that grows by halves: 8 bytes a number, no object a row. Freed rows are used again, and have NaN in
+ * their second cell until then.
+ */
 export class RowSlab {
   readonly stride: number;
   /** Row r is `cells[r * stride]` and on. Replaced when the slab grows: do not keep it. */
@@ -44,8 +47,19 @@ export class RowSlab {
 
   free(row: number): void {
     this.cells[row * this.stride] = this.#firstFree;
+    this.cells[row * this.stride + 1] = Number.NaN;
     this.#firstFree = row;
     this.#count--;
+  }
+
+  /** Whether the row is in use. For walks from 0 to `end`: they go in the order of memory, which walks over a table do not. */
+  isLive(row: number): boolean {
+    return !Number.isNaN(this.cells[row * this.stride + 1] as number);
+  }
+
+  /** Every row in use. */
+  *rows(): Generator<number> {
+    for (let row = 0; row < this.#end; row++) if (this.isLive(row)) yield row;
   }
 
   get(row: number, column: number): number {

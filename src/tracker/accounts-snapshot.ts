@@ -1,10 +1,11 @@
 import type { Accounts } from './accounts.ts';
-import { pairColumn, pairStride, torrentColumn, torrentStride } from './accounts-ledger.ts';
+import { pairColumn, torrentColumn } from './accounts-ledger.ts';
+import { accountLimits } from './accounts-limits.ts';
 import { routeCells, sessionColumn, sessionStride } from './accounts-sessions.ts';
 import type { RowSlab } from './accounts-slab.ts';
 
 /**
- * Accounts as bytes, for a file of our own: rows as they lie in memory, so that a million sessions are copied in a fraction of a second.
+ * Accounts as bytes, for a file of our own: rows as they lie in memory, so that they are copied fast.
  * All is f64 in the byte order of the machine; hashes and peer ids are 20 bytes in 24.
  *
  *     header   6: origin (Unix ms of time zero), counts of users, torrents, pairs, sessions, routes
@@ -15,8 +16,6 @@ import type { RowSlab } from './accounts-slab.ts';
  *
  * Instants are on the clock of the tracker that wrote them; `origin` carries them over.
  */
-const HEADER_CELLS = 6;
-const USER_CELLS = 5;
 const KEY_CELLS = 3;
 const KEY_BYTES = 20;
 
@@ -24,15 +23,30 @@ const P = pairColumn;
 const T = torrentColumn;
 const S = sessionColumn;
 
-/** Cells written or read one after the other. */
-class Tape {
-  readonly cells: Float64Array;
-  readonly #bytes: Uint8Array;
-  at = 0;
+/** Cells of the longest row with all that belongs to it: a session with its routes. */
+const ROW_CELLS_MAX = KEY_CELLS + sessionStride + 1 + accountLimits.routesMax * routeCells;
+const EMPTY = new Uint8Array(0);
 
-  constructor(buffer: ArrayBuffer) {
-    this.cells = new Float64Array(buffer);
-    this.#bytes = new Uint8Array(buffer);
+/** Cells written one after the other, handed out in parts. */
+class PartWriter {
+  /** Of the part that is being written. */
+  cells!: Float64Array;
+  at = 0;
+  readonly #partCells: number;
+  #bytes!: Uint8Array<ArrayBuffer>;
+
+  constructor(partCells: number) {
+    this.#partCells = partCells;
+    this.#begin();
+  }
+  /** Whether the part has as much as it should: take it before the next row. */
+  get isFull(): boolean {
+    return this.at >= this.#partCells;
+  }
+  take(): Uint8Array<ArrayBuffer> {
+    const part = this.#bytes.subarray(0, this.at * 8);
+    this.#begin();
+    return part;
   }
   write(value: number): void {
     this.cells[this.at++] = value;
@@ -44,6 +58,23 @@ class Tape {
   writeKey(key: Uint8Array): void {
     this.#bytes.set(key, this.at * 8);
     this.at += KEY_CELLS;
+  }
+  #begin(): void {
+    this.cells = new Float64Array(this.#partCells + ROW_CELLS_MAX);
+    this.#bytes = new Uint8Array(this.cells.buffer as ArrayBuffer);
+    this.at = 0;
+  }
+}
+
+/** Cells read one after the other. */
+class Tape {
+  readonly cells: Float64Array;
+  readonly #bytes: Uint8Array;
+  at = 0;
+
+  constructor(buffer: ArrayBuffer) {
+    this.cells = new Float64Array(buffer);
+    this.#bytes = new Uint8Array(buffer);
   }
   /** @throws RangeError beyond the end */
   read(): number {
@@ -62,51 +93,79 @@ class Tape {
   }
 }
 
-/** @param originMs Unix ms of the tracker's time zero */
-export function encodeAccounts(accounts: Accounts, originMs: number): Uint8Array<ArrayBuffer> {
+/**
+ * The accounts as they are at the first step, in parts of half a millisecond. Between the steps the accounts may be told of more: that
+ * waits, and is taken in the last steps, whose parts are empty. To be run to its end or closed (`return`), or they wait on.
+ *
+ * @param originMs Unix ms of the tracker's time zero
+ * @param partCells for tests
+ * @returns whether it is whole; false where more had to wait than may, and the accounts went on
+ */
+export function* encodeAccounts(
+  accounts: Accounts,
+  originMs: number,
+  partCells: number = accountLimits.snapshotStepCells,
+): Generator<Uint8Array<ArrayBuffer>, boolean> {
+  accounts.hold();
+  try {
+    const out = new PartWriter(partCells);
+    for (const _ of writeRows(accounts, originMs, out)) {
+      if (!out.isFull) continue;
+      yield out.take();
+      if (!accounts.isHeld) return false;
+    }
+    yield out.take();
+    if (!accounts.isHeld) return false;
+    while (!accounts.letGo(accountLimits.heldRecordsStep)) yield EMPTY;
+    return true;
+  } finally {
+    accounts.letGo();
+  }
+}
+
+/** Writes all, and stops after each row. */
+function* writeRows(accounts: Accounts, originMs: number, out: PartWriter): Generator<void> {
   const { ledger, sessions } = accounts;
   const { pairs, torrents, users } = ledger;
-  const cells =
-    HEADER_CELLS +
-    users.size * USER_CELLS +
-    torrents.count * (KEY_CELLS + torrentStride) +
-    pairs.count * pairStride +
-    sessions.count * (KEY_CELLS + sessionStride + 1) +
-    sessions.routeCount * routeCells;
-  const buffer = new ArrayBuffer(cells * 8);
-  const tape = new Tape(buffer);
   for (const value of [originMs, users.size, torrents.count, pairs.count, sessions.count, sessions.routeCount]) {
-    tape.write(value);
+    out.write(value);
   }
   for (const user of users.values()) {
-    for (const value of [user.id, user.uploaded, user.downloaded, user.suspicionCount, user.seenAt]) tape.write(value);
+    out.write(user.id);
+    out.write(user.uploaded);
+    out.write(user.downloaded);
+    out.write(user.suspicionCount);
+    out.write(user.seenAt);
+    yield;
   }
   /** Place of each row in the snapshot. */
   const torrentOrder = new Float64Array(torrents.end);
   let torrentCount = 0;
-  for (const row of ledger.torrentRows()) {
+  for (const row of torrents.rows()) {
     torrentOrder[row] = torrentCount++;
-    tape.writeKey(ledger.hashOf(row));
-    tape.writeRow(torrents, row);
+    out.writeKey(ledger.hashOf(row));
+    out.writeRow(torrents, row);
+    yield;
   }
   const pairOrder = new Float64Array(pairs.end);
   let pairCount = 0;
-  for (const { row } of ledger.pairRows()) {
+  for (const row of pairs.rows()) {
     pairOrder[row] = pairCount++;
-    const at = tape.at;
-    tape.writeRow(pairs, row);
-    tape.cells[at + P.torrent] = torrentOrder[pairs.get(row, P.torrent)]!;
+    const at = out.at;
+    out.writeRow(pairs, row);
+    out.cells[at + P.torrent] = torrentOrder[pairs.get(row, P.torrent)]!;
+    yield;
   }
   for (const { row, peerId } of sessions.entries()) {
-    tape.writeKey(peerId);
-    const at = tape.at;
-    tape.writeRow(sessions.rows, row);
-    tape.cells[at + S.pair] = pairOrder[sessions.rows.get(row, S.pair)]!;
-    const countAt = tape.at++;
-    tape.at += sessions.copyRoutes(row, tape.cells, tape.at) * routeCells;
-    tape.cells[countAt] = (tape.at - countAt - 1) / routeCells;
+    out.writeKey(peerId);
+    const at = out.at;
+    out.writeRow(sessions.rows, row);
+    out.cells[at + S.pair] = pairOrder[sessions.rows.get(row, S.pair)]!;
+    const countAt = out.at++;
+    out.at += sessions.copyRoutes(row, out.cells, out.at) * routeCells;
+    out.cells[countAt] = (out.at - countAt - 1) / routeCells;
+    yield;
   }
-  return new Uint8Array(buffer);
 }
 
 /**

@@ -34,6 +34,9 @@ export interface AccountsOptions {
   readonly onSuspicion?: (suspicion: Suspicion) => void;
 }
 
+/** What a kept batch takes besides its bytes. */
+const BATCH_BYTES = 200;
+
 export interface AccountPlace {
   readonly userId: number;
   /** 20 bytes, lent. */
@@ -57,6 +60,9 @@ export class Accounts {
   readonly #o: AccountsOptions;
   readonly #record = new AccountRecord();
   #overflowCount = 0;
+  /** While a snapshot is made: batches, and numbers of users to be removed, in the order they came. */
+  #held: (Uint8Array | number)[] | undefined;
+  #heldBytes = 0;
 
   constructor(options: AccountsOptions) {
     this.#o = options;
@@ -84,6 +90,12 @@ export class Accounts {
 
   /** Takes a batch of whole records, borrowed. */
   take(batch: Uint8Array): void {
+    if (this.#held !== undefined) {
+      this.#held.push(batch.slice());
+      this.#heldBytes += batch.length + BATCH_BYTES;
+      if (this.#heldBytes > limits.heldBytesMax) this.letGo();
+      return;
+    }
     const record = this.#record;
     for (let at = 0; at + accountRecordBytes <= batch.length; at += accountRecordBytes) {
       record.read(batch, at);
@@ -93,6 +105,7 @@ export class Accounts {
 
   /** Closes sessions of clients that fell silent, a bounded number of looks a call. Call it a few times a second. */
   sweep(now: Millis, looksMax: number = limits.sweepLooks): void {
+    if (this.#held !== undefined) return;
     const { rows } = this.sessions;
     const isOver = (row: number): boolean => {
       const silentMs = now - rows.get(row, sessionColumn.at);
@@ -124,7 +137,42 @@ export class Accounts {
 
   /** Forgets a user and what he did; his sessions end by themselves and count for nobody. */
   removeUser(id: number): void {
-    this.ledger.users.delete(id);
+    if (this.#held !== undefined) this.#held.push(id);
+    else this.ledger.users.delete(id);
+  }
+
+  /** Nothing changes until `letGo`, so that a snapshot can be made step by step: what is taken meanwhile waits. */
+  hold(): void {
+    this.#held ??= [];
+  }
+  /** False again also where more had to wait than may. */
+  get isHeld(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /**
+   * Takes what has waited, in the order it came.
+   *
+   * @param recordsMax about so many in this call; default: all
+   * @returns whether nothing waits any more: the accounts are not held then
+   */
+  letGo(recordsMax: number = Number.POSITIVE_INFINITY): boolean {
+    const waiting = this.#held;
+    if (waiting === undefined) return true;
+    this.#held = undefined;
+    let count = 0;
+    let at = 0;
+    for (; at < waiting.length && count < recordsMax; at++) {
+      const item = waiting[at] as Uint8Array | number;
+      if (typeof item === 'number') this.removeUser(item);
+      else {
+        this.take(item);
+        count += item.length / accountRecordBytes;
+        this.#heldBytes -= item.length + BATCH_BYTES;
+      }
+    }
+    if (at < waiting.length) this.#held = waiting.slice(at);
+    return this.#held === undefined;
   }
 
   /** A session that comes from a snapshot counts among clients again. */

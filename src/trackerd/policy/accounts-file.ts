@@ -1,19 +1,16 @@
 import { createHash } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BtError } from '../../base/index.ts';
 import { readIntact, writeInSteps } from '../../node/index.ts';
 import { type Accounts, encodeAccounts, restoreAccounts } from '../../tracker/index.ts';
 
 /**
- * The file of accounts: one line that says what it is, then what `encodeAccounts` wrote.
- *
- *     eider tracker accounts 1 <SHA-1 of the rest, hex>\n
+ * The file of accounts: one line that says what it is, what `encodeAccounts` wrote, and the SHA-1 of that, 20 bytes.
  */
-const HEAD = /^eider tracker accounts (\d{1,9}) ([0-9a-f]{40})\n/;
-const HEAD_BYTES_MAX = 100;
-/** Hashed in about a millisecond. */
-const STEP_BYTES = 1_048_576;
-const VERSION = 1;
+const HEAD = /^eider tracker accounts (\d{1,9})\n/;
+const HEAD_BYTES_MAX = 40;
+const HASH_BYTES = 20;
+/** 1 had the hash in the line, and was never released. */
+const VERSION = 2;
 
 /**
  * Writes what the accounts are now, in steps between which the thread serves. The generation before is kept as `.bak`.
@@ -21,14 +18,25 @@ const VERSION = 1;
  * @throws BtError `disk/...`; the old file is whole then
  */
 export async function writeAccountsFile(path: string, accounts: Accounts, originMs: number): Promise<void> {
-  const body = encodeAccounts(accounts, originMs);
+  await writeInSteps(path, makeParts(path, accounts, originMs), 0o600);
+}
+
+function* makeParts(path: string, accounts: Accounts, originMs: number): Generator<Uint8Array> {
+  yield Buffer.from(`eider tracker accounts ${VERSION}\n`);
   const hash = createHash('sha1');
-  for (let at = 0; at < body.length; at += STEP_BYTES) {
-    hash.update(body.subarray(at, at + STEP_BYTES));
-    await nextTurn();
+  const rows = encodeAccounts(accounts, originMs);
+  try {
+    let step = rows.next();
+    for (; step.done !== true; step = rows.next()) {
+      hash.update(step.value);
+      yield step.value;
+    }
+    // Announces that wait take memory, and the disk may hang for as long as it likes.
+    if (!step.value) throw new BtError('disk/io', { path, what: 'it took too long to write' });
+  } finally {
+    rows.return(false);
   }
-  const head = Buffer.from(`eider tracker accounts ${VERSION} ${hash.digest('hex')}\n`);
-  await writeInSteps(path, [head, body], 0o600);
+  yield hash.digest();
 }
 
 /**
@@ -51,8 +59,9 @@ export function readAccountsFile(
     };
     const match = HEAD.exec(Buffer.from(bytes.subarray(0, HEAD_BYTES_MAX)).toString('latin1')) ?? fail();
     if (Number(match[1]) > VERSION) return 'newer';
-    const body = bytes.subarray(match[0].length);
-    if (Number(match[1]) !== VERSION || digest(body) !== match[2]) return fail();
+    const body = bytes.subarray(match[0].length, -HASH_BYTES);
+    const isWhole = createHash('sha1').update(body).digest().equals(bytes.subarray(-HASH_BYTES));
+    if (Number(match[1]) !== VERSION || !isWhole) return fail();
     const accounts = newAccounts();
     return restoreAccounts(accounts, body, o.originMs) ? accounts : fail();
   });
@@ -60,8 +69,4 @@ export function readAccountsFile(
   if (read === 'newer') throw new BtError('swarm/state-newer', { what: path });
   if (firstError !== undefined) o.onDamaged(firstError);
   return read;
-}
-
-function digest(body: Uint8Array): string {
-  return createHash('sha1').update(body).digest('hex');
 }

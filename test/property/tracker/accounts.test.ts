@@ -199,7 +199,7 @@ class Scene {
   #restartTracker(): void {
     this.#flush();
     const accounts = newAccounts();
-    assert(restoreAccounts(accounts, encodeAccounts(this.accounts, 0), 0));
+    assert(restoreAccounts(accounts, Buffer.concat([...encodeAccounts(this.accounts, 0)]), 0));
     for (const { id, torrents } of this.accounts.ledger.users.values()) {
       assert.equal(accounts.user(id)?.torrents, torrents);
       const sorted = (of: Accounts): unknown[] => of.pairsOf(id).sort((a, b) => (a.infoHash < b.infoHash ? -1 : 1));

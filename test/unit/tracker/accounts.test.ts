@@ -335,16 +335,95 @@ test('memory is bounded: pairs without clients make way, sessions beyond the lim
   assert(desk.accounts.overflowCount > 0);
 });
 
+/** Accounts with a little of everything: users, pairs that are over, clients with several ways. */
+function busyDesk(): Desk {
+  const desk = new Desk();
+  for (let i = 0; i < 60; i++) {
+    const who = { user: 1 + (i % 7), hash: i % 11, peer: i };
+    desk.tell({ ...who, at: i, event: 'started' });
+    desk.tell({ ...who, at: 1_000 + i, up: i * 100, down: i, via: 'udp' });
+    if (i % 5 === 0)
+      for (const via of ['http', 'udp'] as const) desk.tell({ ...who, at: 2_000, event: 'stopped', via });
+  }
+  return desk;
+}
+
+const bytesOf = (accounts: Accounts): Buffer => Buffer.concat([...encodeAccounts(accounts, 0)]);
+
+test('a snapshot is of the instant it was begun, whatever is told between its steps, and nothing of that is lost', () => {
+  const desk = busyDesk();
+  const expected = bytesOf(desk.accounts);
+  const twin = busyDesk();
+  const parts: Uint8Array[] = [];
+  let at = 10_000;
+  for (const part of encodeAccounts(desk.accounts, 0, 40)) {
+    parts.push(part);
+    const told = { user: 1 + (at % 9), hash: at % 13, peer: at % 70, up: at, at: at++ };
+    for (const each of [desk, twin]) each.tell({ ...told, event: at % 3 === 0 ? 'started' : 'none' });
+    // Who goes meanwhile is gone afterwards; silent clients are looked after later.
+    if (parts.length === 5) for (const { accounts } of [desk, twin]) accounts.removeUser(3);
+    desk.accounts.sweep((at + 9 * HOUR) as Millis);
+  }
+  assert.ok(parts.length > 20);
+  assert.ok(Math.max(...parts.map((part) => part.length)) < 2_000);
+  assert.deepEqual(Buffer.concat(parts), expected);
+  assert.deepEqual(bytesOf(desk.accounts), bytesOf(twin.accounts));
+});
+
+test('a snapshot that nobody takes to its end holds nothing up', () => {
+  const desk = busyDesk();
+  const before = desk.sums();
+  for (const _ of encodeAccounts(desk.accounts, 0, 40)) {
+    desk.tell({ user: 1, hash: 0, peer: 0, up: 1_000, at: 20_000 });
+    assert.deepEqual(desk.sums(), before);
+    break;
+  }
+  assert.deepEqual(desk.sums(), [before[0] + 1_000, before[1]]);
+});
+
+test('where more would have to wait than may, the accounts go on and the snapshot is given up', () => {
+  const desk = busyDesk();
+  const rows = encodeAccounts(desk.accounts, 0, 40);
+  rows.next();
+  const batch = new Uint8Array(accountRecordBytes * 100_000);
+  while (desk.accounts.isHeld) desk.accounts.take(batch);
+  desk.tell({ user: 8, at: 1, event: 'started' });
+  desk.tell({ user: 8, at: 2, up: 7 });
+  assert.deepEqual(desk.sums(8), [7, 0]);
+  assert.deepEqual(rows.next(), { done: true, value: false });
+});
+
+test('the accounts of a user are told latest first, and torrents by how far they are from adding up', () => {
+  const desk = busyDesk();
+  const pairs = desk.accounts.pairsOf(2);
+  assert.deepEqual(
+    pairs.map(({ seenAt }) => seenAt),
+    pairs.map(({ seenAt }) => seenAt).sort((x, y) => y - x),
+  );
+  assert.deepEqual(desk.accounts.pairsOf(2, 3), pairs.slice(0, 3));
+  const all = desk.accounts.imbalances();
+  assert.deepEqual(
+    all.map(({ imbalance }) => Math.abs(imbalance)),
+    all.map(({ imbalance }) => Math.abs(imbalance)).sort((x, y) => y - x),
+  );
+  assert.ok(all.length > 3);
+  for (const limit of [1, 2, 5])
+    assert.deepEqual(
+      desk.accounts.imbalances(limit).map(({ imbalance }) => imbalance),
+      all.slice(0, limit).map(({ imbalance }) => imbalance),
+    );
+});
+
 test('garbage is no snapshot', () => {
   const desk = new Desk();
   desk.tell({ at: 0, event: 'started' });
-  const bytes = encodeAccounts(desk.accounts, 0);
+  const bytes = Buffer.concat([...encodeAccounts(desk.accounts, 0)]);
   for (let length = 0; length < bytes.length; length += 5) {
     assert.equal(restoreAccounts(newAccounts(), bytes.subarray(0, length), 0), false);
   }
   const rng = seededRng(1);
   for (let i = 0; i < 200; i++) {
-    const garbage = bytes.slice();
+    const garbage = Uint8Array.from(bytes);
     for (let k = 0; k < 4; k++) garbage[rng.below(garbage.length)] = rng.below(256);
     restoreAccounts(newAccounts(), garbage, 0);
   }

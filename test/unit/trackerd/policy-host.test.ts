@@ -347,7 +347,7 @@ test('files of a newer version are refused, not replaced by the generation befor
     message: `${place.path('users.json')} was written by a newer version of Eider`,
   });
   writeFileSync(place.path('users.json'), users);
-  writeFileSync(place.path('accounts'), `eider tracker accounts 2 ${'0'.repeat(40)}\n`);
+  writeFileSync(place.path('accounts'), 'eider tracker accounts 3\n');
   await assert.rejects(place.open(), { code: 'swarm/state-newer' });
 });
 

@@ -1,7 +1,11 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 
-/** A certificate of its own making, for 127.0.0.1, ::1 and localhost, and its key, in PEM form: TLS tests need no program and no file. */
-export function makeCertificate(commonName: string): { cert: string; key: string } {
+/**
+ * A certificate of its own making, for 127.0.0.1, ::1 and localhost, and its key, in PEM form: TLS tests need no program and no file.
+ *
+ * @param addresses more that it is for: bytes of IPv4 and IPv6 addresses
+ */
+export function makeCertificate(commonName: string, ...addresses: Uint8Array[]): { cert: string; key: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const ecdsaWithSha256 = sequence(oid('2a8648ce3d040302'));
   const name = sequence(tagged(0x31, sequence(oid('550403'), tagged(0x0c, Buffer.from(commonName)))));
@@ -9,6 +13,7 @@ export function makeCertificate(commonName: string): { cert: string; key: string
     tagged(0x82, Buffer.from('localhost')),
     tagged(0x87, Buffer.from([127, 0, 0, 1])),
     tagged(0x87, Buffer.concat([Buffer.alloc(15), Buffer.from([1])])),
+    ...addresses.map((address) => tagged(0x87, Buffer.from(address))),
   );
   const isAuthority = sequence(tagged(0x01, Buffer.from([0xff])));
   const extensions = sequence(

@@ -5,6 +5,7 @@
  *     < {"do":"add","host":H,"input":I,"folder":F}      > {"event":"ready"} and {"event":"done"}, each when it is so
  *     < {"do":"look","rows":N}                          > {"event":"look", ...}: state, peers, trackers, end of the trace; with `rows`
  *                                                        that many of it, requests and blocks too
+ *     < {"do":"scrape","n":N}                           > {"event":"scrape","n":N,"answers":[...]}, of every tracker
  *     < {"do":"quit"} or the end of input              > {"event":"stopped"}, and the process ends
  *
  * In between: {"event":"announce"} for every announce the tracker took, {"event":"error"} for what should not have happened.
@@ -20,6 +21,7 @@ type Command =
   | { readonly do: 'tracker'; readonly host: string }
   | { readonly do: 'add'; readonly host: string; readonly input: string; readonly folder: string }
   | { readonly do: 'look'; readonly rows?: number }
+  | { readonly do: 'scrape'; readonly n: number }
   | { readonly do: 'quit' };
 
 const traceRowsShown = 120;
@@ -90,6 +92,8 @@ async function obey(command: Command): Promise<void> {
       return add(command.host, command.input, command.folder);
     case 'look':
       return look(command.rows);
+    case 'scrape':
+      return say('scrape', { n: command.n, answers: await torrent?.scrape() });
     case 'quit':
       return quit();
   }

@@ -9,9 +9,15 @@ export interface ForeignTask {
   readonly folder: string;
   /** For settings and logs; emptied by the test. */
   readonly workFolder: string;
-  readonly tracker: 'http' | 'udp';
+  readonly tracker: 'http' | 'https' | 'udp';
+  /** PEM file of a certificate that HTTPS trackers may have. */
+  readonly trusts?: string;
+  /** Of libtorrent: settings that are not its own defaults. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** All the data is there. */
   readonly isSeeder: boolean;
+  /** It stays when it has everything; otherwise it may end. */
+  readonly stays?: boolean;
 }
 
 /** A foreign program at work on one torrent. */
@@ -19,7 +25,13 @@ export interface ForeignRun extends AsyncDisposable {
   readonly program: Program;
   /** All the data is there; rejects when the program dies. */
   readonly complete: Promise<void>;
-  /** What it has to say after a failure. */
+  /** Has it stop the torrent and go on, where it should not be ended before its tracker knows. */
+  leave?(): Promise<void>;
+  /** Has it announce now, without waiting for its interval, where it can be told to. */
+  announce?(): Promise<void>;
+  /** Has it scrape now. Others scrape by themselves, or do not. */
+  scrape?(): Promise<void>;
+  /** What it has to say: after a failure, and about its tracker. */
   report(): Promise<string>;
 }
 

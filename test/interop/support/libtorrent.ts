@@ -18,8 +18,9 @@ export const libtorrent: ForeignClient = {
   makesEmptyFiles: true,
   needs: [`${python} -c "import libtorrent"`],
   casesAtOnce: 2,
-  async start({ side, input, folder }) {
-    const program = new Program(side, [python, script, side.host, input, folder]);
+  async start({ side, input, folder, trusts, settings = {} }) {
+    const env = trusts === undefined ? {} : { SSL_CERT_FILE: trusts };
+    const program = new Program(side, [python, script, side.host, input, folder, JSON.stringify(settings)], { env });
     const completed = new Promise<void>((resolve, reject) => {
       program.onLine((line) => {
         const said = JSON.parse(line) as Said;
@@ -30,6 +31,8 @@ export const libtorrent: ForeignClient = {
     return {
       program,
       complete: Promise.race([completed, program.untilItDies()]),
+      announce: async () => program.writeLine('announce'),
+      scrape: async () => program.writeLine('scrape'),
       report: async () => program.output,
       [Symbol.asyncDispose]: async () => {
         await program.stop('end of input');

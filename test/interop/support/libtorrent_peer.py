@@ -1,9 +1,9 @@
 """One libtorrent session with one torrent, for the interop tests.
 
-usage: libtorrent_peer.py HOST TORRENT-FILE-OR-MAGNET FOLDER
+usage: libtorrent_peer.py HOST TORRENT-FILE-OR-MAGNET FOLDER SETTINGS-AS-JSON
 
 Writes one JSON object a line to stdout: {"event": "listening" | "progress" | "complete" | "alert" | "error", ...}.
-Ends in order (trackers are told) when stdin ends or says "quit", and at SIGTERM.
+On stdin: "announce" and "scrape" have it do that now. Ends in order (trackers are told) when stdin ends or says "quit", and at SIGTERM.
 Settings are libtorrent's own, except for what would look for peers or gateways outside the test's network.
 """
 
@@ -30,6 +30,7 @@ SHOWN_ALERTS = (
     "peer_connect_alert",
     "peer_log_alert",
     "tracker_reply_alert",
+    "scrape_failed_alert",
 )
 
 
@@ -52,7 +53,7 @@ def say_news(event, **fields):
         say(event, **fields)
 
 
-def open_session(host):
+def open_session(host, settings):
     return lt.session(
         {
             "listen_interfaces": ("[%s]:0" if ":" in host else "%s:0") % host,
@@ -69,6 +70,7 @@ def open_session(host):
             | lt.alert.category_t.connect_notification
             | (lt.alert.category_t.peer_log_notification if verbose else 0),
             "stop_tracker_timeout": 2,
+            **settings,
         }
     )
 
@@ -88,6 +90,8 @@ def add_torrent(session, source, folder):
 def report(session, handle, was_complete):
     for alert in session.pop_alerts():
         name = type(alert).__name__
+        if isinstance(alert, lt.scrape_reply_alert):
+            say("scrape", complete=alert.complete, incomplete=alert.incomplete)
         if name in SHOWN_ALERTS:
             say("alert", at=round(time.monotonic() - started_at, 3), what=name, message=alert.message())
     status = handle.status()
@@ -110,6 +114,15 @@ def report(session, handle, was_complete):
     return is_complete
 
 
+def obey(handle, command):
+    """Returns whether it goes on."""
+    if command == "announce":
+        handle.force_reannounce(0, -1, lt.reannounce_flags_t.ignore_min_interval)
+    elif command == "scrape":
+        handle.scrape_tracker()
+    return command not in ("", "quit")
+
+
 def stop(session, handle):
     """Pauses the torrent and waits until the tracker has been told, 2 s at most."""
     session.pop_alerts()
@@ -123,16 +136,16 @@ def stop(session, handle):
 
 
 def main():
-    host, source, folder = sys.argv[1:]
+    host, source, folder, settings = sys.argv[1:]
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
-    session = open_session(host)
+    session = open_session(host, json.loads(settings))
     handle = add_torrent(session, source, folder)
     is_complete = False
     last_report = 0
     while not stopping:
         ready, _, _ = select.select([sys.stdin], [], [], 0.05)
-        if ready and sys.stdin.readline().strip() in ("", "quit"):
+        if ready and not obey(handle, sys.stdin.readline().strip()):
             break
         now = time.monotonic()
         if now - last_report >= (0.1 if not is_complete else 0.5):

@@ -79,11 +79,11 @@ export class Program implements AsyncDisposable {
     throw new Error(`${this.name} ended with code ${code}`);
   }
 
-  /** Asks it to end, by closing its stdin and by SIGTERM, and then does not ask. */
-  async stop(how: 'SIGTERM' | 'end of input' = 'SIGTERM'): Promise<number> {
+  /** Asks it to end, by closing its stdin and by a signal, and then does not ask. */
+  async stop(how: 'SIGTERM' | 'SIGINT' | 'end of input' = 'SIGTERM'): Promise<number> {
     this.#stopping = true;
     this.#child.stdin?.end();
-    if (how === 'SIGTERM') this.#child.kill('SIGTERM');
+    if (how !== 'end of input') this.#child.kill(how);
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopGraceMs);
     const code = await this.#ended;
     clearTimeout(timer);

@@ -28,10 +28,10 @@ export const transmission: ForeignClient = {
       return 'does not read it';
     }
   },
-  async start({ side, input, folder, workFolder }) {
+  async start({ side, input, folder, workFolder, trusts }) {
     const config = join(workFolder, 'transmission');
     await mkdir(config, { recursive: true });
-    const program = new Program(side, [
+    const command = [
       'transmission-daemon',
       '--foreground',
       '--config-dir',
@@ -51,10 +51,13 @@ export const transmission: ForeignClient = {
       '--no-utp',
       '--no-portmap',
       '--log-info',
-    ]);
+    ];
+    const env = trusts === undefined ? {} : { CURL_CA_BUNDLE: trusts };
+    const program = new Program(side, command, { env });
     const over = new AbortController();
     const remote = (...args: string[]) => askDaemon(side, args);
-    const details = async () => `${await remote('-t', 'all', '-i')}\n${await remote('-t', 'all', '-pi')}`;
+    const details = async () =>
+      (await Promise.all(['-i', '-pi', '-it'].map((what) => remote('-t', 'all', what)))).join('\n');
     const isUp = () =>
       remote('-si').then(
         () => true,
@@ -69,6 +72,9 @@ export const transmission: ForeignClient = {
     return {
       program,
       complete: Promise.race([complete, program.untilItDies()]),
+      // Told to end, it does not always tell its tracker.
+      leave: async () => void (await remote('-t', 'all', '--stop')),
+      announce: async () => void (await remote('-t', 'all', '--reannounce')),
       report: async () => `${await details().catch(String)}\n${program.output}`,
       [Symbol.asyncDispose]: async () => {
         over.abort();

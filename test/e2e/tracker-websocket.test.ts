@@ -164,6 +164,17 @@ test('who falls silent is dropped, who answers pings stays', async () => {
   assert.equal(alive.socket.readyState, WebSocket.OPEN);
 });
 
+test('who is alone has as long to answer a ping as one of many', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  await using place = await WebSocketPlace.open({ limits: { pingEveryMs: 60_000 } });
+  const slow = await place.client('/announce', { autoPong: false });
+  const pinged = once(slow.socket, 'ping');
+  t.mock.timers.tick(250);
+  await pinged;
+  t.mock.timers.tick(5_000);
+  assert.equal(place.counts.wsDroppedSilent, 0);
+});
+
 test('pings of a client are answered', async () => {
   await using place = await WebSocketPlace.open();
   const a = await place.client();

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Server, type WebSocket, WebSocketServer } from 'ws';
-import { type Millis, parseIp, toBinaryString } from '../../base/index.ts';
+import { addMs, type Millis, parseIp, toBinaryString } from '../../base/index.ts';
 import { type CounterRow, counter, isPasskey, type WebRelay } from '../../tracker/index.ts';
 import { encodeWsResponse, wsWireLimits } from '../../wire/index.ts';
 import { type WsLimits, wsLimits } from './limits.ts';
@@ -23,6 +23,8 @@ export interface WsFrontOptions {
 
 /** How often connections that sent too fast are looked after, and a part of all pinged. */
 const TICK_MS = 250;
+/** Part of `pingEveryMs` that passes between two pings at least: turns are not exact. */
+const PING_EARLIEST = 0.9;
 /** Offers need no more than seconds to be forgotten. */
 const SWEEP_EVERY_TICKS = 8;
 
@@ -228,9 +230,13 @@ export class WsFront implements SocketOwner {
   }
 
   #ping(socket: TrackerSocket): void {
+    // Of few sockets each has its turn at every tick: it has all the time there is to answer all the same.
+    const now = this.now();
+    if (now < socket.pingDueAt) return;
     // Who is not read can say nothing.
     if (socket.isAlive || socket.isPaused) {
       socket.isAlive = false;
+      socket.pingDueAt = addMs(now, this.limits.pingEveryMs * PING_EARLIEST);
       socket.sendPing();
       return;
     }

@@ -27,6 +27,8 @@ export class TrackerSocket extends WebSocket implements RelayLink {
   relayed: RelayConnection | undefined;
   /** It has said something since the last ping. */
   isAlive = true;
+  /** No ping before. */
+  pingDueAt = 0 as Millis;
   /** When all its messages so far would have come at the allowed rate: how far that lies ahead is what it has had in advance. */
   #paidUntil = 0 as Millis;
 

@@ -50,6 +50,10 @@ export const catalogueLimits = {
   entriesMax: 200_000,
   /** Bytes of one .torrent file: one of 2 TiB in pieces of 16 MiB has 2.6 MB of hashes. */
   torrentBytesMax: 10_485_760,
+  /** Files of a torrent that somebody sends: to read one of so many takes a tenth of a second. An operator may put larger ones into the folder. */
+  filesMax: 20_000,
+  /** Bytes of the torrents that were looked at last and are kept in memory, where each takes some times its file. */
+  recentBytesMax: 20_971_520,
   /** Bytes of the notes beside a torrent. */
   sideBytesMax: 65_536,
   titleCharsMax: 200,

@@ -1,10 +1,11 @@
-import { readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { readdir, stat, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BtError } from '../../base/index.ts';
 import { parseMagnet, parseTorrentFile, type TorrentFile, wrapInfo } from '../../metainfo/index.ts';
 import { nodeCrypto, toDiskError, writeAtomic } from '../../node/index.ts';
 import { catalogueLimits } from '../limits.ts';
 import { type CatalogueEntry, type CatalogueNotes, entryOfMagnet, entryOfTorrent, toNotes } from './entry.ts';
+import { RecentTorrents, readBounded, readTorrent, tooLarge } from './recent-torrents.ts';
 import { SearchIndex } from './search-index.ts';
 
 /** `seeders`: as last ranked. */
@@ -46,6 +47,7 @@ export class Catalogue {
   readonly #onChange: (change: CatalogueChange) => void;
   #entries = new Map<string, CatalogueEntry>();
   #index = new SearchIndex();
+  readonly #recent = new RecentTorrents();
   /** Ids, newest first, by name, by size; made when asked for, dropped by a change. */
   readonly #sorted = new Map<CatalogueOrder, readonly string[]>();
   #categories: ReadonlyMap<string, number> | undefined;
@@ -159,6 +161,8 @@ export class Catalogue {
   addTorrent(bytes: Uint8Array, given: Partial<CatalogueNotes>): CatalogueEntry {
     if (bytes.length > catalogueLimits.torrentBytesMax) throw tooLarge();
     const torrent = parseTorrentFile(bytes, nodeCrypto);
+    if (torrent.info.files.length > catalogueLimits.filesMax)
+      throw new BtError('client/invalid', { what: `more than ${catalogueLimits.filesMax} files` });
     const notes = toNotes(given, this.#nowSec());
     const entry = entryOfTorrent(torrent, '', notes);
     this.#expectRoom(entry);
@@ -208,7 +212,7 @@ export class Catalogue {
 
   /** The torrent's file as it lies on disk. @throws BtError `disk/*`, `metainfo/*` where it was changed since */
   async readTorrent(entry: CatalogueEntry): Promise<TorrentFile | undefined> {
-    return entry.torrent === undefined ? undefined : await readTorrent(entry.torrent.path);
+    return entry.torrent === undefined ? undefined : await this.#recent.read(entry.torrent.path);
   }
 
   #inOrder(order: CatalogueOrder): readonly string[] {
@@ -314,19 +318,6 @@ async function readSide(path: string): Promise<SideFile> {
   };
 }
 
-async function readTorrent(path: string): Promise<TorrentFile> {
-  return parseTorrentFile(await readBounded(path, catalogueLimits.torrentBytesMax), nodeCrypto);
-}
-
-async function readBounded(path: string, bytesMax: number): Promise<Buffer> {
-  try {
-    if ((await stat(path)).size > bytesMax) throw tooLarge();
-    return await readFile(path);
-  } catch (error) {
-    throw BtError.is(error) ? error : toDiskError(error, path);
-  }
-}
-
 async function listFolder(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
@@ -340,10 +331,4 @@ function ignoreMissing(path: string): (error: unknown) => void {
   return (error) => {
     if ((error as { code?: string }).code !== 'ENOENT') throw toDiskError(error, path);
   };
-}
-
-function tooLarge(): BtError {
-  return new BtError('client/invalid', {
-    what: `larger than ${catalogueLimits.torrentBytesMax} bytes: that is no torrent for a catalogue`,
-  });
 }

@@ -116,6 +116,13 @@ test('no folder is an empty catalogue, and the first torrent makes it', async (t
   assert.equal(readdirSync(folder).length, 2);
 });
 
+/** With so many files of no bytes. */
+function torrentOfFiles(count: number): Uint8Array {
+  const files = Array.from({ length: count }, (_, i) => `d6:lengthi${i === 0 ? 1 : 0}e4:pathl${`${i}`.length}:${i}ee`);
+  const piece = 'h'.repeat(20);
+  return Buffer.from(`d4:infod5:filesl${files.join('')}e4:name4:many12:piece lengthi16384e6:pieces20:${piece}ee`);
+}
+
 test('what is refused', (t) => {
   const { catalogue, folder } = open(t);
   catalogue.addTorrent(debian.bytes, {});
@@ -127,11 +134,25 @@ test('what is refused', (t) => {
       () => catalogue.addTorrent(new Uint8Array(catalogueLimits.torrentBytesMax + 1), {}),
       'client/invalid',
     ],
+    ['too many files', () => catalogue.addTorrent(torrentOfFiles(catalogueLimits.filesMax + 1), {}), 'client/invalid'],
     ['no magnet', () => catalogue.addMagnet('magnet:?dn=x', {}), 'magnet/invalid'],
   ];
   for (const [what, run, code] of refused)
     assert.throws(run, (error) => BtError.is(error) && error.code === code, what);
   assert.equal(readdirSync(folder).length, 2);
+});
+
+test('a torrent is read once, however many look at it, until its file is another', async (t) => {
+  const { catalogue, folder } = open(t);
+  const entry = catalogue.addTorrent(debian.bytes, {});
+  const [first, second] = await Promise.all([catalogue.readTorrent(entry), catalogue.readTorrent(entry)]);
+  assert.equal(first, second);
+  assert.equal(await catalogue.readTorrent(entry), first);
+  writeTree(folder, { [`${entry.id}.torrent`]: 'x' });
+  await assert.rejects(catalogue.readTorrent(entry), (error) => BtError.is(error));
+  await assert.rejects(catalogue.readTorrent(entry), (error) => BtError.is(error));
+  writeTree(folder, { [`${entry.id}.torrent`]: debian.bytes });
+  assert.deepEqual((await catalogue.readTorrent(entry))?.info.hashV1, first?.info.hashV1);
 });
 
 test('search, category, tag and order', (t) => {

@@ -26,6 +26,7 @@ const BUCKET_MS_MIN = 30_000;
  */
 export class ConnectionIds {
   readonly #bucketMs: number;
+  readonly #clockMs: number;
   readonly #master: SipHash;
   readonly #lifetimeBuckets: number;
   readonly #keys: SipHash[] = [];
@@ -39,11 +40,13 @@ export class ConnectionIds {
 
   /**
    * @param options.secret 16 unpredictable bytes
+   * @param options.clockMs Unix time of `now` 0, where ids of another process with the same secret are to be accepted; default 0
    * @param options.lifetimeMs ids are accepted for this long, and up to a bucket longer. BEP 15 says two minutes; real clients reuse
    *   theirs for much longer
    */
-  constructor(options: { secret: Uint8Array; lifetimeMs: number }) {
+  constructor(options: { secret: Uint8Array; lifetimeMs: number; clockMs?: number }) {
     this.#master = new SipHash(options.secret);
+    this.#clockMs = options.clockMs ?? 0;
     this.#bucketMs = Math.max(BUCKET_MS_MIN, Math.ceil(options.lifetimeMs / LIFETIME_BUCKETS_MAX));
     this.#lifetimeBuckets = Math.max(1, Math.ceil(options.lifetimeMs / this.#bucketMs));
     for (let i = 0; i < KEYS_KEPT; i++) this.#keys.push(this.#master);
@@ -92,7 +95,7 @@ export class ConnectionIds {
   }
 
   #bucketAt(now: Millis): number {
-    return Math.floor(now / this.#bucketMs);
+    return Math.floor((now + this.#clockMs) / this.#bucketMs);
   }
 
   #compute(bucket: number, address: Uint8Array, at: number, length: 4 | 16): void {

@@ -38,6 +38,7 @@ import { SnapshotFile } from './snapshot-file.ts';
 import { type TrackerStats, toHttpCounts, toUdpCounts } from './stats.ts';
 import { SwarmRanking } from './swarm-ranking.ts';
 import { deltasMessage, listedOnly, type ThreadPolicy } from './thread-hooks.ts';
+import { leaveConnectionSecret, takeConnectionSecret } from './udp/secret-file.ts';
 import { startUdp } from './udp/start-udp.ts';
 import type { UdpFront } from './udp/types.ts';
 import type { HealthReport, MetricFamily, ReloadReport, TrackerControl, TrackerFacts } from './web/ports.ts';
@@ -98,6 +99,7 @@ class RunningTracker implements Tracker {
   #ranking: SwarmRanking | undefined;
   #web: WebSide | undefined;
   #udp: UdpFront | undefined;
+  #connectionSecret: Uint8Array = new Uint8Array(0);
   #timer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
@@ -122,6 +124,7 @@ class RunningTracker implements Tracker {
     await this.#web.listen((at) => this.#onListening(at));
     this.#expectOpen();
     if ((this.#o.udp ?? []).length > 0) {
+      this.#connectionSecret = takeConnectionSecret(this.#secretFile, this.#limits.connectionIdMs);
       this.#udp = await this.#startUdp();
       for (const at of this.#udp.addresses) this.#onListening({ protocol: 'udp', ...at });
     }
@@ -207,12 +210,27 @@ class RunningTracker implements Tracker {
     await this.#replication?.stop();
     await this.#snapshot?.stop();
     if (!saves) return;
+    this.#leaveConnectionSecret();
     await this.#snapshot
       ?.save()
       .catch((error: unknown) => this.#notice('snapshot', 'error', `not saved: ${describe(error)}`));
     await this.#policy
       .close()
       .catch((error: unknown) => this.#notice('policy', 'error', `accounts not saved: ${describe(error)}`));
+  }
+
+  get #secretFile(): string | undefined {
+    const { snapshot } = this.#o;
+    return snapshot === undefined ? undefined : `${snapshot.file}.ids`;
+  }
+
+  #leaveConnectionSecret(): void {
+    if (this.#secretFile === undefined || this.#connectionSecret.length === 0) return;
+    try {
+      leaveConnectionSecret(this.#secretFile, this.#connectionSecret);
+    } catch (error) {
+      this.#notice('snapshot', 'error', `the secret of connection ids was not saved: ${describe(error)}`);
+    }
   }
 
   // --- parts ---------------------------------------------------------------------------------------------------------------------
@@ -396,7 +414,7 @@ class RunningTracker implements Tracker {
       limits: this.#limits,
       answerBytesMax: this.#frontLimits.udpAnswerBytesMax,
       receiveBufferBytes: this.#frontLimits.udpReceiveBufferBytes,
-      connectionSecret: randomBytes(16),
+      connectionSecret: this.#connectionSecret,
       counters: this.#counters,
       addressLimits: this.#addressLimits,
       offenders: this.#offenders,

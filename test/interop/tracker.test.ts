@@ -146,12 +146,32 @@ async function runRefusals(
   });
 }
 
+const often = '[intervals]\nannounce = "5s"\njitter = "0s"\nminimum = "1s"';
+
+/** With a snapshot a restart is nothing that clients notice: they go on with the connection ids that they have. */
+async function runRestart(t: TestContext, client: ForeignClient): Promise<void> {
+  const config = (folder: string) => [often, `[snapshot]\nfile = "${folder}/swarms"`];
+  await using place = await TrackerPlace.open(t, { config });
+  const { tracker, infoHash } = place;
+  await within(place, workMs, async () => {
+    const run = await place.start(client, { isSeeder: true, protocol: 'udp' });
+    await tracker.untilCounts(infoHash, { seeders: 1 });
+    assert.equal(await tracker.stop(), 0);
+    await tracker.start();
+    await tracker.untilCounts(infoHash, { seeders: 1 });
+    // It announces every five minutes at the most.
+    if (client === libtorrent) await run.announce?.();
+    await tracker.until(async () => /kind="announce",network="ipv4"\} [1-9]/.test(await tracker.metrics()));
+    assert.match(await tracker.metrics(), /^eider_tracker_requests_total\{transport="udp",kind="connect"\} 0$/m);
+  });
+}
+
 /**
  * The tracker forgets everything, its secret for connection ids too. Who has an id of before is told, and connects again when the id is
  * as old as ids may get.
  */
-async function runRestart(t: TestContext, client: ForeignClient): Promise<void> {
-  const config = () => ['[intervals]\nannounce = "5s"\njitter = "0s"\nminimum = "1s"'];
+async function runOblivion(t: TestContext, client: ForeignClient): Promise<void> {
+  const config = () => [often];
   await using place = await TrackerPlace.open(t, { config });
   const { tracker, infoHash } = place;
   await within(place, restartMs, async () => {
@@ -170,7 +190,7 @@ async function runRestart(t: TestContext, client: ForeignClient): Promise<void> 
 }
 
 const unknown = /the passkey is not known, take the torrent file again/;
-const missing = /the announce URL has no passkey/;
+const missing = /no passkey came, take the torrent file again or announce by HTTP/;
 const denied = /this torrent is not allowed here/;
 /** libtorrent 2.0.8 takes the reason from the wrong place of a UDP packet, and has an empty one. */
 const nothing = /tracker sent a failure message \\"\\" \(1\)/;
@@ -180,8 +200,11 @@ const passkey = 'x'.repeat(32);
 describe('the whole tracker', { concurrency: 5, ...(obstacle === undefined ? {} : { skip: obstacle }) }, () => {
   // Transmission 3.00 gives up for 5 to 15 minutes when its second try comes within the same minute.
   for (const client of [aria2, libtorrent]) {
-    const name = `${client.name} is back after a restart`;
-    test(name, { timeout: restartMs + 15_000 }, (t) => runRestart(t, client));
+    const name = `${client.name} is back when the tracker has forgotten its connection ids`;
+    test(name, { timeout: restartMs + 15_000 }, (t) => runOblivion(t, client));
+  }
+  for (const client of clients) {
+    test(`${client.name} goes on after a restart`, { timeout }, (t) => runRestart(t, client));
   }
   for (const transfer of transfers) test(nameOf(transfer), { timeout }, (t) => runTransfer(t, transfer));
   test('scrapes by UDP and HTTP', { timeout }, (t) => runScrapes(t));

@@ -30,7 +30,7 @@ export const refusalTexts: RefusalTexts = {
   unlistedTorrent: 'this tracker does not serve this torrent',
   deniedTorrent: 'this torrent is not allowed here',
   client: 'this client or version is not allowed here',
-  passkeyMissing: 'private tracker: take the torrent file again, the announce URL has no passkey',
+  passkeyMissing: 'private tracker: no passkey came, take the torrent file again or announce by HTTP',
   passkeyUnknown: 'private tracker: the passkey is not known, take the torrent file again',
   userDisabled: 'your account is disabled',
   userExpired: 'your passkey has expired',

@@ -30,7 +30,11 @@ export class DgramFront implements UdpFront {
       output: this.#output,
       sources: this.#source,
       logic: options.logic,
-      ids: new ConnectionIds({ secret: options.connectionSecret, lifetimeMs: options.limits.connectionIdMs }),
+      ids: new ConnectionIds({
+        secret: options.connectionSecret,
+        lifetimeMs: options.limits.connectionIdMs,
+        clockMs: performance.timeOrigin,
+      }),
       counts: this.#counts,
       limits: options.addressLimits,
       offenders: options.offenders,

@@ -70,7 +70,11 @@ class UdpWorker {
     this.#logic = new TrackerLogic({ store, limits: data.limits, rng: rng.fork('intervals') });
     const shared = {
       logic: this.#logic,
-      ids: new ConnectionIds({ secret: data.connectionSecret, lifetimeMs: data.limits.connectionIdMs }),
+      ids: new ConnectionIds({
+        secret: data.connectionSecret,
+        lifetimeMs: data.limits.connectionIdMs,
+        clockMs: data.timeOrigin,
+      }),
       counts: this.#counts,
       limits: new AddressLimits(data.addressLimits),
       offenders: new Offenders(data.offenders, data.row),

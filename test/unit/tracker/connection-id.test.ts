@@ -33,6 +33,18 @@ for (const [length, expected] of sipVectors) {
   });
 }
 
+test('an id holds in the next process with the same secret, and no longer than it would have held', () => {
+  const id = new Uint8Array(8);
+  const lifetimeMs = 120_000;
+  const before = new ConnectionIds({ secret: key, lifetimeMs, clockMs: 1_790_000_000_000 });
+  before.issue(900_000 as Millis, address4, 0, 4, id, 0);
+  const after = new ConnectionIds({ secret: key, lifetimeMs, clockMs: 1_790_000_903_000 });
+  assert.equal(after.verify(500 as Millis, address4, 0, 4, id, 0), 'ok');
+  assert.equal(after.verify(180_000 as Millis, address4, 0, 4, id, 0), 'expired');
+  const elsewhere = new ConnectionIds({ secret: key, lifetimeMs });
+  assert.equal(elsewhere.verify(500 as Millis, address4, 0, 4, id, 0), 'forged');
+});
+
 /** The ids of one secret, as functions of whole byte strings. */
 function ids(lifetimeMs = 120_000, secret = key) {
   const real = new ConnectionIds({ secret, lifetimeMs });

@@ -88,7 +88,10 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
         downloadQuery: passkey === undefined ? '' : toQuery({ passkey }),
         announceUrls: viewer.announceUrls,
       };
-      return c.body(formatFeed(frame, entries), 200, { 'Content-Type': 'application/rss+xml; charset=utf-8' });
+      return c.body(formatFeed(frame, entries), 200, {
+        'Content-Type': 'application/rss+xml; charset=utf-8',
+        'Cache-Control': 'no-store',
+      });
     }),
   );
 
@@ -164,7 +167,8 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
       return c.body(new Uint8Array(withTrackers(torrent, viewer.announceUrls)), 200, {
         'Content-Type': 'application/x-bittorrent',
         'Content-Disposition': attachment(`${entry.title}.torrent`),
-        'Cache-Control': 'private',
+        // It has the passkey of who asks in it, and the name of the host that was asked for.
+        'Cache-Control': 'no-store',
       });
     }),
   );

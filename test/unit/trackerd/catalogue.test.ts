@@ -278,6 +278,11 @@ test('members only: a passkey opens the pages, and is in the announce URL of wha
   const file = await app.request(`http://t.example/${id}.torrent?passkey=secret`);
   const torrent = parseTorrentFile(new Uint8Array(await file.arrayBuffer()), nodeCrypto);
   assert.deepEqual(torrent.trackers, [['http://t.example/secret/announce']]);
+  // What has a passkey in it stays in no cache.
+  for (const path of [`/${id}.torrent`, '/feed.xml']) {
+    const answer = await app.request(`http://t.example${path}?passkey=secret`);
+    assert.equal(answer.headers.get('cache-control'), 'no-store', path);
+  }
 });
 
 test('upload by form: only with a token, a file or a link, and what is wrong is said', async (t) => {

@@ -88,6 +88,13 @@ export class Arena {
     return true;
   }
 
+  /** Bytes that have been used so far; pages that are free again are kept for the next who needs one. */
+  get usedBytes(): number {
+    const m = this.words;
+    const headerWords = m[AT_POOL_HEADERS]! - this.headers;
+    return (this.headers + headerWords + m[AT_POOL_PAGES]! - this.pages) * 4;
+  }
+
   spareCount(shard: number): number {
     return this.words[shard + SHARD_SPARE_COUNT]!;
   }

@@ -1,6 +1,7 @@
 // Hot path: tracker-store
 import { SHARD_COUNT } from './layout.ts';
 import type { SwarmIndex } from './swarm-index.ts';
+import { WireWords } from './wire-words.ts';
 
 /** Hashes of a scrape that are looked up together. */
 export const ASKED_MAX = 128;
@@ -16,12 +17,14 @@ export class AskedHashes {
   /** The next hash of the same shard, -1 = none. */
   readonly next: Int32Array = new Int32Array(ASKED_MAX);
 
+  readonly #wire = new WireWords();
+
   /** @param bytes holds `count` hashes of 20 bytes at `at`; at most `ASKED_MAX` */
   load(index: SwarmIndex, bytes: Uint8Array, at: number, count: number): void {
     const { firstOf, hashes, keys, next } = this;
     firstOf.fill(-1);
+    this.#wire.copy(bytes, at, count * 5, keys, 0);
     for (let i = 0; i < count; i++) {
-      for (let j = 0; j < 5; j++) keys[i * 5 + j] = readWord(bytes, at + i * 20 + j * 4);
       const hash = index.hash(keys, i * 5);
       const shard = hash & (SHARD_COUNT - 1);
       hashes[i] = hash;
@@ -29,9 +32,4 @@ export class AskedHashes {
       firstOf[shard] = i;
     }
   }
-}
-
-/** Bytes in their order, low first: so the words of a run are the bytes of the wire on most machines. */
-export function readWord(b: Uint8Array, at: number): number {
-  return b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24);
 }

@@ -4,7 +4,7 @@ import type { PeerNetwork } from '../calls.ts';
 import type { TrackerLimits } from '../limits.ts';
 import type { StoreAnnounce, StoreScrape, StoreStats, SwarmStore } from '../swarm-store.ts';
 import { Arena, shardOf } from './arena.ts';
-import { ASKED_MAX, AskedHashes, readWord } from './asked-hashes.ts';
+import { ASKED_MAX, AskedHashes } from './asked-hashes.ts';
 import {
   AT_PEERS,
   AT_SEEDERS,
@@ -28,6 +28,7 @@ import { SwarmIndex } from './swarm-index.ts';
 import { Swarms } from './swarms.ts';
 import { Sweeper } from './sweeper.ts';
 import { type RunCopy, type WalkedSwarm, Walker } from './walker.ts';
+import { WireWords } from './wire-words.ts';
 
 /** What another thread needs to work on the same store: structured-cloneable, shared and not copied. */
 export interface StoreShare {
@@ -66,6 +67,8 @@ export class DenseStore implements SwarmStore {
   readonly #registrar: Registrar;
   readonly #walker: Walker;
   readonly #asked = new AskedHashes();
+  readonly #hashWords = new WireWords();
+  readonly #addressWords = new WireWords();
 
   private constructor(arena: Arena, options: StoreOptions) {
     this.#arena = arena;
@@ -94,6 +97,11 @@ export class DenseStore implements SwarmStore {
 
   share(): StoreShare {
     return { buffer: this.#arena.buffer };
+  }
+
+  /** Memory used so far of what is reserved; it does not become less. */
+  get usedBytes(): number {
+    return this.#arena.usedBytes;
   }
 
   /** @param ageMs how long ago the peer was heard of; what is known since then is newer, and stays */
@@ -327,7 +335,7 @@ export class DenseStore implements SwarmStore {
   /** The info-hash of what is to be done next. @returns the shard */
   #loadHash(bytes: Uint8Array, at: number): number {
     const registrar = this.#registrar;
-    for (let i = 0; i < 5; i++) registrar.key[i] = readWord(bytes, at + 4 * i);
+    this.#hashWords.copy(bytes, at, 5, registrar.key, 0);
     registrar.hash = this.#index.hash(registrar.key, 0);
     registrar.shard = shardOf(registrar.hash);
     return registrar.shard;
@@ -336,7 +344,7 @@ export class DenseStore implements SwarmStore {
   #loadPeer(a: StoreAnnounce): void {
     const { key } = this.#parts;
     const addressWords = a.network === 6 ? 4 : 1;
-    for (let i = 0; i < addressWords; i++) key[i] = readWord(a.peerBytes, a.peerAt + 4 * i);
+    this.#addressWords.copy(a.peerBytes, a.peerAt, addressWords, key, 0);
     // As on the wire, low byte first in a word.
     key[addressWords] = ((a.port & 0xff) << 8) | ((a.port >>> 8) & 0xff);
   }

@@ -26,6 +26,7 @@ import { LoopWatch } from './http/loop-watch.ts';
 import { HttpRoutes } from './http/routes.ts';
 import { type FrontLimits, frontLimits } from './limits.ts';
 import type { Tracker, TrackerAddress, TrackerEvent, TrackerOptions } from './options.ts';
+import { collectOwnMetrics } from './own-metrics.ts';
 import {
   accountsMessage,
   type ClientRuleTexts,
@@ -33,7 +34,7 @@ import {
   PolicyHost,
   type PrivateOptions,
 } from './policy/index.ts';
-import { Replication, replicationMetrics, storeSnapshots } from './replication/index.ts';
+import { Replication, storeSnapshots } from './replication/index.ts';
 import { SnapshotFile } from './snapshot-file.ts';
 import { type TrackerStats, toHttpCounts, toUdpCounts } from './stats.ts';
 import { SwarmRanking } from './swarm-ranking.ts';
@@ -41,7 +42,7 @@ import { deltasMessage, listedOnly, type ThreadPolicy } from './thread-hooks.ts'
 import { leaveConnectionSecret, takeConnectionSecret } from './udp/secret-file.ts';
 import { startUdp } from './udp/start-udp.ts';
 import type { UdpFront } from './udp/types.ts';
-import type { HealthReport, MetricFamily, ReloadReport, TrackerControl, TrackerFacts } from './web/ports.ts';
+import type { HealthReport, ReloadReport, TrackerControl, TrackerFacts } from './web/ports.ts';
 import { WebSide } from './web-side.ts';
 
 /** A step of the sweep so often. */
@@ -465,9 +466,20 @@ class RunningTracker implements Tracker {
       isPrivate: this.#policy.users !== undefined,
       announceUrls: () =>
         announceUrls({ addresses: this.addresses, base: pages.url, hasWebSocket: this.#o.hasWebSocket !== false }),
-      numbers: () => ({ ...this.#store.stats(), uptimeMs: now() - this.#startedAt, counters: this.#sums() }),
+      numbers: () => ({
+        ...this.#store.stats(),
+        uptimeMs: now() - this.#startedAt,
+        counters: this.#sums(),
+        ...(this.#store instanceof DenseStore && { storeBytes: this.#store.usedBytes }),
+      }),
       health: () => this.#health(),
-      metrics: () => this.#families(),
+      metrics: () =>
+        collectOwnMetrics({
+          replication,
+          catalogue: this.#catalogue,
+          policy: this.#policy,
+          offenders: this.#offenders,
+        }),
       clients: () => this.#clients.list(),
       ...(replication !== undefined && {
         replication: () => {
@@ -498,23 +510,11 @@ class RunningTracker implements Tracker {
     return { state: reasons.length === 0 ? 'ok' : 'degraded', reasons };
   }
 
-  #families(): MetricFamily[] {
-    const families: MetricFamily[] = [];
-    const add = (name: string, type: MetricFamily['type'], help: string, value: number) =>
-      families.push({ name, type, help, samples: [{ value }] });
-    if (this.#replication !== undefined) families.push(...replicationMetrics(this.#replication.facts()));
-    if (this.#catalogue !== undefined)
-      add('catalogue_torrents', 'gauge', 'Torrents in the catalogue.', this.#catalogue.catalogue.size);
-    const { users } = this.#policy;
-    if (users !== undefined) add('users', 'gauge', 'Users of the private tracker.', users.size());
-    return families;
-  }
-
   #control(): TrackerControl {
     const store = this.#store;
     const { log } = this.#o;
     const { allow, deny } = this.#policy.lists;
-    const { users } = this.#policy;
+    const { users, accountsView } = this.#policy;
     return {
       reload: () => this.reload(),
       setLogLevel: (level) => {
@@ -524,6 +524,8 @@ class RunningTracker implements Tracker {
       findSwarm: (infoHash) => findSwarm(store, infoHash),
       lists: { ...(allow !== undefined && { allow }), ...(deny !== undefined && { deny }) },
       ...(users !== undefined && { users }),
+      ...(accountsView !== undefined && { accounts: accountsView }),
+      offenders: (max) => this.#offenders.top(max),
       ...(store instanceof DenseStore && {
         peersOf: (infoHash: string, max: number) => peersOf({ store, now: now(), infoHash, max }),
       }),

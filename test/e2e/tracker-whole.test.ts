@@ -1,6 +1,7 @@
 /** The parts of a tracker together: what one of them learns, the others know. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { BtError, formatAddress, type PeerAddress, swarmKeyBytes, toHex } from '#base';
@@ -91,6 +92,29 @@ test('one swarm, whatever it is announced by', async (t) => {
   assert.equal(mode?.mode, batches.isAvailable ? 'batched' : 'dgram');
 });
 
+test('only the pages of named origins may open a WebSocket; programs may', async (t) => {
+  const place = await Place.start(t, { webOrigins: ['https://a.example'] });
+  const status = (origin: string | undefined) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const headers = {
+        ...{ connection: 'Upgrade', upgrade: 'websocket' },
+        ...{ 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' },
+        ...(origin !== undefined && { origin }),
+      };
+      const asked = request(`http://${place.at('http')}/announce`, { headers });
+      asked.on('response', (response) => resolve(response.resume().statusCode));
+      asked.on('upgrade', (response, socket) => {
+        socket.destroy();
+        resolve(response.statusCode);
+      });
+      asked.on('error', reject);
+      asked.end();
+    });
+  assert.equal(await status('https://a.example'), 101);
+  assert.equal(await status(undefined), 101);
+  assert.equal(await status('https://b.example'), 403);
+});
+
 test('a catalogue that is the allow list: what is uploaded is tracked at once, by all threads, and what is removed is not', async (t) => {
   const folder = makeTempFolder(t);
   const place = await Place.start(t, {
@@ -139,7 +163,9 @@ test('a catalogue that is the allow list: what is uploaded is tracked at once, b
   writeFileSync(join(folder, 'any name.torrent'), made.bytes);
   const report = await place.tracker.reload();
   assert.deepEqual(report, { done: ['catalogue: 2 torrents'], failed: [] });
-  assert.notEqual(await place.given('udp', { port: 1 }), unlisted);
+  assert.notEqual(await place.given('http', { port: 1 }), unlisted);
+  // Other threads are told by a message: they follow in a moment.
+  while ((await place.given('udp', { port: 1 })) === unlisted);
 });
 
 test('private: what a user uploads by UDP and HTTP is on his account, and is there after a restart', async (t) => {

@@ -49,6 +49,7 @@ export function controlOf(set: Partial<TrackerControl> = {}): TrackerControl {
       level = next;
     },
     findSwarm: () => undefined,
+    offenders: () => [],
     ...set,
   };
 }

@@ -1,3 +1,4 @@
+export { AccountsView, type SuspicionFacts, type UserTorrentFacts } from './accounts-view.ts';
 export { HashList } from './hash-list.ts';
 export { loadHookModules } from './hook-modules.ts';
 export type { PolicyEvent } from './policy-event.ts';

@@ -15,6 +15,7 @@ import {
   type TrackerHooks,
   toSeed,
 } from '../../tracker/index.ts';
+import { AccountsView } from './accounts-view.ts';
 import { HashList } from './hash-list.ts';
 import type { PolicyEvent } from './policy-event.ts';
 import { PrivateBooks, type PrivateOptions, type PrivateRules } from './private-books.ts';
@@ -122,6 +123,10 @@ export class PolicyHost {
   /** Undefined on a public tracker. */
   get users(): PrivateUsers | undefined {
     return this.#books?.users;
+  }
+  /** Undefined on a public tracker. */
+  get accountsView(): AccountsView | undefined {
+    return this.#books === undefined ? undefined : new AccountsView(this.#books.accounts, this.#o.timeOriginMs);
   }
   /** Undefined on a public tracker. */
   get accounts(): Accounts | undefined {

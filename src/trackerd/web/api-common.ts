@@ -35,6 +35,11 @@ export function numberParameter(max: number, description: string): z.ZodType<num
   >;
 }
 
+/** The number of a user in a path. */
+export const userIdSchema: z.ZodObject<{ user: z.ZodType<number, string> }> = z.object({
+  user: numberParameter(4_294_967_295, 'Number of the user.'),
+});
+
 export interface JsonBody<S extends z.ZodType> {
   description: string;
   content: { 'application/json': { schema: S } };

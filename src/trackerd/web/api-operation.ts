@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
-import { bearer, failure, json, toError } from './api-common.ts';
+import { webLimits } from '../limits.ts';
+import { bearer, failure, json, numberParameter, toError } from './api-common.ts';
 import { readConnections } from './counts.ts';
 import type { TrackerControl, TrackerFacts } from './ports.ts';
 import { type StatsDocument, statsSchema } from './stats-document.ts';
@@ -8,9 +9,25 @@ const connectionsSchema = z.object({ connections: z.record(z.string(), z.int()) 
 const reloadSchema = z.object({ done: z.array(z.string()), failed: z.array(z.string()) }).openapi('ReloadReport');
 const snapshotSchema = z.object({ path: z.string(), bytes: z.int(), elapsedMs: z.number() }).openapi('SnapshotReport');
 const logLevelSchema = z.object({ level: z.enum(['debug', 'info', 'warning', 'error']) }).openapi('LogLevel');
+const offendersSchema = z
+  .object({
+    offenders: z.array(
+      z.object({
+        address: z.string(),
+        count: z.int().openapi({ description: 'Since it was first noted; at most `error` of them may be of others.' }),
+        expired: z.int().openapi({ description: 'Connection ids that were too old: real clients do that.' }),
+        forged: z
+          .int()
+          .openapi({ description: 'Connection ids that were never given; the address may be forged too.' }),
+        limited: z.int().openapi({ description: 'Requests above the limits of an address.' }),
+        error: z.int(),
+      }),
+    ),
+  })
+  .openapi('Offenders');
 const tags = ['operation'];
 
-/** Numbers, reload, snapshot, log level, connections. */
+/** Numbers, offenders, reload, snapshot, log level, connections. */
 export function addOperationRoutes(
   api: OpenAPIHono,
   o: { readonly facts: TrackerFacts; readonly control: TrackerControl; readonly stats: () => StatsDocument },
@@ -70,7 +87,28 @@ export function addOperationRoutes(
       return c.json(await control.snapshot(), 200);
     },
   );
+  addOffenders(api, control);
   addLogLevelRoutes(api, control);
+}
+
+function addOffenders(api: OpenAPIHono, control: TrackerControl): void {
+  const limit = numberParameter(webLimits.apiItemsMax, 'Addresses at most.').optional();
+  api.openapi(
+    createRoute({
+      method: 'get',
+      path: '/offenders',
+      operationId: 'getOffenders',
+      summary: 'Addresses that offend most, the worst first; a list to look at, nothing to ban by',
+      tags,
+      security: bearer,
+      request: { query: z.object({ limit }) },
+      responses: { 200: json(offendersSchema, 'The addresses.'), 400: failure('Bad parameters.') },
+    }),
+    (c) => {
+      const offenders = control.offenders(c.req.valid('query').limit ?? webLimits.apiItemsDefault);
+      return c.json({ offenders: offenders.map((offender) => ({ ...offender })) }, 200);
+    },
+  );
 }
 
 function addLogLevelRoutes(api: OpenAPIHono, control: TrackerControl): void {

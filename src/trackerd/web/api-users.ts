@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { isPasskey } from '../../tracker/index.ts';
 import { webLimits } from '../limits.ts';
-import { bearer, failure, json, numberParameter, toError } from './api-common.ts';
+import { bearer, failure, json, numberParameter, toError, userIdSchema } from './api-common.ts';
 import type { UsersControl } from './ports.ts';
 
 const USER_ID_MAX = 4_294_967_295;
@@ -59,7 +59,6 @@ const passkeySchema = z.object({ passkey: z.string() }).openapi('Passkey');
 const removedSchema = z.object({ hasChanged: z.boolean() }).openapi('UserRemoved');
 
 const tags = ['users'];
-const idSchema = z.object({ user: numberParameter(USER_ID_MAX, 'Number of the user.') });
 const notPrivate = toError('api/absent', 'this is not a private tracker');
 const noUser = toError('api/absent', 'no such user');
 const nameTaken = toError('api/taken', 'the name or the passkey is taken');
@@ -106,7 +105,7 @@ function addReading(api: OpenAPIHono, users: UsersControl | undefined): void {
       summary: 'A user and what is accounted to it',
       tags,
       security: bearer,
-      request: { params: idSchema },
+      request: { params: userIdSchema },
       responses: { 200: json(userSchema, 'The user.'), 400: invalid, 404: absent },
     }),
     (c) => {
@@ -148,7 +147,7 @@ function addChanges(api: OpenAPIHono, users: UsersControl | undefined): void {
       summary: 'Change name, expiry, rights or limits of a user',
       tags,
       security: bearer,
-      request: { params: idSchema, body: { ...json(userChangesSchema, 'What changes.'), required: true } },
+      request: { params: userIdSchema, body: { ...json(userChangesSchema, 'What changes.'), required: true } },
       responses: { 200: json(userSchema, 'The user now.'), 400: invalid, 404: absent, 409: taken },
     }),
     async (c) => {
@@ -166,7 +165,7 @@ function addChanges(api: OpenAPIHono, users: UsersControl | undefined): void {
       summary: 'Remove a user; its passkey is void at once',
       tags,
       security: bearer,
-      request: { params: idSchema },
+      request: { params: userIdSchema },
       responses: { 200: json(removedSchema, 'Removed.'), 400: invalid, 404: absent },
     }),
     async (c) => {
@@ -182,7 +181,7 @@ function addChanges(api: OpenAPIHono, users: UsersControl | undefined): void {
       summary: 'Give a user a new passkey; the old one is void at once',
       tags,
       security: bearer,
-      request: { params: idSchema },
+      request: { params: userIdSchema },
       responses: { 200: json(passkeySchema, 'The new passkey, shown this once.'), 400: invalid, 404: absent },
     }),
     async (c) => {

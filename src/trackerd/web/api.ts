@@ -2,6 +2,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import { BtError } from '../../base/index.ts';
 import { webLimits } from '../limits.ts';
 import type { AdminGate } from './admin-gate.ts';
+import { addAccountRoutes } from './api-accounts.ts';
 import { createApi, toError } from './api-common.ts';
 import { addOperationRoutes } from './api-operation.ts';
 import { addTorrentRoutes } from './api-torrents.ts';
@@ -53,6 +54,7 @@ export function createAdminApi(o: ApiOptions): OpenAPIHono {
   addOperationRoutes(api, o);
   addTorrentRoutes(api, o.control);
   addUserRoutes(api, o.control.users);
+  addAccountRoutes(api, o.control);
   api.all('*', (c) => c.json(toError('api/absent', 'no such operation'), 404));
   api.onError((error, c) => {
     // What the world refuses (a full disk) is told; a bug is logged, and its text stays here.

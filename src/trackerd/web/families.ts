@@ -38,7 +38,9 @@ function swarmFamilies(n: TrackerNumbers): MetricFamily[] {
     gauge('seeders', 'Peers that have everything.', n.seederCount),
     gauge('leechers', 'Peers that lack something.', leechers),
     ...counterFamilies(n.counters),
-    ...(n.storeBytes === undefined ? [] : [gauge('store_bytes', 'Memory that the store uses.', n.storeBytes)]),
+    ...(n.storeBytes === undefined
+      ? []
+      : [gauge('store_bytes', 'Memory that the store has used so far.', n.storeBytes)]),
   ];
 }
 

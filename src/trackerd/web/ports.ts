@@ -1,4 +1,5 @@
-import type { CounterName } from '../../tracker/index.ts';
+import type { CounterName, Offender } from '../../tracker/index.ts';
+import type { AccountsView } from '../policy/accounts-view.ts';
 import type { HashList } from '../policy/hash-list.ts';
 import type { PrivateUsers } from '../policy/users.ts';
 
@@ -17,7 +18,7 @@ export interface TrackerNumbers {
   readonly seederCount: number;
   /** Since the start, all threads together (`CounterTable.sums()`). */
   readonly counters: Readonly<Record<CounterName, number>>;
-  /** Bytes reserved and used by the store, where it tells. */
+  /** Bytes that the store has used so far, where it tells. */
   readonly storeBytes?: number;
 }
 
@@ -87,6 +88,12 @@ export type UsersControl = Pick<
   'size' | 'page' | 'find' | 'create' | 'update' | 'remove' | 'rotatePasskey'
 >;
 
+/** Accounts of a private tracker. */
+export type AccountsControl = Pick<
+  AccountsView,
+  'torrentsOf' | 'torrent' | 'imbalances' | 'suspicions' | 'suspicionCount'
+>;
+
 export interface ReloadReport {
   /** One sentence for each part that was read again. */
   readonly done: readonly string[];
@@ -102,6 +109,9 @@ export interface TrackerControl {
   readonly logLevel: () => 'debug' | 'info' | 'warning' | 'error';
   readonly lists?: { readonly allow?: HashListControl; readonly deny?: HashListControl };
   readonly users?: UsersControl;
+  readonly accounts?: AccountsControl;
+  /** Addresses that offend most, the worst first. @returns at most `max` */
+  readonly offenders: (max: number) => readonly Offender[];
   /** @param infoHash 40 hex digits. @returns undefined where it is not tracked */
   readonly findSwarm: (infoHash: string) => SwarmFacts | undefined;
   /** Peers of a swarm. @returns at most `max` */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BtError, fromHex, type Millis, seededRng } from '#base';
 import { PolicyHost, type PolicyHostOptions } from '#room/trackerd/policy/index';
 import {
@@ -388,6 +389,53 @@ test('other rules by a reload; none where the file of users is broken', async (t
   await place.host.reload({ private: { access: { announce: 'public' } } });
   assert.equal(place.announce({ target, downloaded: 2_000, hash: b }), undefined);
   assert.equal(place.announce({}), undefined);
+});
+
+test('the accounts as an operator reads them', async (t) => {
+  const place = await privatePlace(t, { lineBytesPerSec: 1_000_000 }).open();
+  const one = await place.host.users?.create({ name: 'one' });
+  const two = await place.host.users?.create({ name: 'two' });
+  const target = `/${one?.passkey}/announce`;
+  place.announce({ target, event: 'started' });
+  place.announce({ target: `/${two?.passkey}/announce`, client: '-TR4000-', event: 'started' });
+  place.now = 60_000;
+  place.announce({ target, uploaded: 1_000, downloaded: 5_000, left: 0 });
+  place.now = 90_000;
+  place.announce({ target, uploaded: 1_001, left: 0, downloaded: 5_000 });
+  place.announce({ target: `/${two?.passkey}/announce`, client: '-TR4000-', uploaded: PIB });
+  const accounts = place.host.accountsView;
+  const wallSec = place.wall / 1_000;
+  assert.deepEqual(accounts?.torrentsOf(1, 10), [
+    {
+      ...{ infoHash: a, uploaded: 1_001, downloaded: 5_000, left: 0, clients: 1 },
+      ...{ seedSec: 30, seenAt: wallSec + 90, completedAt: wallSec + 60 },
+    },
+  ]);
+  assert.deepEqual(accounts.torrentsOf(1, 0), []);
+  assert.equal(accounts.torrentsOf(2, 10)[0]?.completedAt, null);
+  assert.deepEqual(accounts.imbalances(10), [accounts.torrent(a)]);
+  assert.equal(accounts.torrent(a)?.imbalance, PIB + 1_001 - 5_000);
+  assert.equal(accounts.torrent(b), undefined);
+  const { kind, userId, infoHash, uploaded, sec, at } = accounts.suspicions(10)[0] ?? {};
+  assert.deepEqual([kind, userId, infoHash, uploaded, sec, at], ['too-fast', 2, a, PIB, 90, wallSec + 90]);
+  assert.equal(accounts.suspicionCount, 1);
+});
+
+test('what is saved is of one instant, and what is announced meanwhile counts afterwards', async (t) => {
+  const place = await privatePlace(t).open();
+  const one = await place.host.users?.create({ name: 'one' });
+  const target = `/${one?.passkey}/announce`;
+  place.announce({ target, event: 'started' });
+  place.announce({ target, uploaded: 5 });
+  const saving = place.host.save();
+  while (place.host.accounts?.isHeld === false) await nextTurn();
+  place.announce({ target, uploaded: 9 });
+  await saving;
+  assert.equal(place.host.users?.find(1)?.uploaded, 9);
+  await place.open();
+  assert.equal(place.host.users?.find(1)?.uploaded, 5);
+  assert.equal(place.announce({ target, uploaded: 9 }), undefined);
+  assert.equal(place.host.users?.find(1)?.uploaded, 9, 'the client says it again');
 });
 
 test('sessions go on over a restart', async (t) => {

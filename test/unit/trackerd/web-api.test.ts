@@ -4,7 +4,7 @@ import { BtError, type Millis } from '#base';
 import type { UserFacts } from '#room/trackerd/policy/users';
 import { AdminGate } from '#room/trackerd/web/admin-gate';
 import { TrackerWeb } from '#room/trackerd/web/app';
-import type { HashListControl, TrackerControl, UsersControl } from '#trackerd';
+import type { AccountsControl, HashListControl, TrackerControl, UsersControl } from '#trackerd';
 import { controlOf, factsOf } from '../../support/tracker-facts.ts';
 
 const TOKEN = '0123456789abcdef0123456789abcdef';
@@ -68,6 +68,19 @@ function memoryUsers(): UsersControl {
   };
 }
 
+const sums = { infoHash: HASH, uploaded: 9_000_000_000, downloaded: 1 };
+
+/** Accounts of one torrent. */
+const someAccounts: AccountsControl = {
+  torrentsOf: () => [{ ...sums, left: 0, seedSec: 60, clients: 1, seenAt: 1_800_000_000, completedAt: null }],
+  torrent: (infoHash) => (infoHash === HASH ? torrentSums : undefined),
+  imbalances: () => [torrentSums],
+  suspicionCount: 7,
+  suspicions: (max) => [{ ...sums, kind: 'too-fast', userId: 2, peerId: HASH, sec: 5, at: max }],
+};
+const torrentSums = { ...sums, imbalance: 8_999_999_999, leechers: 1, seeders: 2, completed: 3 };
+const offender = { address: '192.0.2.1', count: 9, expired: 1, forged: 8, limited: 0, error: 0 };
+
 interface Answer {
   readonly status: number;
   readonly body: Record<string, unknown>;
@@ -118,6 +131,8 @@ function whole(t: { after(fn: () => void): void }): Scene {
   return scene(t, {
     lists: { allow: memoryList(), deny: memoryList() },
     users: memoryUsers(),
+    accounts: someAccounts,
+    offenders: (max) => [offender, offender, offender].slice(0, max),
     snapshot: async () => ({ path: '/s', bytes: 5, elapsedMs: 1 }),
     findSwarm: (infoHash) => (infoHash === HASH ? { infoHash, seeders: 1, leechers: 2, downloads: 3 } : undefined),
     peersOf: () => [{ address: '192.0.2.7', port: 6881, isSeeder: true }],
@@ -183,6 +198,18 @@ const steps: readonly Step[] = [
   ['PATCH', '/users/1', { name: 'bob' }, 409, {}],
   ['PATCH', '/users/9', { name: 'x' }, 404, {}],
   ['POST', '/users/1/passkey', undefined, 200, { passkey: 'NewPasskeyNewPasskey' }],
+  ['GET', '/users/1/torrents', undefined, 200, { torrents: someAccounts.torrentsOf(1, 1) }],
+  ['GET', '/users/1/torrents?limit=1001', undefined, 400, {}],
+  ['GET', '/users/9/torrents', undefined, 404, {}],
+  ['GET', '/accounts/torrents?limit=3', undefined, 200, { torrents: [torrentSums] }],
+  ['GET', '/accounts/torrents?limit=x', undefined, 400, {}],
+  ['GET', `/accounts/torrents/${HASH.toUpperCase()}`, undefined, 200, torrentSums],
+  ['GET', `/accounts/torrents/${'00'.repeat(20)}`, undefined, 404, {}],
+  ['GET', '/accounts/torrents/x', undefined, 400, {}],
+  ['GET', '/accounts/suspicions?limit=5', undefined, 200, { total: 7, suspicions: someAccounts.suspicions(5) }],
+  ['GET', '/accounts/suspicions?limit=-1', undefined, 400, {}],
+  ['GET', '/offenders?limit=2', undefined, 200, { offenders: [offender, offender] }],
+  ['GET', '/offenders?limit=', undefined, 400, {}],
   ['DELETE', '/users/1', undefined, 200, { hasChanged: true }],
   ['DELETE', '/users/1', undefined, 404, {}],
   ['GET', '/nothing', undefined, 404, {}],
@@ -326,6 +353,10 @@ test('what a tracker does not have is absent, and failures are told apart', asyn
     ['GET', '/users'],
     ['GET', '/users/1'],
     ['POST', '/users/1/passkey'],
+    ['GET', '/users/1/torrents'],
+    ['GET', '/accounts/torrents'],
+    ['GET', `/accounts/torrents/${HASH}`],
+    ['GET', '/accounts/suspicions'],
     ['GET', '/lists/allow'],
     ['PUT', `/lists/allow/${HASH}`],
     ['POST', '/snapshot'],

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { offenderFamilies } from '#room/trackerd/own-metrics';
+import { policyMetrics } from '#room/trackerd/policy/metrics';
 import { replicationMetrics } from '#room/trackerd/replication/metrics';
 import { goodKinds, readCounter } from '#room/trackerd/web/counts';
 import { collectFamilies } from '#room/trackerd/web/families';
 import { formatMetrics } from '#room/trackerd/web/metrics';
-import { counterNames } from '#tracker';
-import { factsOf } from '../../support/tracker-facts.ts';
+import { Accounts, counterNames, Offenders } from '#tracker';
+import { factsOf, numbersOf } from '../../support/tracker-facts.ts';
 
 interface Sample {
   readonly name: string;
@@ -97,12 +99,44 @@ test('the handbook names every metric', () => {
   const facts = factsOf({
     replication: () => ({ isConnected: true, lagMs: 0, others: [] }),
     clients: () => [],
-    metrics: () => replicationMetrics(replicationFacts),
+    numbers: () => numbersOf({ storeBytes: 1 }),
+    metrics: () => [
+      ...replicationMetrics(replicationFacts),
+      ...policyMetrics({ users, accounts }),
+      ...offenderFamilies(new Offenders(1)),
+    ],
   });
   for (const { name } of collectFamilies(facts, machine)) {
     assert.match(handbook, new RegExp(`\\| .*\`${name}[\`{].*\\|`), name);
   }
 });
+
+test('offenders and accounts are told', () => {
+  const offenders = new Offenders(2);
+  for (let i = 0; i < 3; i++) offenders.note(Uint8Array.of(192, 0, 2, 1), 0, 4, 'forged');
+  offenders.note(Uint8Array.of(192, 0, 2, 2), 0, 4, 'limited');
+  const families = [...offenderFamilies(offenders), ...policyMetrics({ users, accounts })];
+  const { samples } = parseMetrics(formatMetrics(families));
+  const told = samples.map(({ name, labels, value }) => [name.replace('eider_tracker_', ''), labels['kind'], value]);
+  const expected = [
+    ['offenders', undefined, 2],
+    ['offences', 'expired', 0],
+    ['offences', 'forged', 3],
+    ['offences', 'limited', 1],
+    ['users', undefined, 3],
+    ['account_sessions', undefined, 0],
+    ['account_suspicions_total', undefined, 0],
+  ];
+  for (const row of expected)
+    assert.ok(
+      told.some((t) => String(t) === String(row)),
+      String(row),
+    );
+  assert.deepEqual(policyMetrics({ users: undefined, accounts: undefined }), []);
+});
+
+const accounts = new Accounts({ sessionTtlMs: 1, seed: [1, 2] });
+const users = { size: () => 3 };
 
 /** Of a tracker that has done nothing yet. */
 const replicationFacts = {

@@ -18,7 +18,7 @@ export interface TrackerLimits {
   readonly swarmsMax: number;
   /** Peers kept in all; a new one beyond it is answered, not stored. */
   readonly peersMax: number;
-  /** How long a swarm without peers is remembered for its count of completed downloads. */
+  /** How long a swarm without peers is remembered for its count of completed downloads; not where more than half of `swarmsMax` are there. */
   readonly emptySwarmMs: number;
   /** Peers looked at in one sweep step at least, 2,000 under a millisecond; in a large store the thousandth part of what is there to look at. */
   readonly sweepPeersMax: number;

@@ -289,6 +289,22 @@ export function swarmStoreContract(factory: SwarmStoreFactory): void {
     { peersMax: 5, swarmsMax: 2 },
   );
 
+  check(
+    'swarms that came, were completed and left keep no other out',
+    (b) => {
+      const torrent = (n: number) => Uint8Array.from({ length: 20 }, (_, i) => (i < 2 ? (n >>> (8 * i)) & 0xff : 7));
+      for (let n = 0; n < 200; n++) {
+        const infoHash = torrent(n);
+        assert.equal(b.announce({ infoHash }).isStored, true);
+        b.announce({ infoHash, isSeeder: true, event: 'completed' });
+        b.announce({ infoHash, isSeeder: true, event: 'stopped' });
+      }
+      assert.equal(b.announce({ infoHash: torrent(999) }).isStored, true);
+      assert.deepEqual(b.scrape([torrent(0)]), [[0, 0, 1]]);
+    },
+    { swarmsMax: 100 },
+  );
+
   check('a scrape answers in order, zeros for the unknown', (b) => {
     b.announce({ infoHash: hashB, isSeeder: true });
     b.announce();

@@ -31,6 +31,14 @@ export class Swarms {
   }
 
   /**
+   * Whether half of all swarms that may be are there: empty ones are not remembered then. Three packets make one that would be for a
+   * day, so a stranger could fill the store with them and keep honest torrents out.
+   */
+  get isCrowded(): boolean {
+    return Atomics.load(this.#m, AT_SWARMS) * 2 > this.#swarmsMax;
+  }
+
+  /**
    * Adds a swarm that is not there.
    *
    * @param key the info-hash in 5 words @param tick now, in whole ticks
@@ -89,7 +97,7 @@ export class Swarms {
     const own = part < this.#arena.pages ? part : this.#unsplit(shard, part);
     if (own === 0) return false;
     const header = own - HEADER_PART;
-    if (this.#m[header + HEADER_DOWNLOADED] !== 0) {
+    if (this.#m[header + HEADER_DOWNLOADED] !== 0 && !this.isCrowded) {
       this.#m[own] = tick;
       return false;
     }

@@ -145,7 +145,9 @@ export class Sweeper {
     const m = this.#m;
     if (m[header + HEADER_PART + 1] !== 0) return;
     const isRemembered =
-      m[header + HEADER_DOWNLOADED] !== 0 && (tick - m[header + HEADER_PART]!) * TICK_MS < this.#limits.emptySwarmMs;
+      m[header + HEADER_DOWNLOADED] !== 0 &&
+      (tick - m[header + HEADER_PART]!) * TICK_MS < this.#limits.emptySwarmMs &&
+      !this.#swarms.isCrowded;
     if (!isRemembered) this.#swarms.forget(shard, header);
   }
 

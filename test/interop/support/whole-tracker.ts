@@ -92,6 +92,12 @@ export class WholeTracker implements AsyncDisposable {
     return (await this.api('GET', `/swarms/${infoHash}`)) as SwarmCounts | undefined;
   }
 
+  /** Addresses of the peers that it would give, in order. */
+  async peerHosts(infoHash: string): Promise<string[]> {
+    const { peers } = (await this.api('GET', `/swarms/${infoHash}/peers`)) as { peers: { address: string }[] };
+    return peers.map(({ address }) => address).sort();
+  }
+
   /** Resolves when the counts of a torrent are so; the test's time limit ends it otherwise. */
   async untilCounts(infoHash: string, wanted: Partial<SwarmCounts>): Promise<void> {
     await this.until(async () => {

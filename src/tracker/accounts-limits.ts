@@ -21,7 +21,7 @@ export const accountLimits = {
   /** Records that waited for a snapshot and are added up in one step: about a millisecond. */
   heldRecordsStep: 1_000,
   /** Bytes of records that wait for a snapshot to be made; above it the accounts go on, and the snapshot is given up. */
-  heldBytesMax: 67_108_864,
+  heldBytesMax: 16_777_216,
   /** Sessions looked at in one sweep step: a fraction of a millisecond. */
   sweepLooks: 2_000,
 } as const;

@@ -28,7 +28,7 @@ export class AccountsView {
     this.#originMs = originMs;
   }
 
-  /** What a user did, torrent by torrent, the latest heard of first. Looks at all pairs: some milliseconds a million. */
+  /** What a user did, torrent by torrent, the latest heard of first. Looks at all pairs: some ten milliseconds a million. */
   torrentsOf(userId: number, max: number): UserTorrentFacts[] {
     return this.#accounts.pairsOf(userId, max).map(({ userId: _, seedMs, seenAt, completedAt, ...pair }) => ({
       ...pair,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { createTorrent } from '#create';
 import { eiderPath } from '../support/run-cli.ts';
 import { makeTempFolder, writeTree } from '../support/temp-folder.ts';
 import { compareTree, contents, toTree } from './support/contents.ts';
-import { whyNoInterop } from './support/describe.ts';
+import { describeUnless, whyNoInterop } from './support/describe.ts';
 import { EventProgram } from './support/event-program.ts';
 import { libtorrent } from './support/libtorrent.ts';
 import { makeNetwork, type NetworkSide } from './support/network.ts';
@@ -34,7 +34,7 @@ function makeWork(t: TestContext): { work: string; given: string; taken: string 
   return { work, given, taken: writeTree(join(work, 'taken'), {}) };
 }
 
-describe('interop of the commands', obstacle === undefined ? {} : { skip: obstacle }, () => {
+describeUnless(obstacle, 'interop of the commands', () => {
   test('eider tracker and eider seed: libtorrent downloads by the link that is printed', { timeout }, async (t) => {
     const { work, given, taken } = makeWork(t);
     await using network = await makeNetwork();

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { createTorrent } from '#create';
 import { makeBytes, makeTempFolder, writeTree } from '../support/temp-folder.ts';
 import { type Contents, compareTree, toTree } from './support/contents.ts';
+import { describeUnless } from './support/describe.ts';
 import { EiderSide } from './support/eider.ts';
 import { announceUrl, bittorrentTracker, type ForeignTracker, openTracker } from './support/foreign-tracker.ts';
 import { makeNetwork, whyNoNetwork } from './support/network.ts';
@@ -61,7 +62,7 @@ async function untilScraped(side: EiderSide, wanted: Readonly<Record<string, num
 for (const tracker of [openTracker, bittorrentTracker]) {
   const obstacle = noNetwork ?? tracker.missing();
   if (obstacle !== undefined && process.env['CI'] === 'true') throw new Error(`must run in CI, but ${obstacle}`);
-  describe(`Eider's client with ${tracker.name}`, obstacle === undefined ? {} : { skip: obstacle }, () => {
+  describeUnless(obstacle, `Eider's client with ${tracker.name}`, () => {
     for (const protocol of ['http', 'udp'] as const) {
       const what = protocol === 'http' && !tracker.scrapesByHttp ? 'announces' : 'announces and scrapes';
       test(`${what} over ${protocol}`, { timeout }, (t) => runTransfer(t, tracker, protocol));

@@ -1,10 +1,10 @@
 /** The tracker as operators run it, with the clients that people have. */
 import assert from 'node:assert/strict';
-import { describe, type TestContext, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { loadUdpBatches } from '#node';
 import { writeTree } from '../support/temp-folder.ts';
 import { aria2 } from './support/aria2.ts';
-import { whyNoInterop } from './support/describe.ts';
+import { describeUnless, whyNoInterop } from './support/describe.ts';
 import type { ForeignClient } from './support/foreign.ts';
 import { libtorrent } from './support/libtorrent.ts';
 import { type ClientTask, sharedBytes, TrackerPlace, within } from './support/tracker-place.ts';
@@ -205,7 +205,9 @@ const nothing = /tracker sent a failure message \\"\\" \(1\)/;
 const unwanted = /this client or version is not allowed here/;
 const passkey = 'x'.repeat(32);
 
-describe('the whole tracker', { concurrency: 7, ...(obstacle === undefined ? {} : { skip: obstacle }) }, () => {
+describeUnless(obstacle, 'the whole tracker', describeClients, 7);
+
+function describeClients(): void {
   // Transmission 3.00 gives up for 5 to 15 minutes when its second try comes within the same minute.
   for (const client of [aria2, libtorrent]) {
     const name = `${client.name} is back when the tracker has forgotten its connection ids`;
@@ -254,4 +256,4 @@ describe('the whole tracker', { concurrency: 7, ...(obstacle === undefined ? {} 
       { client: transmission, task: { isSeeder: true, protocol: 'http' }, says: unwanted },
     ]),
   );
-});
+}

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { test } from 'node:test';
 import { torrent, WebSocketPlace } from '../support/websocket-place.ts';
+import { describeUnless } from './support/describe.ts';
 import { Program } from './support/program.ts';
 
 const folder = join(import.meta.dirname, '../../interop-npm');
@@ -67,10 +68,10 @@ class Clients implements AsyncDisposable {
   }
 }
 
-const skip = isMissing ? 'node tools/install-interop-npm.mjs has not been run' : false;
+const obstacle = isMissing ? 'node tools/install-interop-npm.mjs has not been run' : undefined;
 if (isMissing && process.env['CI'] === 'true') throw new Error('must run in CI, but the foreign packages are missing');
 
-describe("npm's bittorrent-tracker as a client over WebSocket, with real WebRTC", { skip }, () => {
+describeUnless(obstacle, "npm's bittorrent-tracker as a client over WebSocket, with real WebRTC", () => {
   test('a seeder and a leecher in two processes meet', { timeout }, async () => {
     await using place = await WebSocketPlace.open();
     await using clients = new Clients(place);

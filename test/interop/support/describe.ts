@@ -54,6 +54,12 @@ export async function whyNoInterop(client: ForeignClient): Promise<string | unde
   return obstacle;
 }
 
+/** A group of tests, or where there is an obstacle one that is skipped: a group that is skipped counts as no test at all. */
+export function describeUnless(obstacle: string | undefined, name: string, tests: () => void, concurrency = 1): void {
+  if (obstacle === undefined) describe(name, { concurrency }, tests);
+  else test(name, { skip: obstacle }, () => {});
+}
+
 function toName({ name }: ForeignClient, c: InteropCase): string {
   const way = c.seeder === 'eider' ? `Eider to ${name}` : `${name} to Eider`;
   const source = c.source === 'torrent' ? '.torrent' : c.source;

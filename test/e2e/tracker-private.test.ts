@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
@@ -27,6 +28,7 @@ interface Report {
   readonly hash?: string;
   readonly passkey?: string;
   readonly uploaded?: number;
+  readonly downloaded?: number;
   readonly left?: number;
   readonly event?: AnnounceEvent;
 }
@@ -82,11 +84,23 @@ class Place {
     return (await response.json()) as T;
   }
 
+  /** Writes other rules into the configuration, and has them taken up. */
+  async reload(rules: { readonly private: string; readonly rest: string }): Promise<void> {
+    const before = readFileSync(this.#config, 'utf8');
+    writeFileSync(this.#config, `${before.replace('enabled = true', `$&\n${rules.private}`)}${rules.rest}`);
+    const { failed } = await this.api<{ failed: string[] }>('POST', '/reload');
+    assert.deepEqual(failed, []);
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`${this.#http}/metrics`)).text();
+  }
+
   /** @returns the answer of the tracker, bencoded */
-  async byHttp({ hash = a, passkey, uploaded = 0, left = 1, event = 'none' }: Report): Promise<string> {
+  async byHttp({ hash = a, passkey, uploaded = 0, downloaded = 0, left = 1, event = 'none' }: Report): Promise<string> {
     const query = [
       `info_hash=${hash.replace(/../g, '%$&')}&peer_id=${this.#peerId}&port=6881&key=12345678&compact=1`,
-      `uploaded=${uploaded}&downloaded=0&left=${left}${event === 'none' ? '' : `&event=${event}`}`,
+      `uploaded=${uploaded}&downloaded=${downloaded}&left=${left}${event === 'none' ? '' : `&event=${event}`}`,
     ].join('&');
     const path = passkey === undefined ? '' : `/${passkey}`;
     return (await fetch(`${this.#http}${path}/announce?${query}`)).text();
@@ -167,6 +181,28 @@ for (const [threads, batch] of [
     assert.equal(await place.byUdp({ passkey, uploaded: 5 * MIB + 1 }), 'announce');
     await place.accounted(id, 5 * MIB + 1);
 
+    // What the operator is told, torrent by torrent and of the whole.
+    const { torrents } = await place.api<{ torrents: Record<string, unknown>[] }>('GET', `/users/${id}/torrents`);
+    const { seenAt, seedSec, ...torrent } = torrents[0] ?? {};
+    const uploaded = 5 * MIB + 1;
+    assert.deepEqual(torrent, { infoHash: a, uploaded, downloaded: 0, left: 1, clients: 1, completedAt: null });
+    const imbalance = {
+      infoHash: a,
+      uploaded,
+      downloaded: 0,
+      imbalance: uploaded,
+      leechers: 1,
+      seeders: 0,
+      completed: 0,
+    };
+    assert.deepEqual(await place.api('GET', '/accounts/torrents'), { torrents: [imbalance] });
+    assert.deepEqual(await place.api('GET', '/accounts/suspicions'), { total: 0, suspicions: [] });
+    assert.deepEqual(await place.api('GET', '/offenders'), { offenders: [] });
+    const metrics = await place.metrics();
+    for (const line of ['users 1', 'account_sessions 1', 'account_pairs 1', 'account_suspicions_total 0'])
+      assert.match(metrics, new RegExp(`^eider_tracker_${line}$`, 'm'));
+    assert.match(metrics, /^eider_tracker_store_bytes [1-9]\d*$/m);
+
     // A single change is in force on every thread at once.
     await place.api('PUT', `/lists/allow/${b}`);
     for (let i = 0; i < 4; i++) assert.equal(await place.byUdp({ passkey, hash: b }), 'announce');
@@ -187,3 +223,17 @@ for (const [threads, batch] of [
     await place.stop();
   });
 }
+
+test('a reload takes up the ratio, banned clients and who may scrape', async (t) => {
+  const place = await new Place(t, 1, 'auto').start();
+  const { passkey } = await place.api<{ passkey: string }>('POST', '/users', { name: 'alice' });
+  assert.match(await place.byHttp({ passkey, event: 'started' }), /^d8:complete/);
+  assert.match(await place.byHttp({ passkey, downloaded: 2_000 }), /^d8:complete/);
+  await place.reload({ private: 'ratio_minimum = 0.5\nratio_after = 1000\nscrape = "public"', rest: '' });
+  assert.match(await place.byHttp({ passkey, downloaded: 2_000 }), /ratio is too low/);
+  assert.match(await place.byHttp({ passkey, downloaded: 2_000, left: 0 }), /^d8:complete/);
+  while ((await place.scrapeByUdp()) === 'error');
+  await place.reload({ private: '', rest: '[clients]\nbanned = ["-qB4650-abcdefghijkl"]\n' });
+  assert.match(await place.byHttp({ passkey, downloaded: 2_000, left: 0 }), /client or version is not allowed/);
+  await place.stop();
+});

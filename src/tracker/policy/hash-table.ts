@@ -1,5 +1,5 @@
 import { assert, readU32 } from '../../base/index.ts';
-import { hashWords } from '../store/keyed-hash.ts';
+import { hashInfoHash, hashWords } from '../store/keyed-hash.ts';
 
 /** A table as it is posted to other threads: the buffer is shared, so posting costs nothing. */
 export interface HashTableData {
@@ -17,6 +17,8 @@ const LOAD_MAX = 0.8;
 const HEADER_WORDS = 4;
 const LIVE = 0;
 const USED = 1;
+
+const INFO_HASH_WORDS = 5;
 
 /**
  * Keys of a fixed length, each with a 32-bit value, in one flat buffer: a million info-hashes are 34 MB and no object.
@@ -185,6 +187,7 @@ export class HashTable {
     const words = this.#words;
     for (let i = 0; i < words.length; i++) words[i] = readU32(bytes, at + i * 4);
     const [key0, key1] = this.data.seed;
-    return hashWords(words, 0, words.length, key0, key1) >>> 0;
+    const isInfoHash = words.length === INFO_HASH_WORDS;
+    return (isInfoHash ? hashInfoHash(words, 0, key0, key1) : hashWords(words, 0, words.length, key0, key1)) >>> 0;
   }
 }

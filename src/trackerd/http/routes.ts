@@ -106,6 +106,7 @@ export class HttpRoutes {
     const head = new RequestHead();
     const limits = { httpHeadBytesMax: bytes.length + 1, httpTargetBytesMax: bytes.length };
     if (head.parse(bytes, 0, bytes.length, limits, true) !== 'ours') return false;
+    head.isForwarded = 'forwarded' in request.headers || 'x-forwarded-for' in request.headers;
     if (request.method !== method) {
       response.writeHead(405, { allow: 'GET, HEAD', 'content-type': 'text/plain; charset=utf-8' }).end('only GET\n');
       return true;
@@ -169,7 +170,8 @@ export class HttpRoutes {
     call.event = query.event;
     call.numWant = query.numWant;
     call.key = query.key;
-    call.namedIp = query.namesAddress ? pickNamedIp(query, source) : '';
+    // Where a proxy of ours, or one we were not told of, stands in between, anybody may come from a network of our own.
+    call.namedIp = query.namesAddress && !head.isForwarded ? pickNamedIp(query, source) : '';
     call.out = out.bytes;
     call.outAt = out.peersAt;
     call.isStored = true;

@@ -105,9 +105,9 @@ test('both families in one answer, as bytes and as a list', () => {
 
 test('an address that a client names counts from its own network only, of its own family only', () => {
   const parts = new HttpParts();
-  const seen = (source: number[], query: string): string[] => {
+  const seen = (source: number[], query: string, ...headers: string[]): string[] => {
     const torrent = 'bcdefgh'[seen.length + parts.store.stats().swarmCount] as string;
-    parts.connect({ source: Uint8Array.from(source) }).receive(announceText({ torrent, query }));
+    parts.connect({ source: Uint8Array.from(source) }).receive(announceText({ torrent, query, headers }));
     const line = parts.connect();
     line.receive(announceText({ torrent, port: 1 }));
     const reply = decodeHttpAnnounceResponse(answersOf(line.sent())[0]?.body as Buffer);
@@ -118,6 +118,9 @@ test('an address that a client names counts from its own network only, of its ow
   assert.deepEqual(seen([192, 168, 0, 1], '&ip=9.9.9.9&ipv4=7.7.7.7'), ['9.9.9.9']);
   assert.deepEqual(seen([192, 168, 0, 1], '&ipv6=2001%3Adb8%3A%3A1&ipv4=7.7.7.7'), ['7.7.7.7']);
   assert.deepEqual(seen([192, 168, 0, 1], '&ipv6=2001%3Adb8%3A%3A1'), ['192.168.0.1']);
+  // A proxy that the tracker was not told of makes all the world a neighbour.
+  assert.deepEqual(seen([127, 0, 0, 1], '&ip=9.9.9.9', 'X-Forwarded-For: 6.6.6.6'), ['127.0.0.1']);
+  assert.deepEqual(seen([127, 0, 0, 1], '&ip=9.9.9.9', 'Forwarded: for=6.6.6.6'), ['127.0.0.1']);
 });
 
 test('hooks see the target of every kind of announce URL', () => {

@@ -8,7 +8,7 @@ export const accountLimits = {
   routesMax: 8,
   /** How long a session is remembered after a `stopped`: what the client sent by its other transports may come later. */
   leavingMs: 120_000,
-  /** Seconds at the line's speed that a report may be above what fits in the time since the last one: packets are under way. */
+  /** Seconds at the line's speed that reports of a user may be above what fits in the time since the last ones: packets are under way. */
   speedSlackSec: 10,
   /** Uploads without a leecher below this are not worth a word. */
   noLeecherBytes: 16_777_216,

@@ -59,6 +59,8 @@ export class Accounts {
   readonly suspicions: Suspicions;
   readonly #o: AccountsOptions;
   readonly #record = new AccountRecord();
+  /** By user: bytes beyond what his line carried between two reports, and when they were counted; they wear off at the line's speed. */
+  readonly #excess = new Map<number, { bytes: number; at: number }>();
   #overflowCount = 0;
   /** While a snapshot is made: batches, and numbers of users to be removed, in the order they came. */
   #held: (Uint8Array | number)[] | undefined;
@@ -216,7 +218,8 @@ export class Accounts {
     if (uploaded > 0 || downloaded > 0) {
       ledger.torrents.bump(of.torrent, torrentColumn.uploaded, uploaded);
       ledger.torrents.bump(of.torrent, torrentColumn.downloaded, downloaded);
-      const kind = this.#judge(of.torrent, { leftBefore, before, uploaded, downloaded }, record.time);
+      const report = { userId: record.userId, leftBefore, before, uploaded, downloaded };
+      const kind = this.#judge(of.torrent, report, record.time);
       if (kind !== undefined) {
         of.user.suspicionCount++;
         this.suspicions.add({ kind, uploaded, downloaded, ms: record.time - before }, record);
@@ -240,17 +243,31 @@ export class Accounts {
 
   #judge(
     torrent: number,
-    o: { leftBefore: number; before: number; uploaded: number; downloaded: number },
+    o: { userId: number; leftBefore: number; before: number; uploaded: number; downloaded: number },
     at: number,
   ): SuspicionKind | undefined {
     const speed = this.#o.lineBytesPerSec ?? 0;
-    const mostBytes = speed * (Math.max(0, at - o.before) / 1_000 + limits.speedSlackSec);
-    if (speed > 0 && Math.max(o.uploaded, o.downloaded) > mostBytes) return 'too-fast';
+    const excess = Math.max(o.uploaded, o.downloaded) - (speed * Math.max(0, at - o.before)) / 1_000;
+    if (speed > 0 && excess > 0 && !this.#takeExcess(o.userId, excess, { at, speed })) return 'too-fast';
     const { torrents } = this.ledger;
     const others = torrents.get(torrent, torrentColumn.leechers) - (o.leftBefore > 0 ? 1 : 0);
     const isAlone = others === 0 && torrents.get(torrent, torrentColumn.leecherSeenAt) < o.before;
     const isSure = o.before >= (this.#o.leechersKnownFrom ?? 0) && o.uploaded >= limits.noLeecherBytes;
     return isAlone && isSure ? 'no-leecher' : undefined;
+  }
+
+  /**
+   * Packets under way make a report a little too large now and then. What is allowed for that is of the user, not of each report: else
+   * whoever reports often enough, or by ever new clients, would have it every time.
+   *
+   * @returns whether it is within that
+   */
+  #takeExcess(userId: number, bytes: number, o: { at: number; speed: number }): boolean {
+    const before = this.#excess.get(userId) ?? { bytes: 0, at: o.at };
+    const left = Math.max(0, before.bytes - (o.speed * Math.max(0, o.at - before.at)) / 1_000);
+    if (left + bytes > o.speed * limits.speedSlackSec) return false;
+    this.#excess.set(userId, { bytes: left + bytes, at: Math.max(o.at, before.at) });
+    return true;
   }
 
   /** Two clients of a user that seed the same torrent at the same time seed it once. */

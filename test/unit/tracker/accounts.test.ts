@@ -304,6 +304,21 @@ test('faster than the line: listed, and not counted', () => {
   assert.deepEqual(generous.sums(), [200 * MIB, 0]);
 });
 
+test('faster than the line by many small lies: what is allowed beyond it is of the user', () => {
+  const often = new Desk({ lineBytesPerSec: MIB });
+  often.tell({ at: 0, event: 'started', user: 2 });
+  often.tell({ at: 0, event: 'started' });
+  for (let i = 1; i <= 1_000; i++) often.tell({ at: i * 10, up: i * 9 * MIB });
+  assert((often.sums()[0] as number) <= 40 * MIB, 'ten seconds, twice the line, and the slack');
+  const many = new Desk({ lineBytesPerSec: MIB });
+  many.tell({ at: 0, event: 'started', user: 2 });
+  for (let peer = 10; peer < 110; peer++) {
+    many.tell({ at: 0, event: 'started', peer });
+    many.tell({ at: 10, up: 9 * MIB, peer });
+  }
+  assert((many.sums()[0] as number) <= 10 * MIB, 'new clients bring none of their own');
+});
+
 test('uploads where nobody was downloading', () => {
   const desk = new Desk();
   desk.tell({ at: 0, event: 'started', left: 0 });

@@ -65,8 +65,8 @@ export const catalogueLimits = {
   pageRows: 50,
   /** Files shown on a torrent's page; the rest is counted. */
   filesShown: 500,
-  /** Uploads taken at once: each holds a whole file in memory. */
-  uploadsAtOnceMax: 4,
+  /** Uploads taken at once, one of an address: each holds a whole file in memory. */
+  uploadsAtOnceMax: 8,
   /** Fields of a form. Ours have eight. */
   formFieldsMax: 32,
   /** Bytes of a form without a file, as `application/x-www-form-urlencoded`. */

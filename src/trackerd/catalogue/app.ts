@@ -36,7 +36,8 @@ const orders: ReadonlySet<string> = new Set<CatalogueOrder>(['newest', 'name', '
 export function createCatalogueApp(o: CatalogueAppOptions): Hono {
   const app = new Hono();
   const { catalogue, access } = o;
-  let uploading = 0;
+  /** Addresses that an upload is on its way from. */
+  const uploading = new Set<string>();
 
   /** Runs a page for who may look, and shows the door to others. */
   const forViewers =
@@ -106,12 +107,13 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
         body: uploadPage({ problem, categories: catalogue.categories().keys() }),
         status,
       });
-    if (uploading >= catalogueLimits.uploadsAtOnceMax)
+    const source = o.sourceOf(c);
+    if (uploading.size >= catalogueLimits.uploadsAtOnceMax || uploading.has(source))
       return await refuse('Too many uploads at once: try again in a moment.', 400);
-    uploading++;
+    uploading.add(source);
     try {
       const { text, bytes } = await readForm(c);
-      const addedBy = access.uploader(text('token'), o.sourceOf(c));
+      const addedBy = access.uploader(text('token'), source);
       if (addedBy === undefined) return await refuse('This token may not add torrents.', 401);
       const notes: Partial<CatalogueNotes> = {
         title: text('title'),
@@ -130,7 +132,7 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
       if (!BtError.is(error)) throw error;
       return await refuse(error.message, 400);
     } finally {
-      uploading--;
+      uploading.delete(source);
     }
   });
 

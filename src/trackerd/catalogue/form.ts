@@ -22,7 +22,8 @@ export interface FormFields {
  * @throws BtError `client/invalid` for what is no form, or has too many fields
  */
 export async function readForm(c: Context): Promise<FormFields> {
-  const body = Buffer.from(await c.req.arrayBuffer());
+  // A visitor who goes away in the middle is no bug of ours.
+  const body = Buffer.from(await c.req.arrayBuffer().catch(() => new ArrayBuffer(0)));
   const fields = readFields(body, c.req.header('content-type') ?? '');
   return {
     text: (name) => fields.get(name)?.toString('utf8').trim() ?? '',

@@ -46,7 +46,7 @@ function openApp(t: TestContext, options: { passkey?: string } = {}) {
       uploader: (secret) => (secret === 'token' ? 'ann' : undefined),
     },
     frame: (c, { body, status = 200 }) => c.html(body, status),
-    sourceOf: () => '192.0.2.1',
+    sourceOf: (c) => c.req.header('x-source') ?? '192.0.2.1',
   });
   const api = createCatalogueApi({ catalogue, countsOf, announceUrls: () => [announce] });
   return { catalogue, folder, app, api, changes };
@@ -332,6 +332,25 @@ test('forms that nobody fills in: too many fields are not taken apart, and no fo
   }
   assert.equal((await send('/login', 'multipart/form-data; boundary=b', 'nonsense')).status, 401);
   assert.deepEqual(changes, []);
+});
+
+test('who sends a form slowly keeps nobody else from uploading', async (t) => {
+  const { app } = openApp(t);
+  const headers = { 'content-type': 'multipart/form-data; boundary=b' };
+  const slow = new TransformStream<Uint8Array, Uint8Array>();
+  const waiting = app.request('http://t.example/upload', {
+    ...{ method: 'POST', headers, body: slow.readable, duplex: 'half' },
+  } as RequestInit);
+  const send = (source: string) => {
+    const body = new FormData();
+    body.set('token', 'guess');
+    return app.request('http://t.example/upload', { method: 'POST', headers: { 'x-source': source }, body });
+  };
+  assert.match(await (await send('192.0.2.1')).text(), /Too many uploads/);
+  assert.equal((await send('192.0.2.2')).status, 401);
+  await slow.writable.abort(new Error('gone'));
+  assert.equal((await waiting).status, 400);
+  assert.doesNotMatch(await (await send('192.0.2.1')).text(), /Too many/);
 });
 
 test('API: add, list, change, remove', async (t) => {

@@ -10,8 +10,8 @@ export interface SnapshotFileOptions {
   readonly now: () => Millis;
   /** Unix time, ms. */
   readonly wallNow: () => number;
-  /** A save at its time has failed; the next is tried at its time. */
-  readonly onFailed: (error: unknown) => void;
+  /** After every save: why it failed, where it did. The next is tried at its time. */
+  readonly onDone: (error: unknown) => void;
 }
 
 export interface SnapshotSaved {
@@ -58,15 +58,13 @@ export class SnapshotFile {
 
   /** Begins to save at intervals. */
   start(): void {
-    this.#timer = setInterval(() => void this.save().catch(this.#o.onFailed), this.#o.everyMs);
+    this.#timer = setInterval(() => void this.save().catch(() => {}), this.#o.everyMs);
     this.#timer.unref();
   }
 
   /** Writes it now, or waits for the writing that is under way. @throws BtError `disk/...`; the old file is whole then */
   save(): Promise<SnapshotSaved> {
-    this.#saving ??= this.#save().finally(() => {
-      this.#saving = undefined;
-    });
+    this.#saving ??= this.#save();
     return this.#saving;
   }
 
@@ -101,8 +99,16 @@ export class SnapshotFile {
   async #save(): Promise<SnapshotSaved> {
     const { path, now } = this.#o;
     const startedAt = now();
-    const bytes = await writeInSteps(path, this.#parts(), 0o600);
-    return { path, bytes, elapsedMs: now() - startedAt };
+    try {
+      const bytes = await writeInSteps(path, this.#parts(), 0o600);
+      this.#o.onDone(undefined);
+      return { path, bytes, elapsedMs: now() - startedAt };
+    } catch (error) {
+      this.#o.onDone(error);
+      throw error;
+    } finally {
+      this.#saving = undefined;
+    }
   }
 
   *#parts(): Generator<Uint8Array> {

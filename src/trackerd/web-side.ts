@@ -210,6 +210,7 @@ export class WebSide {
       title: this.#o.pages.title,
       publicUrl: this.#o.pages.url,
       access: this.#access(),
+      mayUpload: this.#o.mayUpload,
       frame: (c, { title, body, status = 200 }) => {
         c.header('Content-Security-Policy', pagePolicy);
         c.header('Cache-Control', 'no-store');

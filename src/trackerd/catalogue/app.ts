@@ -16,6 +16,8 @@ export interface CatalogueAppOptions {
   readonly catalogue: Catalogue;
   readonly countsOf: CountsOf;
   readonly access: CatalogueAccess;
+  /** Whether the pages offer to add torrents. */
+  readonly mayUpload: () => boolean;
   /** Name of the tracker, in titles. */
   readonly title: string;
   /** Absolute URL of this tracker where it stands behind another name; default: what the visitor asked for. */
@@ -65,7 +67,7 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
         total: ids.length,
         page,
         categories: catalogue.categories(),
-        mayUpload: true,
+        mayUpload: o.mayUpload(),
       });
       return o.frame(c, { title: 'Torrents', body });
     }),

@@ -54,6 +54,7 @@ export class CatalogueService {
     title: string;
     publicUrl: string | undefined;
     access: CatalogueAccess;
+    mayUpload: () => boolean;
     frame: (
       c: Context,
       page: { title: string; body: Markup; status?: 200 | 400 | 401 | 404 },

@@ -60,7 +60,7 @@ export class TrackerParts {
   readonly #hookModules: readonly TrackerHooks[];
   #live: LiveOptions;
 
-  /** @throws BtError `config/invalid`, `disk/...`, `swarm/state-newer`, `swarm/state-damaged` */
+  /** @throws BtError `config/invalid`, `disk/...`, `swarm/state-newer`, `swarm/state-damaged`, `client/aborted` */
   static async open(o: PartsOptions): Promise<TrackerParts> {
     const { hookModules = [], policy } = o.options;
     const hooks = await loadHookModules(hookModules);
@@ -208,7 +208,7 @@ export class TrackerParts {
         if (error !== undefined) notice('snapshot', 'error', this.snapshotTrouble);
       },
     });
-    const loaded = await this.snapshot.load();
+    const loaded = await this.snapshot.load({ signal: this.#o.options.signal });
     if (loaded === undefined) return;
     const { swarmCount, peerCount, leftOutCount, damage } = loaded;
     const text = `${peerCount} peers of ${swarmCount} torrents are back, ${leftOutCount} were too old`;

@@ -71,7 +71,9 @@ class RunningTracker implements Tracker {
   readonly #clients = new ClientShares();
   readonly #gauge = new OverloadGauge();
   readonly #watch = new LoopWatch({ gauge: this.#gauge, now, lagMaxMs: frontLimits.loopLagMaxMs });
-  readonly #onAbort = (): void => void this.close();
+  readonly #onAbort = (): void => {
+    this.close().catch((error: unknown) => this.#emit({ type: 'error', error }));
+  };
   #limits: TrackerLimits;
   #parts: TrackerParts | undefined;
   #web: WebSide | undefined;
@@ -112,6 +114,9 @@ class RunningTracker implements Tracker {
     if ((this.#o.udp ?? []).length > 0) {
       this.#connectionSecret = takeConnectionSecret(this.#secretFile, this.#limits.connectionIdMs);
       this.#udp = await this.#startUdp(parts);
+      // The API is open already: what it has changed while the threads began holds for them too.
+      this.#udp.setLimits(this.#limits);
+      this.#postPolicy();
       for (const at of this.#udp.addresses) this.#onListening({ protocol: 'udp', ...at });
     }
     this.#timer = setInterval(() => {
@@ -177,10 +182,14 @@ class RunningTracker implements Tracker {
     clearInterval(this.#timer);
     this.#watch.close();
     this.#o.signal?.removeEventListener('abort', this.#onAbort);
-    await Promise.all([this.#web?.close(), this.#udp?.close()]);
-    if (saves) this.#leaveConnectionSecret();
-    // Nobody announces any more: what is saved now is the last word.
-    await this.#parts?.close(saves);
+    try {
+      await Promise.all([this.#web?.close(), this.#udp?.close()]);
+    } finally {
+      // Whatever became of the listeners: what is known is not lost.
+      if (saves) this.#leaveConnectionSecret();
+      // Nobody announces any more: what is saved now is the last word.
+      await this.#parts?.close(saves);
+    }
   }
 
   get #secretFile(): string | undefined {
@@ -266,12 +275,11 @@ class RunningTracker implements Tracker {
       now,
       onEvent: (event) => this.#emit(event),
       logic: this.#logic,
+      batch: udpBatch,
       threading:
-        udpBatch === 'off'
-          ? 'it is switched off'
-          : store instanceof DenseStore && hooks.length === 0
-            ? { ...threading, storeShare: store.share() }
-            : 'hooks or a store of this thread were given',
+        store instanceof DenseStore && hooks.length === 0
+          ? { ...threading, storeShare: store.share() }
+          : 'hooks or a store of this thread were given',
     });
   }
 

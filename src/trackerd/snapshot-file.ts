@@ -39,13 +39,14 @@ export class SnapshotFile {
    * Merges what is in the file into the store; where it cannot be used at all, the generation before.
    *
    * @returns undefined where there is neither
-   * @throws BtError `swarm/state-newer`, `swarm/state-damaged`, `disk/...`
+   * @throws BtError `swarm/state-newer`, `swarm/state-damaged`, `disk/...`, `client/aborted`
    */
-  async load(): Promise<SnapshotLoad | undefined> {
+  async load(options: { signal?: AbortSignal | undefined } = {}): Promise<SnapshotLoad | undefined> {
     const { path } = this.#o;
-    const before = () => this.#read(`${path}.bak`);
+    const { signal } = options;
+    const before = () => this.#read(`${path}.bak`, signal);
     try {
-      const loaded = await this.#read(path);
+      const loaded = await this.#read(path, signal);
       const isUseful = loaded !== undefined && (loaded.damage === undefined || loaded.swarmCount > 0);
       return isUseful ? loaded : ((await before()) ?? loaded);
     } catch (error) {
@@ -74,7 +75,7 @@ export class SnapshotFile {
     await this.#saving?.catch(() => {});
   }
 
-  async #read(path: string): Promise<SnapshotLoad | undefined> {
+  async #read(path: string, signal: AbortSignal | undefined): Promise<SnapshotLoad | undefined> {
     const { store, now, wallNow } = this.#o;
     const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined;
@@ -85,6 +86,8 @@ export class SnapshotFile {
       const reader = new SnapshotReader({ store, now: now(), unixMs: wallNow() });
       const buffer = new Uint8Array(READ_BYTES);
       for (;;) {
+        // A large store takes many seconds: nobody who stops the tracker waits for it.
+        if (signal?.aborted === true) throw new BtError('client/aborted', { what: `reading ${path}` });
         const { bytesRead } = await file.read(buffer, 0, READ_BYTES);
         if (bytesRead === 0) return reader.finish();
         reader.push(buffer.subarray(0, bytesRead));

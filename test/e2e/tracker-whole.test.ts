@@ -92,6 +92,48 @@ test('one swarm, whatever it is announced by', async (t) => {
   assert.equal(mode?.mode, batches.isAvailable ? 'batched' : 'dgram');
 });
 
+test('batched UDP can be demanded, and done without', async (t) => {
+  const functions = { hooks: [{}], udpBatch: 'on' as const };
+  const demanded = startTracker({ udp: here, ...functions });
+  await assert.rejects(demanded, (error) => BtError.is(error, 'config/invalid'));
+  const place = await Place.start(t, { udpBatch: 'off' });
+  const mode = place.events.find((e) => e.type === 'udp.mode');
+  assert.deepEqual([mode?.mode, mode?.reason], ['dgram', 'switched off']);
+  assert.equal(await place.given('udp', { port: 1 }), 0);
+});
+
+test('what is changed over the API while the UDP threads begin holds for them', async (t) => {
+  const file = join(makeTempFolder(t), 'denied.txt');
+  writeFileSync(file, '');
+  let reloading: Promise<Response> | undefined;
+  const place = await Place.start(t, {
+    admin: { token: TOKEN },
+    policy: { ...policy, listMode: 'deny', denyFile: file },
+    onEvent: (event) => {
+      if (event.type !== 'listening' || event.protocol !== 'http') return;
+      writeFileSync(file, toHex(hashOf()));
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      reloading = fetch(`http://${formatAddress(event)}/api/v1/reload`, { method: 'POST', headers });
+    },
+  });
+  assert.equal((await reloading)?.status, 200);
+  // Threads are told by a message: they follow in a moment.
+  while (typeof (await place.given('udp', { port: 1 })) === 'number');
+});
+
+test('who stops a tracker does not wait until its snapshot is read', async (t) => {
+  const file = join(makeTempFolder(t), 'swarms');
+  const snapshot = { file, everyMs: 3_600_000 };
+  await (await startTracker({ http: here, snapshot })).close();
+  const before = readFileSync(file);
+  await assert.rejects(startTracker({ http: here, snapshot, signal: AbortSignal.abort() }), (error) => {
+    assert(BtError.is(error, 'client/aborted'));
+    assert.match(error.message, /reading/);
+    return true;
+  });
+  assert.deepEqual(readFileSync(file), before);
+});
+
 test('only the pages of named origins may open a WebSocket; programs may', async (t) => {
   const place = await Place.start(t, { webOrigins: ['https://a.example'] });
   const status = (origin: string | undefined) =>

@@ -27,7 +27,8 @@ export async function startUdp(options: UdpStart): Promise<UdpFront> {
     options.onEvent({ type: 'udp.mode', mode: 'batched', threads, reason: '', receiveBufferBytes });
     return workers;
   }
-  const reason = typeof threading === 'string' ? threading : batches.isAvailable ? 'switched off' : batches.reason;
+  const unavailable = batches.isAvailable ? '' : batches.reason;
+  const reason = batch === 'off' ? 'switched off' : typeof threading === 'string' ? threading : unavailable;
   if (batch === 'on') throw new BtError('config/invalid', { problems: [`no batched UDP: ${reason}`] });
   const front = await startOrClose(new DgramFront(options));
   options.onEvent({ type: 'udp.mode', mode: 'dgram', threads: 1, reason, receiveBufferBytes: undefined });

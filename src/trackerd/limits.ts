@@ -139,6 +139,8 @@ export const webLimits = {
   requestTimeoutMs: 60_000,
   /** A connection without traffic. */
   idleTimeoutMs: 30_000,
+  /** Requests of one connection that wait for their answers; one more drops it. Browsers send one at a time. */
+  pipelinedMax: 8,
   /** Without traffic while the API works: a snapshot of a large store takes its time. */
   apiAnswerTimeoutMs: 600_000,
   /** Items of a list in one answer of the API. */

@@ -30,10 +30,17 @@ export interface ApiOptions {
 export function createAdminApi(o: ApiOptions): OpenAPIHono {
   const api = createApi();
   api.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
-  api.doc31('/openapi.json', {
-    openapi: '3.1.0',
-    info: { title: 'Eider tracker API', version: o.facts.version, description: 'Operation of a tracker.' },
-    servers: [{ url: '/api/v1' }],
+  // Made once, of all routes: anybody may ask for it, and to make it takes milliseconds.
+  let description: string | undefined;
+  api.get('/openapi.json', (c) => {
+    description ??= JSON.stringify(
+      api.getOpenAPI31Document({
+        openapi: '3.1.0',
+        info: { title: 'Eider tracker API', version: o.facts.version, description: 'Operation of a tracker.' },
+        servers: [{ url: '/api/v1' }],
+      }),
+    );
+    return c.body(description, 200, { 'Content-Type': 'application/json' });
   });
   api.use(async (c, next) => {
     c.header('Cache-Control', 'no-store');

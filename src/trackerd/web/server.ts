@@ -25,6 +25,8 @@ export class WebServer {
   readonly #server: Server;
   /** When each socket that waits for a request is dropped, in milliseconds of `performance`; undefined while one is answered. */
   readonly #sockets = new Map<Socket, number | undefined>();
+  /** Requests of a connection that are not answered yet. */
+  readonly #waiting = new WeakMap<Socket, number>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: WebServerOptions) {
@@ -35,6 +37,7 @@ export class WebServer {
     this.#server.timeout = webLimits.idleTimeoutMs;
     this.#server.keepAliveTimeout = webLimits.idleTimeoutMs;
     this.#server.on('request', (request, response) => {
+      if (!this.#takeTurn(request.socket, response)) return;
       // HTTP/1.0 need not name a host: health checks of load balancers do not.
       request.headers.host ??= 'localhost';
       // A body has the same deadline; once all is here the answer may take its time.
@@ -46,9 +49,12 @@ export class WebServer {
     });
     this.#server.on('upgrade', (request, socket, head) => {
       if (request.headers.upgrade?.toLowerCase() !== 'websocket') return this.#answerAsUsual(request, socket);
+      if (options.onUpgrade === undefined) {
+        socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n');
+        return;
+      }
       this.#sockets.delete(request.socket);
-      if (options.onUpgrade === undefined) socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n');
-      else options.onUpgrade(request, socket, head);
+      options.onUpgrade(request, socket, head);
     });
     this.#server.on('clientError', (_error, socket) => {
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
@@ -95,6 +101,22 @@ export class WebServer {
     response.assignSocket(socket as Socket);
     response.once('finish', () => socket.end());
     this.#server.emit('request', request, response);
+  }
+
+  /**
+   * Requests sent without waiting for answers are all there at once, thousands in one packet, and Node has every one of them worked on:
+   * whoever sends more than a few is dropped, and what its packet still holds is passed over.
+   */
+  #takeTurn(socket: Socket, response: ServerResponse): boolean {
+    if (socket.destroyed) return false;
+    const waiting = (this.#waiting.get(socket) ?? 0) + 1;
+    if (waiting > webLimits.pipelinedMax) {
+      socket.destroy();
+      return false;
+    }
+    this.#waiting.set(socket, waiting);
+    response.once('close', () => this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1));
+    return true;
   }
 
   #deadline(): number {

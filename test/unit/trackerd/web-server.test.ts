@@ -68,6 +68,32 @@ test('a socket that was handed over serves request after request', async (t) => 
   socket.destroy();
 });
 
+test('whoever sends many requests without waiting for answers is dropped, and they are not worked on', async (t) => {
+  let asked = 0;
+  const fetch = (): Promise<Response> => {
+    asked++;
+    return new Promise(() => {});
+  };
+  const { web, port } = await serve(t, { web: { fetch } });
+  const socket = await open(t, port);
+  socket.write(head('GET /').repeat(1_000));
+  await once(socket, 'close');
+  assert.equal(asked, 8);
+  await until(() => web.connectionCount === 0);
+});
+
+test('a few requests at once are answered in their order', async (t) => {
+  const { port } = await serve(t);
+  const socket = await open(t, port);
+  for (let round = 0; round < 3; round++) {
+    const answers = await talk(socket, [1, 2, 3, 4].map((n) => head(`GET /${round}${n}`)).join(''), /GET \/\d4/);
+    assert.deepEqual(
+      [...answers.matchAll(/GET \/\d(\d)/g)].map(([, n]) => n),
+      ['1', '2', '3', '4'],
+    );
+  }
+});
+
 test('upgrades go to who takes them, and are refused otherwise', async (t) => {
   const upgrade = head('GET /ws', 'Connection: Upgrade', 'Upgrade: websocket');
   const plain = await serve(t);

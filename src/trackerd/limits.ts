@@ -137,6 +137,10 @@ export const webLimits = {
   pageFreshMs: 1_000,
   /** From the last answer, or the connection, to the end of the next request with its body: an upload on a slow line. */
   requestTimeoutMs: 60_000,
+  /** Requests of one address (IPv6: /64) for pages in a window; local ones are free. A page costs up to some milliseconds, and a visitor opens few. */
+  pageRequestsMax: 1_200,
+  /** The window. */
+  pageWindowMs: 60_000,
   /** A connection without traffic. */
   idleTimeoutMs: 30_000,
   /** Requests of one connection that wait for their answers; one more drops it. Browsers send one at a time. */

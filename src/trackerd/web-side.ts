@@ -1,8 +1,9 @@
+import { randomFillSync } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
 import type { Millis, PeerAddress } from '../base/index.ts';
 import {
-  type AddressLimits,
+  AddressLimits,
   type CounterRow,
   type Offenders,
   relayLimits,
@@ -60,6 +61,8 @@ export interface WebSideOptions {
 export class WebSide {
   readonly #o: WebSideOptions;
   readonly #sources: RequestSource;
+  /** Of pages: they cost more than an announce. */
+  readonly #pageLimits = new AddressLimits(randomFillSync(new Uint32Array(4)));
   readonly #connections: ConnectionBook;
   readonly #ws: WsFront | undefined;
   readonly #gate: AdminGate | undefined;
@@ -71,6 +74,11 @@ export class WebSide {
     this.#o = options;
     const { addressLimits, counts, limits, logic, now, offenders, onBug, store } = options;
     this.#sources = new RequestSource(options.options.trustedProxies ?? []);
+    this.#pageLimits.set({
+      requestsMax: webLimits.pageRequestsMax,
+      windowMs: webLimits.pageWindowMs,
+      exemptsLocal: options.options.addressLimits?.exemptsLocal ?? true,
+    });
     const hasWs = options.options.hasWebSocket !== false;
     const { webOrigins = [] } = options.options;
     const ws = { ...wsLimits, ...options.options.wsLimits };
@@ -191,6 +199,7 @@ export class WebSide {
     web.start();
     const server = new WebServer({
       web,
+      admits: (request) => this.#admits(request),
       ...(of.isPublic && {
         answer: (request, response) => {
           const source = this.#sources.of(request);
@@ -203,6 +212,11 @@ export class WebSide {
     const made = { web, server };
     this.#pages.push(made);
     return made;
+  }
+
+  #admits(request: IncomingMessage): boolean {
+    const source = this.#sources.of(request);
+    return source !== undefined && this.#pageLimits.takeRequest(this.#o.now(), source, 0, source.length === 4 ? 4 : 16);
   }
 
   #cataloguePages(catalogue: CatalogueService): ReturnType<CatalogueService['createPages']> {
@@ -241,7 +255,8 @@ export class WebSide {
   }
 
   #urls(base: string, passkey: string | undefined): string[] {
-    const { addresses } = this.#o;
-    return announceUrls({ addresses, base, passkey, hasWebSocket: this.#ws !== undefined });
+    const { addresses, pages } = this.#o;
+    const isVisited = pages.url === undefined;
+    return announceUrls({ addresses, base, isVisited, passkey, hasWebSocket: this.#ws !== undefined });
   }
 }

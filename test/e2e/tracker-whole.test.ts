@@ -295,3 +295,18 @@ test('a snapshot that is cut or no snapshot: the one before counts; a file of so
   const third = await Place.start(t, options);
   assert.equal(await third.given('udp', { port: 2 }), 1);
 });
+
+test('one address asks for so many pages and no more, and is still answered its announces', async (t) => {
+  const place = await Place.start(t, {
+    addressLimits: { requestsMax: 30_000, unprovenMax: 30_000, windowMs: 120_000, exemptsLocal: false },
+  });
+  const base = `http://${place.at('http')}`;
+  let refusedCount = 0;
+  // More than two windows hold, should one begin meanwhile.
+  for (let i = 0; i < 2_500; i += 50) {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => fetch(`${base}/health`)));
+    refusedCount += answers.filter(({ status }) => status === 429).length;
+  }
+  assert(refusedCount >= 100, `${refusedCount} were refused`);
+  assert.equal(await place.given('http', { port: 1 }), 0);
+});

@@ -257,7 +257,7 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
     ),
     lineSpeed: key(
       size(0, 1_099_511_627_776),
-      0,
+      1_250_000_000,
       'No client is faster than so many bytes per second: what it reports beyond that is listed as suspicious; 0 = do not look.',
     ),
     creditImplausible: key(flag, false, 'Whether reports that cannot be true are added up all the same.'),

@@ -7,6 +7,8 @@ import type { TrackerWeb } from './app.ts';
 
 export interface WebServerOptions {
   readonly web: Pick<TrackerWeb, 'fetch'>;
+  /** Whether this request is within what its sender may ask of the pages; without it, all are. */
+  readonly admits?: (request: IncomingMessage) => boolean;
   /** Answers announces of clients that mix them with pages on one connection. @returns false where a request is for the pages */
   readonly answer?: (request: IncomingMessage, response: ServerResponse) => boolean;
   /** A WebSocket upgrade, for any path; without it upgrades are refused. */
@@ -45,7 +47,10 @@ export class WebServer {
       else this.#expectNothing(request.socket);
       if (request.url?.startsWith('/api/') === true) request.socket.setTimeout(webLimits.apiAnswerTimeoutMs);
       response.once('finish', () => this.#expectRequest(request.socket));
-      if (options.answer?.(request, response) !== true) void listener(request, response);
+      if (options.answer?.(request, response) === true) return;
+      if (options.admits?.(request) === false)
+        response.writeHead(429, { 'retry-after': '60' }).end('too many requests\n');
+      else void listener(request, response);
     });
     this.#server.on('upgrade', (request, socket, head) => {
       if (request.headers.upgrade?.toLowerCase() !== 'websocket') return this.#answerAsUsual(request, socket);

@@ -16,7 +16,7 @@ import {
 import { addOutputOptions, type Cli } from './context.ts';
 import { formatCount, formatDuration, formatPlural } from './format.ts';
 import { isAnyAddress, resolveListen } from './listen.ts';
-import { dropPrivileges, findIdentity, isRoot } from './privileges.ts';
+import { dropPrivileges, findIdentity, type Identity, isRoot } from './privileges.ts';
 import { ServiceManager } from './service-manager.ts';
 import { addTrackerOptions, type TrackerCommandOptions, toConfigSources } from './tracker-options.ts';
 
@@ -50,6 +50,7 @@ export function defineTracker(command: Command, cli: Cli): void {
     if (options.printConfig === true) cli.print(await showTrackerConfig(opened));
     else if (options.checkConfig === true) {
       await checkTrackerConfig(opened);
+      findRunIdentity(opened.settings);
       cli.print(describeConfig(opened.settings));
     } else await runTracker(cli, options, opened);
   });
@@ -63,9 +64,14 @@ function describeConfig({ listen }: TrackerSettings): string {
   return ['ok\n', ...places, ...(listen.unix === undefined ? [] : [`unix ${listen.unix}\n`])].join('');
 }
 
+/** @throws CliError where there is no such user or group */
+function findRunIdentity({ run }: TrackerSettings): Identity | undefined {
+  return run === undefined ? undefined : findIdentity(run.user, run.group);
+}
+
 async function runTracker(cli: Cli, options: TrackerCommandOptions, opened: OpenedConfig): Promise<void> {
   const { settings } = opened;
-  const identity = settings.run === undefined ? undefined : findIdentity(settings.run.user, settings.run.group);
+  const identity = findRunIdentity(settings);
   const log = await openLog({
     level: options.quiet === true ? 'error' : settings.log.level,
     format: settings.log.format,

@@ -6,7 +6,7 @@ import type { ScrapeCounts } from '../wire/index.ts';
 import type { TrackerSettings } from './config/settings.ts';
 import type { TrackerAddress } from './options.ts';
 import { isAdminToken } from './web/admin-token.ts';
-import type { PeerFacts, SwarmFacts } from './web/ports.ts';
+import { type PeerFacts, type SwarmFacts, visitedHost } from './web/ports.ts';
 
 /** What people and programs ask about swarms: small looks into the store. */
 
@@ -60,28 +60,38 @@ function readRun(run: RunCopy): PeerFacts[] {
 /**
  * Announce URLs of this tracker.
  *
- * @param o.base absolute URL without a slash at the end, as the world has it; undefined: what it listens on
+ * @param o.base absolute URL without a slash at the end, as the world has it; undefined: what it listens on, with
+ *   `visitedHost` where that is all addresses
+ * @param o.isVisited whether `base` is only where the pages were asked for: they may be served elsewhere than announces
  * @param o.passkey put into the path
  */
 export function announceUrls(o: {
   addresses: readonly TrackerAddress[];
   base: string | undefined;
+  isVisited?: boolean;
   hasWebSocket: boolean;
   passkey?: string | undefined;
 }): string[] {
   const path = o.passkey === undefined ? '/announce' : `/${o.passkey}/announce`;
-  const udp = o.addresses.find(({ protocol }) => protocol === 'udp');
+  const places = o.addresses.filter(({ protocol }) => protocol === 'http' || protocol === 'https');
+  const udp = o.addresses.filter(({ protocol }) => protocol === 'udp');
   if (o.base === undefined) {
-    const places = o.addresses.filter(
-      ({ protocol }) => protocol === 'http' || protocol === 'https' || protocol === 'udp',
-    );
-    return places.map((place) => `${place.protocol}://${formatAddress(place)}${path}`);
+    return [...places, ...udp].map(({ protocol, host, port }) => {
+      const isEverywhere = host === '::' || host === '0.0.0.0';
+      return `${protocol}://${isEverywhere ? `${visitedHost}:${port}` : formatAddress({ host, port })}${path}`;
+    });
   }
   const base = new URL(o.base);
-  const urls = [`${base.origin}${path}`];
-  if (udp !== undefined) urls.push(`udp://${base.hostname}:${udp.port}${path}`);
-  if (o.hasWebSocket) urls.push(`${base.origin.replace(/^http/, 'ws')}${path}`);
-  return urls;
+  const isElsewhere = o.isVisited === true && o.addresses.some(({ protocol }) => protocol === 'web');
+  const origins =
+    isElsewhere && places.length > 0
+      ? places.map(({ protocol, port }) => new URL(`${protocol}://${base.hostname}:${port}`).origin)
+      : [base.origin];
+  return [
+    ...origins.map((origin) => `${origin}${path}`),
+    ...udp.slice(0, 1).map(({ port }) => `udp://${base.hostname}:${port}${path}`),
+    ...(o.hasWebSocket ? origins.slice(0, 1).map((origin) => `${origin.replace(/^http/, 'ws')}${path}`) : []),
+  ];
 }
 
 /** @throws BtError `disk/...`, `config/invalid` for what is no token */

@@ -8,7 +8,7 @@ import type { CatalogueAccess, CatalogueViewer } from './access.ts';
 import { type Catalogue, type CatalogueOrder, type CatalogueQuery, withTrackers } from './catalogue.ts';
 import type { CatalogueEntry, CatalogueNotes } from './entry.ts';
 import { formatFeed } from './feed.ts';
-import { readForm } from './form.ts';
+import { type FormFields, readForm } from './form.ts';
 import { listPage, loginPage, type Markup, messagePage, toQuery, torrentPage, uploadPage } from './pages.ts';
 import { type CountsOf, countsOfEntry } from './ranking.ts';
 
@@ -103,10 +103,11 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
   );
 
   app.post('/upload', limitBody(catalogueLimits.torrentBytesMax + 65_536), async (c) => {
+    let form: FormFields | undefined;
     const refuse = (problem: string, status: 400 | 401) =>
       o.frame(c, {
         title: 'Add a torrent',
-        body: uploadPage({ problem, categories: catalogue.categories().keys() }),
+        body: uploadPage({ problem, categories: catalogue.categories().keys(), ...(form !== undefined && { form }) }),
         status,
       });
     const source = o.sourceOf(c);
@@ -114,7 +115,8 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
       return await refuse('Too many uploads at once: try again in a moment.', 400);
     uploading.add(source);
     try {
-      const { text, bytes } = await readForm(c);
+      form = await readForm(c);
+      const { text, bytes } = form;
       const addedBy = access.uploader(text('token'), source);
       if (addedBy === undefined) return await refuse('This token may not add torrents.', 401);
       const notes: Partial<CatalogueNotes> = {
@@ -131,6 +133,7 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
       else return await refuse('Choose a .torrent file, or give a magnet link.', 400);
       return c.redirect(`/torrents/${entry.id}`, 303);
     } catch (error) {
+      if (BtError.is(error, 'client/duplicate')) return await refuse('This torrent is in the catalogue already.', 400);
       if (!BtError.is(error)) throw error;
       return await refuse(error.message, 400);
     } finally {

@@ -4,6 +4,7 @@ import type { ScrapeCounts } from '../../wire/index.ts';
 import { catalogueLimits } from '../limits.ts';
 import type { CatalogueOrder, CatalogueQuery } from './catalogue.ts';
 import { type CatalogueEntry, magnetOf } from './entry.ts';
+import type { FormFields } from './form.ts';
 
 /** A piece of a page; everything put into it was escaped. */
 export type Markup = ReturnType<typeof html>;
@@ -97,18 +98,20 @@ ${
 }`;
 }
 
-export function uploadPage(o: { problem?: string; categories: Iterable<string> }): Markup {
+/** @param o.form what was sent and refused: nobody should have to write a description twice */
+export function uploadPage(o: { problem?: string; categories: Iterable<string>; form?: FormFields }): Markup {
+  const sent = (name: string) => o.form?.text(name) ?? '';
   return html`<h1>Add a torrent</h1>
 ${o.problem === undefined ? '' : html`<p class="problem" role="alert">${o.problem}</p>`}
 <form method="post" enctype="multipart/form-data" class="tall">
 <label>Your token or passkey <input type="password" name="token" required autocomplete="current-password"></label>
 <label>Torrent file <input type="file" name="file" accept=".torrent,application/x-bittorrent"></label>
-<label>or magnet link <input name="magnet" placeholder="magnet:?xt=..."></label>
-<label>Title <input name="title" maxlength="${catalogueLimits.titleCharsMax}" placeholder="the torrent's own name"></label>
-<label>Category <input name="category" list="categories" maxlength="${catalogueLimits.wordCharsMax}"></label>
+<label>or magnet link <input name="magnet" value="${sent('magnet')}" placeholder="magnet:?xt=..."></label>
+<label>Title <input name="title" value="${sent('title')}" maxlength="${catalogueLimits.titleCharsMax}" placeholder="the torrent's own name"></label>
+<label>Category <input name="category" value="${sent('category')}" list="categories" maxlength="${catalogueLimits.wordCharsMax}"></label>
 <datalist id="categories">${[...o.categories].filter((name) => name !== '').map((name) => html`<option value="${name}"></option>`)}</datalist>
-<label>Tags, with commas <input name="tags"></label>
-<label>Description <textarea name="description" rows="6" maxlength="${catalogueLimits.descriptionCharsMax}"></textarea></label>
+<label>Tags, with commas <input name="tags" value="${sent('tags')}"></label>
+<label>Description <textarea name="description" rows="6" maxlength="${catalogueLimits.descriptionCharsMax}">${sent('description')}</textarea></label>
 <button>Add</button></form>`;
 }
 

@@ -1,9 +1,12 @@
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
+import { BtError } from '../../base/index.ts';
+import { readAdminToken } from '../face.ts';
+import { readCertificate } from '../http/certificate.ts';
 import type { TrackerConfig } from './types.ts';
 
 /** Which files that the configuration names cannot be used by who asks: sentences, one a file. For a check before the start. */
-export function checkConfigFiles(config: TrackerConfig): string[] {
+export async function checkConfigFiles(config: TrackerConfig): Promise<string[]> {
   const { tls, lists, admin, hooks, snapshot, private: closed, catalogue } = config;
   const read: readonly (readonly [string, string | undefined])[] = [
     ['tls.cert', tls.cert],
@@ -19,10 +22,27 @@ export function checkConfigFiles(config: TrackerConfig): string[] {
     ['private.accounts', closed.enabled ? toFolder(closed.accounts) : undefined],
     ['catalogue.folder', toFolder(catalogue.folder)],
   ];
-  return [
+  const problems = [
     ...read.flatMap(([full, path]) => judge(full, path, constants.R_OK)),
     ...write.flatMap(([full, folder]) => judge(full, folder, constants.W_OK)),
   ];
+  // What is in them matters only where they can be read.
+  return problems.length > 0 ? problems : await checkContents(config);
+}
+
+async function checkContents({ tls, admin }: TrackerConfig): Promise<string[]> {
+  const problems: string[] = [];
+  const attempt = async (act: () => unknown): Promise<void> => {
+    try {
+      await act();
+    } catch (error) {
+      problems.push(...(BtError.is(error, 'config/invalid') ? error.detail.problems : [(error as Error).message]));
+    }
+  };
+  const { cert: certFile, key: keyFile } = tls;
+  if (certFile !== undefined && keyFile !== undefined) await attempt(() => readCertificate({ certFile, keyFile }));
+  if (admin.tokenFile !== undefined) await attempt(() => readAdminToken({ tokenFile: admin.tokenFile as string }));
+  return problems;
 }
 
 /** Where files are written whole and then renamed, it is the folder that has to be writable. */

@@ -43,7 +43,7 @@ export async function compareTrackerConfigs(before: LoadedConfig, after: LoadedC
 
 /** Whether the files that it names are there and can be used. @throws BtError `config/invalid` */
 export async function checkTrackerConfig(loaded: LoadedConfig): Promise<void> {
-  const problems = (await import('./check-files.ts')).checkConfigFiles(loaded.config);
+  const problems = await (await import('./check-files.ts')).checkConfigFiles(loaded.config);
   if (problems.length > 0) throw new BtError('config/invalid', { problems });
 }
 

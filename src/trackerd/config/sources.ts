@@ -37,9 +37,12 @@ export function readToml(document: string, file: string): Source {
   }
   for (const [section, table] of Object.entries(tables)) {
     const at = `${file}${formatLine(document, section)}`;
-    if (!sections.includes(section)) {
+    const isTable = typeof table === 'object' && table !== null && !Array.isArray(table);
+    if (!sections.includes(section) && !isTable) {
+      source.problems.push(`${at}: ${section} stands in no section${suggestSection(section)}`);
+    } else if (!sections.includes(section)) {
       source.problems.push(`${at}: unknown section [${section}]${suggest(section, sections)}`);
-    } else if (typeof table !== 'object' || table === null || Array.isArray(table)) {
+    } else if (!isTable) {
       source.problems.push(`${at}: ${section} has to be a section: [${section}]`);
     } else {
       for (const [name, raw] of Object.entries(table)) {
@@ -93,6 +96,12 @@ export function readOptions(options: {
 function suggest(word: string, words: Iterable<string>): string {
   const nearest = findNearest(word, words);
   return nearest === undefined ? '' : `; did you mean ${nearest}?`;
+}
+
+/** The sections that have a key of this name. */
+function suggestSection(name: string): string {
+  const having = namedKeys.filter((named: NamedKey) => named.name === name).map((named) => `[${named.section}]`);
+  return having.length === 0 ? suggest(name, sections) : `; it belongs in section ${having.join(' or ')}`;
 }
 
 /** The nearest key of the section; or the same name in another one. */

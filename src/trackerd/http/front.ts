@@ -1,4 +1,4 @@
-import { readFile, unlink } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import {
   type AddressInfo,
   connect,
@@ -8,26 +8,16 @@ import {
   Socket,
   type SocketConstructorOpts,
 } from 'node:net';
-import {
-  createSecureContext,
-  createServer as createTlsServer,
-  type TLSSocket,
-  type Server as TlsServer,
-} from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { type Millis, type PeerAddress, parseIp } from '../../base/index.ts';
 import { toListenError } from '../../node/index.ts';
 import { type CounterRow, counter } from '../../tracker/index.ts';
 import type { FrontLimits } from '../limits.ts';
+import { readCertificate, type TlsFiles } from './certificate.ts';
 import { type ConnectionSetting, HttpConnection, type SocketTaker } from './connection.ts';
 import { ConnectionBook } from './connection-book.ts';
 import { Networks } from './networks.ts';
 import type { HttpRoutes } from './routes.ts';
-
-/** Files in PEM form: the certificate with the chain up to its authority, and its key. */
-export interface TlsFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
-}
 
 export interface HttpFrontOptions {
   readonly routes: HttpRoutes;
@@ -238,13 +228,6 @@ export class HttpFront {
     const now = this.#o.now();
     for (const connection of [...this.#sockets.values(), ...this.#secured]) connection?.check(now);
   }
-}
-
-async function readCertificate(files: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
-  const [cert, key] = await Promise.all([readFile(files.certFile), readFile(files.keyFile)]);
-  // Refuses what does not fit together before anything is changed.
-  createSecureContext({ cert, key });
-  return { cert, key };
 }
 
 /** Removes what a tracker that did not end well has left: a socket nobody answers. */

@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { type Context, Hono } from 'hono';
+import { html } from 'hono/html';
 import type { Millis } from '../../base/index.ts';
 import { webLimits } from '../limits.ts';
 import type { AdminGate } from './admin-gate.ts';
@@ -8,7 +9,7 @@ import { collectFamilies } from './families.ts';
 import { historyStepMs, RateHistory } from './history.ts';
 import { formatMetrics, metricsContentType } from './metrics.ts';
 import { pagePolicy } from './page.ts';
-import type { TrackerControl, TrackerFacts } from './ports.ts';
+import { type TrackerControl, type TrackerFacts, visitedHost } from './ports.ts';
 import { ProcessMeter } from './process-numbers.ts';
 import { collectStats, type StatsDocument } from './stats-document.ts';
 import { type PageLink, renderStatsPage } from './stats-page.ts';
@@ -118,7 +119,8 @@ export class TrackerWeb {
       const text = await this.#draw('/', async () =>
         String(await renderStatsPage(this.#facts, this.stats(), this.#links())),
       );
-      return c.html(text);
+      // Put in after drawing: what is drawn is kept, and the name is whatever the asker likes.
+      return c.html(text.replaceAll(visitedHost, String(html`${new URL(c.req.url).hostname}`)));
     });
     this.#app.get('/stats.json', async (c) => {
       c.header('Access-Control-Allow-Origin', '*');

@@ -62,11 +62,14 @@ export interface ReplicationFacts {
   readonly others: readonly string[];
 }
 
+/** Stands in an announce URL for the name by which who looks at the page has reached this machine. */
+export const visitedHost = 'visited.invalid';
+
 export interface TrackerFacts {
   readonly version: string;
   readonly title: string;
   readonly isPrivate: boolean;
-  /** Announce URLs to show, as the world has them. */
+  /** Announce URLs to show, as the world has them; their host may be `visitedHost`. */
   readonly announceUrls: () => readonly string[];
   readonly numbers: () => TrackerNumbers;
   readonly health: () => HealthReport;

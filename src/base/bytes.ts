@@ -20,6 +20,13 @@ export function readU32(b: Uint8Array, at: number): number {
   );
 }
 
+/** 32 bits with the low byte first, signed: for hashing and comparing, where only the bits count. */
+export function readWordLe(b: Uint8Array, at: number): number {
+  return (
+    (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)
+  );
+}
+
 /** Unsigned 64-bit integer; exact because it is a bigint. */
 export function readU64(b: Uint8Array, at: number): bigint {
   return (BigInt(readU32(b, at)) << 32n) | BigInt(readU32(b, at + 4));

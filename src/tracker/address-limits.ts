@@ -1,5 +1,5 @@
 // Hot path: tracker-udp
-import type { Millis } from '../base/index.ts';
+import { type Millis, readWordLe } from '../base/index.ts';
 import { isLocalNetwork } from './logic.ts';
 
 /**
@@ -108,11 +108,11 @@ export class AddressLimits {
     if (max === 0) return true;
     if (cells[EXEMPTS_LOCAL] === 1 && isLocalNetwork(address, at, length)) return true;
     // Two multiplications keyed by seeds nobody outside knows: who floods cannot choose whose cells he fills.
-    let h = Math.imul(readWord(address, at) ^ this.#seed0, 0x85eb_ca6b);
+    let h = Math.imul(readWordLe(address, at) ^ this.#seed0, 0x85eb_ca6b);
     h = Math.imul(h ^ (h >>> 15), 0xc2b2_ae35);
     h ^= h >>> 13;
     if (length === 16) {
-      h = Math.imul((h + readWord(address, at + 4)) ^ this.#seed1, 0x85eb_ca6b);
+      h = Math.imul((h + readWordLe(address, at + 4)) ^ this.#seed1, 0x85eb_ca6b);
       h = Math.imul(h ^ (h >>> 15), 0xc2b2_ae35);
     } else {
       h = Math.imul(h ^ this.#seed1, 0x27d4_eb2f);
@@ -136,10 +136,4 @@ export class AddressLimits {
 
 function countOf(cell: number, window: number): number {
   return cell >>> COUNT_BITS === window ? cell & COUNT_MAX : 0;
-}
-
-function readWord(b: Uint8Array, at: number): number {
-  return (
-    (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)
-  );
 }

@@ -1,5 +1,5 @@
 // Hot path: tracker-udp
-import type { Millis } from '../base/index.ts';
+import { type Millis, readWordLe } from '../base/index.ts';
 import { SipHash } from './siphash.ts';
 
 /** `expired`: we gave it to this address, but too long ago. `forged`: we never did, or hours ago. */
@@ -89,7 +89,7 @@ export class ConnectionIds {
     if (age > current) return 'forged';
     this.#compute(current - age, address, addressAt, addressLength);
     // No early end: how long this takes must not tell how many bytes were right.
-    const difference = (this.#low ^ readWord(id, at)) | (this.#high ^ readWord(id, at + 4));
+    const difference = (this.#low ^ readWordLe(id, at)) | (this.#high ^ readWordLe(id, at + 4));
     if (difference !== 0) return 'forged';
     return age <= this.#lifetimeBuckets ? 'ok' : 'expired';
   }
@@ -100,7 +100,7 @@ export class ConnectionIds {
 
   #compute(bucket: number, address: Uint8Array, at: number, length: 4 | 16): void {
     const words = length === 4 ? this.#words4 : this.#words6;
-    for (let i = 0; i < length; i += 4) words[i >>> 2] = readWord(address, at + i);
+    for (let i = 0; i < length; i += 4) words[i >>> 2] = readWordLe(address, at + i);
     const counted = bucket & 0xff_ffff;
     if (length === 4) {
       words[1] = counted | (7 << 24);
@@ -128,11 +128,4 @@ export class ConnectionIds {
     }
     return this.#keys[slot] as SipHash;
   }
-}
-
-/** Little-endian. */
-function readWord(b: Uint8Array, at: number): number {
-  return (
-    (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)
-  );
 }

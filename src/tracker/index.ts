@@ -23,6 +23,7 @@ export * from './logic.ts';
 export * from './offenders.ts';
 export * from './overload.ts';
 export * from './policy/index.ts';
+export * from './refusals.ts';
 export * from './relay.ts';
 export * from './relay-connection.ts';
 export * from './relay-limits.ts';

@@ -3,6 +3,7 @@ import type { TrackerRefusal } from '../wire/index.ts';
 import type { AnnounceCall, ScrapeCall } from './calls.ts';
 import type { TrackerHooks } from './hooks.ts';
 import type { TrackerLimits } from './limits.ts';
+import { refusalReason } from './refusals.ts';
 import type { SwarmStore } from './swarm-store.ts';
 
 /**
@@ -47,12 +48,17 @@ export class TrackerLogic {
     const wanted = call.numWant < 0 ? this.#limits.numWantDefault : call.numWant;
     call.numGiven = Math.min(wanted, this.#limits.numWantMax, call.peersMax);
     this.#store.announce(now, call);
-    if (!call.isStored) return { reason: 'the tracker is full', retryInSec: this.#limits.retryWhenFullSec };
+    if (!call.isStored) return this.fullRefusal;
     const { intervalSec, intervalJitterSec, minIntervalSec } = this.#limits;
     call.intervalSec = intervalSec + (intervalJitterSec > 0 ? this.#rng.below(intervalJitterSec + 1) : 0);
     call.minIntervalSec = minIntervalSec;
     for (let i = 0; i < hooks.length; i++) hooks[i]?.postAnnounce?.(call, now);
     return undefined;
+  }
+
+  /** For whom there is no room: in the store, or in what a transport keeps of its own. */
+  get fullRefusal(): TrackerRefusal {
+    return { reason: refusalReason.full, retryInSec: this.#limits.retryWhenFullSec };
   }
 
   /** Fills in the rows, of the first `scrapeHashesMax` hashes. @returns why the client is turned away, or undefined where the answer is good */

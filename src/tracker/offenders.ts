@@ -1,4 +1,4 @@
-import { formatIp } from '../base/index.ts';
+import { formatIp, readWordLe } from '../base/index.ts';
 
 /** What an address did: repeated an id that is too old, brought one we never gave, asked too much. */
 export type Offence = 'expired' | 'forged' | 'limited';
@@ -44,7 +44,7 @@ export class Offenders {
   note(address: Uint8Array, at: number, length: 4 | 16, offence: Offence): void {
     const words = this.#words;
     const end = this.#from + ENTRIES * ENTRY_WORDS;
-    const first = readWord(address, at);
+    const first = readWordLe(address, at);
     let least = this.#from;
     let found = -1;
     for (let entry = this.#from; entry < end; entry += ENTRY_WORDS) {
@@ -56,7 +56,7 @@ export class Offenders {
     }
     if (found < 0) {
       found = least;
-      for (let i = 0; i < 4; i++) words[found + i] = i * 4 < length ? readWord(address, at + i * 4) : 0;
+      for (let i = 0; i < 4; i++) words[found + i] = i * 4 < length ? readWordLe(address, at + i * 4) : 0;
       words[found + 4] = length;
       words[found + 6] = words[found + 5] as number;
       for (const at of [7, 8, 9]) words[found + at] = 0;
@@ -87,13 +87,6 @@ export class Offenders {
 }
 
 function isSame(words: Int32Array, entry: number, address: Uint8Array, at: number, length: 4 | 16): boolean {
-  for (let i = 4; i < length; i += 4) if (words[entry + (i >>> 2)] !== readWord(address, at + i)) return false;
+  for (let i = 4; i < length; i += 4) if (words[entry + (i >>> 2)] !== readWordLe(address, at + i)) return false;
   return true;
-}
-
-/** In the order that the machine gives the bytes of a word: little-endian. */
-function readWord(b: Uint8Array, at: number): number {
-  return (
-    (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)
-  );
 }

@@ -2,6 +2,7 @@ import type { Millis } from '../base/index.ts';
 import type { TrackerRefusal } from '../wire/index.ts';
 import type { AnnounceCall } from './calls.ts';
 import type { TrackerHooks } from './hooks.ts';
+import { refusalReason } from './refusals.ts';
 
 /**
  * Whether a thread is behind with its work, from what its loop sees now and then: more waiting than it should, or something lost. One bad
@@ -50,13 +51,10 @@ export class OverloadHooks implements TrackerHooks {
     if (!this.#gauge.isOverloaded || call.event !== 'started') return undefined;
     // Spread by the client's own key, or all would come back at once.
     const retryInSec = this.#retryInSec + ((call.key >>> 0) % this.#retryInSec);
-    return { reason: overloadedReason, retryInSec };
+    return { reason: refusalReason.overloaded, retryInSec };
   }
 
   postAnnounce(call: AnnounceCall): void {
     if (this.#gauge.isOverloaded) call.intervalSec *= 2;
   }
 }
-
-/** What a front end counts such refusals by. */
-export const overloadedReason = 'the tracker is overloaded';

@@ -14,13 +14,12 @@ import { AnnounceCall, ScrapeCall } from './calls.ts';
 import { type CounterRow, counter } from './counters.ts';
 import type { TrackerLogic } from './logic.ts';
 import type { Offenders } from './offenders.ts';
-import { overloadedReason } from './overload.ts';
+import { placeOfRefusal, refusalReason } from './refusals.ts';
 import { type Membership, RelayConnection, type RelayLink } from './relay-connection.ts';
 import type { RelayLimits } from './relay-limits.ts';
 import { HandedOffers } from './relay-offers.ts';
 import type { SwarmStore } from './swarm-store.ts';
 
-const FULL: TrackerRefusal = { reason: 'the tracker is full', retryInSec: 600 };
 /** Bytes of a peer of the store: number of the connection, port. */
 const PEER_BYTES = 6;
 
@@ -159,7 +158,7 @@ export class WebRelay {
       return;
     }
     if (isNew && this.#memberCount >= this.#limits.membersMax) {
-      this.#refuse(connection, toAddressee(r), FULL, counter.wsRefusedFull);
+      this.#refuse(connection, toAddressee(r), this.#logic.fullRefusal, counter.wsRefusedFull);
       return;
     }
     const call = this.#call;
@@ -172,7 +171,7 @@ export class WebRelay {
     call.numWant = wanted;
     const refusal = this.#logic.announce(now, call);
     if (refusal !== undefined) {
-      this.#refuse(connection, toAddressee(r), refusal, placeOf(refusal, call.isStored));
+      this.#refuse(connection, toAddressee(r), refusal, placeOfRefusal('ws', refusal, call.isStored));
       return;
     }
     this.#counts[counter.wsAnnounces]!++;
@@ -246,8 +245,7 @@ export class WebRelay {
   #scrape(now: Millis, connection: RelayConnection, r: WsScrapeRequest): void {
     const { infoHashes } = r;
     if (infoHashes.length === 0) {
-      // All torrents at once would be an answer without bound.
-      const refusal = { reason: 'name the torrents to scrape: info_hash is missing' };
+      const refusal = { reason: refusalReason.noHashes };
       this.#refuse(connection, toAddressee(r), refusal, counter.wsRefusedInvalid);
       return;
     }
@@ -255,7 +253,7 @@ export class WebRelay {
     call.ask(infoHashes.map(toBytes), { via: 'ws', source: connection.source, target: connection.target });
     const refusal = this.#logic.scrape(now, call);
     if (refusal !== undefined) {
-      this.#refuse(connection, toAddressee(r), refusal, placeOf(refusal, true));
+      this.#refuse(connection, toAddressee(r), refusal, placeOfRefusal('ws', refusal, true));
       return;
     }
     this.#counts[counter.wsScrapes]!++;
@@ -282,7 +280,7 @@ export class WebRelay {
     const length = source.length === 4 ? 4 : 16;
     if (limits === undefined || limits.takeRequest(now, source, 0, length)) return true;
     this.#offenders?.note(source, 0, length, 'limited');
-    const refusal = { reason: 'too many requests from your address', retryInSec: limits.retryInSec(now) };
+    const refusal = { reason: refusalReason.limited, retryInSec: limits.retryInSec(now) };
     this.#refuse(connection, { action: 'announce', infoHash: '' }, refusal, counter.wsRefusedLimited);
     return false;
   }
@@ -313,12 +311,6 @@ function toAddressee(r: WsRequest | WsUnreadable): { action: 'announce' | 'scrap
   if (r.kind === 'unreadable') return { action: r.action, infoHash: r.infoHash };
   if (r.kind !== 'scrape') return { action: 'announce', infoHash: r.infoHash };
   return { action: 'scrape', infoHash: r.infoHashes.length === 1 ? (r.infoHashes[0] as string) : '' };
-}
-
-/** What a refusal is counted as. */
-function placeOf(refusal: TrackerRefusal, isStored: boolean): number {
-  if (!isStored) return counter.wsRefusedFull;
-  return refusal.reason === overloadedReason ? counter.wsRefusedOverloaded : counter.wsRefusedPolicy;
 }
 
 function toBytes(text: string): Uint8Array {

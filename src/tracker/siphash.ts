@@ -1,4 +1,5 @@
 // Hot path: tracker-udp
+import { readWordLe } from '../base/index.ts';
 
 /**
  * SipHash-2-4 (Aumasson, Bernstein 2012): a keyed hash of short inputs, unforgeable without the key, in 32-bit halves because JavaScript
@@ -15,10 +16,10 @@ export class SipHash {
 
   /** @param key 16 unpredictable bytes, copied */
   constructor(key: Uint8Array) {
-    this.#k0 = readWord(key, 0);
-    this.#k1 = readWord(key, 4);
-    this.#k2 = readWord(key, 8);
-    this.#k3 = readWord(key, 12);
+    this.#k0 = readWordLe(key, 0);
+    this.#k1 = readWordLe(key, 4);
+    this.#k2 = readWordLe(key, 8);
+    this.#k3 = readWordLe(key, 12);
   }
 
   /**
@@ -105,10 +106,4 @@ export class SipHash {
     this.low = a0 ^ b0 ^ c0 ^ d0;
     this.high = a1 ^ b1 ^ c1 ^ d1;
   }
-}
-
-function readWord(b: Uint8Array, at: number): number {
-  return (
-    (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)
-  );
 }

@@ -8,7 +8,8 @@ import {
   counter,
   isLocalNetwork,
   type Offenders,
-  overloadedReason,
+  placeOfRefusal,
+  refusalReason,
   ScrapeCall,
   type TrackerLogic,
 } from '../../tracker/index.ts';
@@ -44,8 +45,8 @@ export interface HttpRoutesOptions {
   readonly onBug: (error: unknown) => void;
 }
 
-const FAILED: TrackerRefusal = { reason: 'the tracker has failed' };
-const NO_HASHES: TrackerRefusal = { reason: 'name the torrents to scrape: info_hash is missing' };
+const FAILED: TrackerRefusal = { reason: refusalReason.failed };
+const NO_HASHES: TrackerRefusal = { reason: refusalReason.noHashes };
 
 /**
  * What a tracker answers over HTTP to announces and scrapes, whoever has read the request: our own connections or a node:http server.
@@ -176,7 +177,7 @@ export class HttpRoutes {
     call.outAt = out.peersAt;
     call.isStored = true;
     const refusal = this.#o.logic.announce(now, call);
-    if (refusal !== undefined) return this.#refuse(refusal, placeOf(refusal, call.isStored));
+    if (refusal !== undefined) return this.#refuse(refusal, placeOfRefusal('http', refusal, call.isStored));
     this.#o.counts[source.length === 4 ? counter.httpAnnounces4 : counter.httpAnnounces6]!++;
     const form = this.#form;
     form.compact = query.compact;
@@ -189,10 +190,9 @@ export class HttpRoutes {
   #scrape(now: Millis, head: RequestHead, bytes: Buffer, source: Uint8Array): number {
     const fault = this.#scrapeQuery.read(bytes, head.queryFrom, head.targetTo);
     if (fault !== undefined) return this.#refuse({ reason: fault }, counter.httpRefusedInvalid);
-    // All torrents at once would be an answer without bound.
     if (this.#scrapeQuery.count === 0) return this.#refuse(NO_HASHES, counter.httpRefusedInvalid);
     const refusal = this.#askScrape(now, head, bytes, source);
-    if (refusal !== undefined) return this.#refuse(refusal, placeOf(refusal, true));
+    if (refusal !== undefined) return this.#refuse(refusal, placeOfRefusal('http', refusal, true));
     this.#o.counts[counter.httpScrapes]!++;
     return writeHttpScrape(this.out.bytes, this.out.bodyAt, this.#scrapeCall);
   }
@@ -216,7 +216,7 @@ export class HttpRoutes {
     try {
       // Without any torrent: for the hooks, which may know who is allowed to ask.
       const refusal = this.#askScrape(now, o.head, o.bytes, o.source);
-      if (refusal !== undefined) return this.#refuse(refusal, placeOf(refusal, true));
+      if (refusal !== undefined) return this.#refuse(refusal, placeOfRefusal('http', refusal, true));
     } catch (error) {
       this.#o.onBug(error);
       return this.#refuse(FAILED, counter.httpRefusedFailed);
@@ -233,7 +233,7 @@ export class HttpRoutes {
   #limit(now: Millis, source: Uint8Array): number {
     this.#o.offenders?.note(source, 0, lengthOf(source), 'limited');
     const retryInSec = this.#o.addressLimits?.retryInSec(now) ?? 0;
-    return this.#refuse({ reason: 'too many requests from your address', retryInSec }, counter.httpRefusedLimited);
+    return this.#refuse({ reason: refusalReason.limited, retryInSec }, counter.httpRefusedLimited);
   }
 
   /** With status 200: clients read a failure reason only from a good HTTP answer. */
@@ -258,12 +258,6 @@ interface NodeRequest {
 
 function lengthOf(source: Uint8Array): 4 | 16 {
   return source.length === 4 ? 4 : 16;
-}
-
-/** What a refusal is counted as. */
-function placeOf(refusal: TrackerRefusal, isStored: boolean): number {
-  if (!isStored) return counter.httpRefusedFull;
-  return refusal.reason === overloadedReason ? counter.httpRefusedOverloaded : counter.httpRefusedPolicy;
 }
 
 /**

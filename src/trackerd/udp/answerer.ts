@@ -7,7 +7,8 @@ import {
   type CounterRow,
   counter,
   type Offenders,
-  overloadedReason,
+  placeOfRefusal,
+  refusalReason,
   ScrapeCall,
   type TrackerLogic,
 } from '../../tracker/index.ts';
@@ -144,7 +145,7 @@ export class UdpAnswerer {
     if (limits !== undefined && !limits.takeRequest(now, this.#sources, sourceAt, sourceLength)) {
       counts[counter.udpRefusedLimited]!++;
       this.#o.offenders?.note(this.#sources, sourceAt, sourceLength, 'limited');
-      return this.#error(at, outAt, 'too many requests from your address', limits.retryInSec(now), length);
+      return this.#error(at, outAt, refusalReason.limited, limits.retryInSec(now), length);
     }
     try {
       return action === udpAction.announce
@@ -153,7 +154,7 @@ export class UdpAnswerer {
     } catch (error) {
       counts[counter.udpRefusedFailed]!++;
       this.#o.onBug(error);
-      return this.#error(at, outAt, 'the tracker has failed', undefined, this.#o.answerBytesMax);
+      return this.#error(at, outAt, refusalReason.failed, undefined, this.#o.answerBytesMax);
     }
   }
 
@@ -246,10 +247,8 @@ export class UdpAnswerer {
   }
 
   #refuse(at: number, outAt: number, refusal: TrackerRefusal, isStored: boolean): number {
-    const { reason, retryInSec } = refusal;
-    const { udpRefusedFull, udpRefusedOverloaded, udpRefusedPolicy } = counter;
-    this.#counts[!isStored ? udpRefusedFull : reason === overloadedReason ? udpRefusedOverloaded : udpRefusedPolicy]!++;
-    return this.#error(at, outAt, reason, retryInSec, this.#o.answerBytesMax);
+    this.#counts[placeOfRefusal('udp', refusal, isStored)]!++;
+    return this.#error(at, outAt, refusal.reason, refusal.retryInSec, this.#o.answerBytesMax);
   }
 
   #error(at: number, outAt: number, reason: string, retryInSec: number | undefined, bytesMax: number): number {

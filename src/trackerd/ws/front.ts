@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Server, type WebSocket, WebSocketServer } from 'ws';
 import { addMs, type Millis, parseIp, toBinaryString } from '../../base/index.ts';
-import { type CounterRow, counter, isPasskey, type WebRelay } from '../../tracker/index.ts';
+import { type CounterRow, counter, isPasskey, refusalReason, type WebRelay } from '../../tracker/index.ts';
 import { encodeWsResponse, wsWireLimits } from '../../wire/index.ts';
 import { type WsLimits, wsLimits } from './limits.ts';
 import { type SocketOwner, TrackerSocket } from './socket.ts';
@@ -112,7 +112,7 @@ export class WsFront implements SocketOwner {
     } catch (error) {
       this.#o.onBug(error);
       this.#o.counts[counter.wsRefusedFailed]!++;
-      const reason = 'the tracker has failed';
+      const reason = refusalReason.failed;
       socket.sendText(encodeWsResponse({ kind: 'failure', action: 'announce', infoHash: '', reason }));
     }
   }

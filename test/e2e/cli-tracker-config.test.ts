@@ -38,8 +38,14 @@ test('--check-config says ok and the places, or every mistake', async (t) => {
   const folder = writeTree(makeTempFolder(t), {
     'good.toml': '[listen]\nudp = ["[::]:6969", 7000]\nunix = "/run/x.sock"\n',
     'files.toml': '[listen]\nhttp = 0\n[admin]\ntoken_file = "/nowhere/token"\n[snapshot]\nfile = "/nowhere/swarms"\n',
+    'contents.toml':
+      '[listen]\nhttps = 0\n[tls]\ncert = "FOLDER/empty"\nkey = "FOLDER/empty"\n[admin]\ntoken_file = "FOLDER/empty"\n',
+    'user.toml': '[run]\nuser = "nobody-of-this-name"\n',
+    empty: '',
     'bad.toml': '[listen]\nhttp = "nowhere"\n[limit]\npeers = 1\n',
   });
+  const contents = join(folder, 'contents.toml');
+  writeFileSync(contents, readFileSync(contents, 'utf8').replaceAll('FOLDER', folder));
   const cases = [
     ['good.toml', 0, 'ok\nudp [::]:6969\nudp 7000\nunix /run/x.sock\n', /^$/],
     [
@@ -54,6 +60,13 @@ test('--check-config says ok and the places, or every mistake', async (t) => {
       '',
       /^eider: admin\.token_file: \/nowhere\/token does not exist\nsnapshot\.file: \/nowhere does not exist\n$/,
     ],
+    [
+      'contents.toml',
+      2,
+      '',
+      /^eider: .*empty: no certificate chain in PEM\n.*empty: the first line has to be a token of at least 16 characters without spaces\n$/,
+    ],
+    ['user.toml', 2, '', /^eider: run: no user nobody-of-this-name\n$/],
     ['absent.toml', 3, '', /no such file or directory: .*absent\.toml/],
   ] as const;
   for (const [file, code, stdout, stderr] of cases) {

@@ -300,7 +300,13 @@ test('upload by form: only with a token, a file or a link, and what is wrong is 
   assert.deepEqual(changes, []);
   const added = await send({ token: 'token', file, title: 'Debian', tags: 'os, iso' });
   assert.equal(added.headers.get('location'), `/torrents/${debian.torrent.info.hashV1}`);
-  assert.equal((await send({ token: 'token', file })).status, 400);
+  const again = await send({ token: 'token', file, title: 'A "good" title', description: '</textarea>' });
+  assert.equal(again.status, 400);
+  const refused = await again.text();
+  assert.match(refused, /This torrent is in the catalogue already/);
+  assert.match(refused, /value="A &quot;good&quot; title"/, 'nobody has to write it twice');
+  assert.match(refused, />&lt;\/textarea&gt;<\/textarea>/);
+  assert.doesNotMatch(refused, /value="token"/);
   await send({ token: 'token', magnet: `magnet:?xt=urn:btih:${someHash}` });
   assert.deepEqual(changes, ['added', 'added']);
   assert.deepEqual(

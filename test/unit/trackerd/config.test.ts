@@ -89,6 +89,8 @@ const bad: readonly (readonly [given: Given, problem: RegExp])[] = [
   [{ toml: 'a = = 1' }, /^t\.toml:1: no TOML: /],
   [{ toml: '\n[limts]\npeers = 1' }, /^t\.toml:2: unknown section \[limts\]; did you mean limits\?$/],
   [{ toml: 'limits = 3' }, /^t\.toml:1: limits has to be a section: \[limits\]$/],
+  [{ toml: 'peers = 3' }, /^t\.toml:1: peers stands in no section; it belongs in section \[limits\]$/],
+  [{ toml: 'port = 3' }, /^t\.toml:1: port stands in no section$/],
   [{ toml: '[limits]\n\npers = 1' }, /^t\.toml:3: limits\.pers: unknown key; did you mean peers\?$/],
   [{ toml: '[limits]\ntitle = "x"' }, /^t\.toml:2: limits\.title: unknown key; it belongs in section \[web\]$/],
   [{ toml: '[tls]\nwhatever = 1' }, /unknown key; \[tls\] has cert, key$/],

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Millis } from '#base';
 import { AdminGate } from '#room/trackerd/web/admin-gate';
 import { TrackerWeb, type WebOptions } from '#room/trackerd/web/app';
+import { visitedHost } from '#room/trackerd/web/ports';
 import type { TrackerControl, TrackerFacts } from '#trackerd';
 import { controlOf, countersOf, factsOf, numbersOf } from '../../support/tracker-facts.ts';
 
@@ -88,6 +89,14 @@ test("the page's script and style are those that its policy allows", async (t) =
     const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(inline[0]));
     assert.ok(policy.includes(`${tag}-src 'sha256-${Buffer.from(digest).toString('base64')}'`), tag);
   }
+});
+
+test('the page names the machine as its visitor does, also what was drawn for another', async (t) => {
+  const s = scene(t, { facts: { announceUrls: () => [`udp://${visitedHost}:6969/announce`] } });
+  const ask = async (host: string) => await (await s.web.fetch(new Request(`http://${host}/`))).text();
+  assert.match(await ask('a.example:8000'), /<code>udp:\/\/a\.example:6969\/announce<\/code>/);
+  assert.match(await ask('[::1]:8000'), /<code>udp:\/\/\[::1\]:6969\/announce<\/code>/);
+  assert.doesNotMatch(await ask('a&b.example'), /a&b/);
 });
 
 test('a private tracker shows neither torrents nor announce URLs', async (t) => {

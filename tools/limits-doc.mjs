@@ -47,9 +47,10 @@ const sources = [
     docs: 'AddressLimitOptions',
   },
   { title: 'Tracker: pages and API', file: 'trackerd/limits', name: 'webLimits' },
-  { title: 'Tracker: WebTorrent peers', file: 'tracker/relay-limits', name: 'relayLimits', docs: 'RelayLimits' },
+  { title: 'Tracker: catalogue', file: 'trackerd/limits', name: 'catalogueLimits' },
+  { title: 'Tracker: WebTorrent peers', file: 'tracker/relay/limits', name: 'relayLimits', docs: 'RelayLimits' },
   { title: 'Tracker: WebSocket connections', file: 'trackerd/ws/limits', name: 'wsLimits', docs: 'WsLimits' },
-  { title: 'Tracker: accounts of users', file: 'tracker/accounts-limits', name: 'accountLimits' },
+  { title: 'Tracker: accounts of users', file: 'tracker/accounts/limits', name: 'accountLimits' },
   { title: 'Tracker: several as one', file: 'trackerd/limits', name: 'replicationLimits' },
 ];
 

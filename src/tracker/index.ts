@@ -5,12 +5,11 @@
  * Must never know: node:*, the clock, randomness of its own, promises, swarm.
  */
 
-export * from './accounts.ts';
-export type { PairAccount, TorrentAccount, UserAccount } from './accounts-ledger.ts';
-export { accountLimits } from './accounts-limits.ts';
-export { AccountLog, AccountRecord, accountRecordBytes, writeAccountRecord } from './accounts-record.ts';
-export { encodeAccounts, restoreAccounts } from './accounts-snapshot.ts';
-export type { Suspicion, SuspicionKind } from './accounts-suspicions.ts';
+export * from './accounts/accounts.ts';
+export type { PairAccount, TorrentAccount, UserAccount } from './accounts/ledger.ts';
+export { AccountLog, AccountRecord, accountRecordBytes } from './accounts/record.ts';
+export { encodeAccounts, restoreAccounts } from './accounts/snapshot.ts';
+export type { Suspicion, SuspicionKind } from './accounts/suspicions.ts';
 export * from './address-limits.ts';
 export * from './calls.ts';
 export * from './client-shares.ts';
@@ -24,9 +23,9 @@ export * from './offenders.ts';
 export * from './overload.ts';
 export * from './policy/index.ts';
 export * from './refusals.ts';
-export * from './relay.ts';
-export * from './relay-connection.ts';
-export * from './relay-limits.ts';
+export * from './relay/connection.ts';
+export * from './relay/limits.ts';
+export * from './relay/relay.ts';
 export * from './siphash.ts';
 export * from './snapshot.ts';
 export * from './snapshot-chunk.ts';

@@ -56,10 +56,13 @@ export const catalogueLimits = {
   recentBytesMax: 20_971_520,
   /** Bytes of the notes beside a torrent. */
   sideBytesMax: 65_536,
+  /** Every list and feed carries it. */
   titleCharsMax: 200,
+  /** Five pages of text. */
   descriptionCharsMax: 10_000,
   /** A category, a tag, a name of who added it. */
   wordCharsMax: 40,
+  /** Of one torrent. */
   tagsMax: 20,
   /** Torrents on one page, rows of a feed. */
   pageRows: 50,

@@ -1,4 +1,4 @@
-import type { WsAnnounceRequest } from '../wire/index.ts';
+import type { WsAnnounceRequest } from '../../wire/index.ts';
 
 /** The way to a peer. */
 export interface RelayLink {

@@ -1,6 +1,6 @@
-import { toHex } from '../base/index.ts';
-import { accountLimits } from './accounts-limits.ts';
-import type { AccountRecord } from './accounts-record.ts';
+import { toHex } from '../../base/index.ts';
+import { accountLimits } from './limits.ts';
+import type { AccountRecord } from './record.ts';
 
 /** `too-fast`: more bytes than the line can carry. `no-leecher`: uploaded where nobody was downloading. */
 export type SuspicionKind = 'too-fast' | 'no-leecher';

@@ -1,8 +1,8 @@
 import type { Accounts } from './accounts.ts';
-import { pairColumn, torrentColumn } from './accounts-ledger.ts';
-import { accountLimits } from './accounts-limits.ts';
-import { routeCells, sessionColumn, sessionStride } from './accounts-sessions.ts';
-import type { RowSlab } from './accounts-slab.ts';
+import { pairColumn, torrentColumn } from './ledger.ts';
+import { accountLimits } from './limits.ts';
+import type { RowSlab } from './row-slab.ts';
+import { routeCells, sessionColumn, sessionStride } from './sessions.ts';
 
 /**
  * Accounts as bytes, for a file of our own: rows as they lie in memory, so that they are copied fast.

@@ -1,5 +1,5 @@
-import { addMs, type Millis } from '../base/index.ts';
-import type { RelayLimits } from './relay-limits.ts';
+import { addMs, type Millis } from '../../base/index.ts';
+import type { RelayLimits } from './limits.ts';
 
 /** Who made an offer that was handed out. */
 export interface HandedOffer {

@@ -1,7 +1,7 @@
-import { toHex, writeU32 } from '../base/index.ts';
-import { accountLimits } from './accounts-limits.ts';
-import { RowSlab } from './accounts-slab.ts';
-import { HashTable } from './policy/hash-table.ts';
+import { toHex, writeU32 } from '../../base/index.ts';
+import { HashTable } from '../policy/hash-table.ts';
+import { accountLimits } from './limits.ts';
+import { RowSlab } from './row-slab.ts';
 
 /** What is known of a user. Bytes; instants on the clock of the tracker. */
 export interface UserAccount {

@@ -1,4 +1,4 @@
-import type { Millis } from '../base/index.ts';
+import type { Millis } from '../../base/index.ts';
 import {
   AccountLedger,
   type PairAccount,
@@ -6,11 +6,11 @@ import {
   type TorrentAccount,
   torrentColumn,
   type UserAccount,
-} from './accounts-ledger.ts';
-import { accountLimits as limits } from './accounts-limits.ts';
-import { AccountRecord, accountRecordBytes } from './accounts-record.ts';
-import { AccountSessions, sessionColumn } from './accounts-sessions.ts';
-import { type Suspicion, type SuspicionKind, Suspicions } from './accounts-suspicions.ts';
+} from './ledger.ts';
+import { accountLimits as limits } from './limits.ts';
+import { AccountRecord, accountRecordBytes } from './record.ts';
+import { AccountSessions, sessionColumn } from './sessions.ts';
+import { type Suspicion, type SuspicionKind, Suspicions } from './suspicions.ts';
 
 export interface AccountsOptions {
   /** A client that was silent this long is gone: as for peers. */

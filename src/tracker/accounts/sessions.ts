@@ -1,8 +1,8 @@
-import { readU32, writeU32 } from '../base/index.ts';
-import { accountLimits } from './accounts-limits.ts';
-import type { AccountRecord } from './accounts-record.ts';
-import { RowSlab } from './accounts-slab.ts';
-import { HashTable } from './policy/hash-table.ts';
+import { readU32, writeU32 } from '../../base/index.ts';
+import { HashTable } from '../policy/hash-table.ts';
+import { accountLimits } from './limits.ts';
+import type { AccountRecord } from './record.ts';
+import { RowSlab } from './row-slab.ts';
 
 /** Columns of a session. */
 export const sessionColumn = {

@@ -1,8 +1,8 @@
-import { type Millis, readU32, writeU32 } from '../base/index.ts';
-import type { AnnounceEvent } from '../wire/index.ts';
-import type { AnnounceCall, CallVia } from './calls.ts';
-import type { TrackerHooks } from './hooks.ts';
-import { writePlace } from './policy/places.ts';
+import { type Millis, readU32, writeU32 } from '../../base/index.ts';
+import type { AnnounceEvent } from '../../wire/index.ts';
+import type { AnnounceCall, CallVia } from '../calls.ts';
+import type { TrackerHooks } from '../hooks.ts';
+import { writePlace } from '../policy/places.ts';
 
 /** Bytes of one record. */
 export const accountRecordBytes = 96;
@@ -72,7 +72,7 @@ function toCount(value: number): number {
 }
 
 /** Writes the record of an announce. */
-export function writeAccountRecord(o: {
+function writeAccountRecord(o: {
   bytes: Uint8Array;
   view: DataView;
   at: number;

@@ -1,4 +1,4 @@
-import { type Millis, readU16, readU32, writeU32 } from '../base/index.ts';
+import { type Millis, readU16, readU32, writeU32 } from '../../base/index.ts';
 import {
   decodeWsRequest,
   encodeWsResponse,
@@ -8,17 +8,17 @@ import {
   type WsRequest,
   type WsScrapeRequest,
   type WsUnreadable,
-} from '../wire/index.ts';
-import type { AddressLimits } from './address-limits.ts';
-import { AnnounceCall, ScrapeCall } from './calls.ts';
-import { type CounterRow, counter } from './counters.ts';
-import type { TrackerLogic } from './logic.ts';
-import type { Offenders } from './offenders.ts';
-import { placeOfRefusal, refusalReason } from './refusals.ts';
-import { type Membership, RelayConnection, type RelayLink } from './relay-connection.ts';
-import type { RelayLimits } from './relay-limits.ts';
-import { HandedOffers } from './relay-offers.ts';
-import type { SwarmStore } from './swarm-store.ts';
+} from '../../wire/index.ts';
+import type { AddressLimits } from '../address-limits.ts';
+import { AnnounceCall, ScrapeCall } from '../calls.ts';
+import { type CounterRow, counter } from '../counters.ts';
+import type { TrackerLogic } from '../logic.ts';
+import type { Offenders } from '../offenders.ts';
+import { placeOfRefusal, refusalReason } from '../refusals.ts';
+import type { SwarmStore } from '../swarm-store.ts';
+import { type Membership, RelayConnection, type RelayLink } from './connection.ts';
+import { HandedOffers } from './handed-offers.ts';
+import type { RelayLimits } from './limits.ts';
 
 /** Bytes of a peer of the store: number of the connection, port. */
 const PEER_BYTES = 6;

@@ -14,8 +14,8 @@ import {
 import type { CatalogueAccess, CatalogueViewer } from './catalogue/access.ts';
 import type { CatalogueService } from './catalogue/service.ts';
 import type { TrackerSettings } from './config/settings.ts';
+import { ConnectionBook } from './connection-book.ts';
 import { announceUrls } from './face.ts';
-import { ConnectionBook } from './http/connection-book.ts';
 import { HttpFront } from './http/front.ts';
 import type { HttpRoutes } from './http/routes.ts';
 import { type FrontLimits, webLimits } from './limits.ts';

@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
 import { BtError } from '../../base/index.ts';
 import { safePart } from '../../metainfo/index.ts';
+import { toAddressKey } from '../address-key.ts';
 import { catalogueLimits } from '../limits.ts';
 import { limitBody } from '../web/body-limit.ts';
 import type { CatalogueAccess, CatalogueViewer } from './access.ts';
@@ -110,7 +111,7 @@ export function createCatalogueApp(o: CatalogueAppOptions): Hono {
         body: uploadPage({ problem, categories: catalogue.categories().keys(), ...(form !== undefined && { form }) }),
         status,
       });
-    const source = o.sourceOf(c);
+    const source = toAddressKey(o.sourceOf(c));
     if (uploading.size >= catalogueLimits.uploadsAtOnceMax || uploading.has(source))
       return await refuse('Too many uploads at once: try again in a moment.', 400);
     uploading.add(source);

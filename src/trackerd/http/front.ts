@@ -12,10 +12,10 @@ import { createServer as createTlsServer, type TLSSocket, type Server as TlsServ
 import { type Millis, type PeerAddress, parseIp } from '../../base/index.ts';
 import { toListenError } from '../../node/index.ts';
 import { type CounterRow, counter } from '../../tracker/index.ts';
+import { ConnectionBook } from '../connection-book.ts';
 import type { FrontLimits } from '../limits.ts';
 import { readCertificate, type TlsFiles } from './certificate.ts';
 import { type ConnectionSetting, HttpConnection, type SocketTaker } from './connection.ts';
-import { ConnectionBook } from './connection-book.ts';
 import { Networks } from './networks.ts';
 import type { HttpRoutes } from './routes.ts';
 

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type Millis, parseIp } from '../../base/index.ts';
+import type { Millis } from '../../base/index.ts';
+import { toAddressKey } from '../address-key.ts';
 import { webLimits } from '../limits.ts';
 
 export interface AdminGateOptions {
@@ -35,7 +36,7 @@ export class AdminGate {
   /** @param given the token alone, where a form or another header carried it; undefined = none */
   judgeToken(given: string | undefined, address: string): GateVerdict {
     const now = this.#o.now();
-    const who = toNeighbourhood(address);
+    const who = toAddressKey(address);
     const before = this.#failures.get(who);
     const isFresh = before !== undefined && now - before.since < wrongTokensWindowMs;
     if (isFresh && before.count >= wrongTokensMax) {
@@ -61,10 +62,4 @@ export class AdminGate {
 /** Digests have the same length whatever was sent, so the comparison tells nothing of the token's. */
 function isSame(a: string, b: string): boolean {
   return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest());
-}
-
-/** Who has one IPv6 address has its /64. */
-function toNeighbourhood(address: string): string {
-  const ip = parseIp(address);
-  return ip?.length === 16 ? Buffer.from(ip.subarray(0, 8)).toString('hex') : address;
 }

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Server, type WebSocket, WebSocketServer } from 'ws';
-import { addMs, type Millis, parseIp, toBinaryString } from '../../base/index.ts';
+import { addMs, type Millis, parseIp } from '../../base/index.ts';
 import { type CounterRow, counter, isPasskey, refusalReason, type WebRelay } from '../../tracker/index.ts';
 import { encodeWsResponse, wsWireLimits } from '../../wire/index.ts';
+import { ConnectionBook } from '../connection-book.ts';
 import { type WsLimits, wsLimits } from './limits.ts';
 import { type SocketOwner, TrackerSocket } from './socket.ts';
 
@@ -47,7 +48,7 @@ export class WsFront implements SocketOwner {
   readonly #server: Server<typeof TrackerSocket>;
   readonly #sockets = new Set<TrackerSocket>();
   readonly #paused = new Set<TrackerSocket>();
-  readonly #countByAddress = new Map<string, number>();
+  readonly #book: ConnectionBook;
   readonly #timer: NodeJS.Timeout;
   #pingWalk: Iterator<TrackerSocket> | undefined;
   #ticks = 0;
@@ -57,6 +58,8 @@ export class WsFront implements SocketOwner {
   constructor(options: WsFrontOptions) {
     this.#o = options;
     this.limits = { ...wsLimits, ...options.limits };
+    const { connectionsMax, connectionsPerAddressMax } = this.limits;
+    this.#book = new ConnectionBook({ max: connectionsMax, perAddressMax: connectionsPerAddressMax });
     this.#server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -142,8 +145,8 @@ export class WsFront implements SocketOwner {
     this.#paused.delete(socket);
     this.#o.counts[counter.wsConnections]!--;
     const { relayed } = socket;
+    if (socket.place !== undefined) this.#book.release(socket.place);
     if (relayed !== undefined) {
-      this.#countAddress(relayed.source, -1);
       try {
         this.#o.relay.disconnect(this.now(), relayed);
       } catch (error) {
@@ -157,7 +160,7 @@ export class WsFront implements SocketOwner {
     const socket = client as TrackerSocket;
     this.#o.counts[counter.wsConnections]!++;
     this.#sockets.add(socket);
-    this.#countAddress(source, 1);
+    socket.place = this.#book.take(source);
     socket.start(this, this.#o.relay.connect(socket, { source, target }));
   }
 
@@ -178,16 +181,8 @@ export class WsFront implements SocketOwner {
     if (!isTrackerPath(target.split('?', 1)[0] ?? '')) return 404;
     const { origin } = request.headers;
     if (this.#o.origins !== undefined && origin !== undefined && !this.#o.origins.includes(origin)) return 403;
-    if (this.#sockets.size >= this.limits.connectionsMax) return 503;
-    const already = this.#countByAddress.get(toAddressKey(source)) ?? 0;
-    return already >= this.limits.connectionsPerAddressMax ? 429 : undefined;
-  }
-
-  #countAddress(source: Uint8Array, change: 1 | -1): void {
-    const key = toAddressKey(source);
-    const count = (this.#countByAddress.get(key) ?? 0) + change;
-    if (count > 0) this.#countByAddress.set(key, count);
-    else this.#countByAddress.delete(key);
+    const why = this.#book.judge(source);
+    return why === undefined ? undefined : why === 'full' ? 503 : 429;
   }
 
   async #closeAll(): Promise<void> {
@@ -248,11 +243,6 @@ export class WsFront implements SocketOwner {
 /** `/`, or what ends in `/announce`; or a passkey, before or behind it or alone. */
 function isTrackerPath(path: string): boolean {
   return path === '/' || path.endsWith('/announce') || isPasskey(path.replace(/^\/(?:announce\/)?/, ''));
-}
-
-/** The network of one customer: an IPv4 address, or 64 bits of IPv6. */
-function toAddressKey(source: Uint8Array): string {
-  return toBinaryString(source.length === 4 ? source : source.subarray(0, 8));
 }
 
 function turnAway(socket: Duplex, status: keyof typeof STATUS_TEXTS): void {

@@ -25,6 +25,8 @@ const AS_TEXT = { binary: false };
 export class TrackerSocket extends WebSocket implements RelayLink {
   owner: SocketOwner | undefined;
   relayed: RelayConnection | undefined;
+  /** Of the front end's book of connections. */
+  place: string | undefined;
   /** It has said something since the last ping. */
   isAlive = true;
   /** No ping before. */

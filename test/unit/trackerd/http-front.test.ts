@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { BtError, type PeerAddress } from '#base';
-import { ConnectionBook } from '#room/trackerd/http/connection-book';
+import { ConnectionBook } from '#room/trackerd/connection-book';
 import { HttpFront, type HttpFrontOptions } from '#room/trackerd/http/front';
 import { FullScrape } from '#room/trackerd/http/full-scrape';
 import type { FrontLimits } from '#room/trackerd/limits';

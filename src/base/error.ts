@@ -74,7 +74,7 @@ const messages: { [C in ErrorCode]: (d: ErrorDetail[C]) => string } = {
   'swarm/state-damaged': (d) => `${d.what} is damaged`,
   'client/closed': (d) => `${d.what} is closed`,
   'client/aborted': (d) => `${d.what} was aborted`,
-  'client/duplicate': (d) => `a torrent with info-hash ${d.infoHash} is in the session already`,
+  'client/duplicate': (d) => `a torrent with info-hash ${d.infoHash} is here already`,
   'client/invalid': (d) => d.what,
   'client/timeout': (d) => `${d.what} took too long`,
   'config/invalid': (d) => d.problems.join('\n'),

@@ -27,7 +27,7 @@ export function addTrackerOptions(command: Command): Command {
     .option('--http <host:port>', 'listen for HTTP here; may be given several times', many(parseListen))
     .option('--https <host:port>', 'listen for HTTPS here; needs --cert and --key', many(parseListen))
     .option('--udp <host:port>', 'listen for UDP here; may be given several times', many(parseListen))
-    .option('--web <host:port>', 'pages, metrics and API here, and not on the places above', many(parseListen))
+    .option('--web <host:port>', 'numbers, metrics and API here, and not on the places above', many(parseListen))
     .option('--cert <file>', 'certificate chain for HTTPS, PEM')
     .option('--key <file>', 'its private key, PEM')
     .optionsGroup('Tracker:')

@@ -178,6 +178,8 @@ function tell(cli: Cli, log: Log, event: TrackerEvent): void {
     const { host, port, protocol } = event;
     cli.events?.emit('listening', { host, port, protocol });
     if (cli.events !== undefined) return;
+    if (protocol === 'unix') return cli.note(`HTTP for a proxy: ${host}`);
+    if (protocol === 'web') return cli.note(`numbers, metrics and API: http://${formatAddress({ host, port })}/`);
     // The announce URL is what people came for: it is the result, and goes to stdout.
     const isAnywhere = isAnyAddress(host);
     cli.print(`${protocol}://${isAnywhere ? `localhost:${port}` : formatAddress({ host, port })}/announce\n`);

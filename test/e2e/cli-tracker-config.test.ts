@@ -39,7 +39,7 @@ test('--check-config says ok and the places, or every mistake', async (t) => {
     'good.toml': '[listen]\nudp = ["[::]:6969", 7000]\nunix = "/run/x.sock"\n',
     'files.toml': '[listen]\nhttp = 0\n[admin]\ntoken_file = "/nowhere/token"\n[snapshot]\nfile = "/nowhere/swarms"\n',
     'contents.toml':
-      '[listen]\nhttps = 0\n[tls]\ncert = "FOLDER/empty"\nkey = "FOLDER/empty"\n[admin]\ntoken_file = "FOLDER/empty"\n',
+      '[listen]\nhttps = 0\n[tls]\ncert = "FOLDER/empty"\nkey = "FOLDER/empty"\n[admin]\ntoken_file = "FOLDER/empty"\n[lists]\nmode = "deny"\ndeny = "FOLDER/bad.toml"\n[private]\nenabled = true\nusers = "FOLDER/bad.toml"\n',
     'user.toml': '[run]\nuser = "nobody-of-this-name"\n',
     empty: '',
     'bad.toml': '[listen]\nhttp = "nowhere"\n[limit]\npeers = 1\n',
@@ -64,7 +64,7 @@ test('--check-config says ok and the places, or every mistake', async (t) => {
       'contents.toml',
       2,
       '',
-      /^eider: .*empty: no certificate chain in PEM\n.*empty: the first line has to be a token of at least 16 characters without spaces\n$/,
+      /^eider: .*empty: no certificate chain in PEM\n.*empty: the first line has to be a token of at least 16 characters without spaces\n.*bad\.toml line 1: not an info-hash.*\n.*bad\.toml: not JSON: /,
     ],
     ['user.toml', 2, '', /^eider: run: no user nobody-of-this-name\n$/],
     ['absent.toml', 3, '', /no such file or directory: .*absent\.toml/],

@@ -3,6 +3,8 @@ import { dirname } from 'node:path';
 import { BtError } from '../../base/index.ts';
 import { readAdminToken } from '../face.ts';
 import { readCertificate } from '../http/certificate.ts';
+import { readHashes } from '../policy/hash-list.ts';
+import { readUsersFile } from '../policy/users-file.ts';
 import type { TrackerConfig } from './types.ts';
 
 /** Which files that the configuration names cannot be used by who asks: sentences, one a file. For a check before the start. */
@@ -30,7 +32,7 @@ export async function checkConfigFiles(config: TrackerConfig): Promise<string[]>
   return problems.length > 0 ? problems : await checkContents(config);
 }
 
-async function checkContents({ tls, admin }: TrackerConfig): Promise<string[]> {
+async function checkContents({ tls, admin, lists, private: closed }: TrackerConfig): Promise<string[]> {
   const problems: string[] = [];
   const attempt = async (act: () => unknown): Promise<void> => {
     try {
@@ -42,7 +44,22 @@ async function checkContents({ tls, admin }: TrackerConfig): Promise<string[]> {
   const { cert: certFile, key: keyFile } = tls;
   if (certFile !== undefined && keyFile !== undefined) await attempt(() => readCertificate({ certFile, keyFile }));
   if (admin.tokenFile !== undefined) await attempt(() => readAdminToken({ tokenFile: admin.tokenFile as string }));
+  for (const list of listsInForce(lists)) await attempt(() => readHashes(list, () => {}));
+  if (closed.enabled && closed.users !== undefined) {
+    const users = closed.users;
+    // A start takes the generation before a damaged one; a check is there to tell.
+    const onDamaged = (error: unknown): never => {
+      throw error;
+    };
+    await attempt(() => readUsersFile(users, { onDamaged }));
+  }
   return problems;
+}
+
+function listsInForce({ mode, allow, deny }: TrackerConfig['lists']): string[] {
+  return [mode === 'allow' ? allow : undefined, mode === 'open' ? undefined : deny].filter(
+    (path) => path !== undefined,
+  );
 }
 
 /** Where files are written whole and then renamed, it is the folder that has to be writable. */

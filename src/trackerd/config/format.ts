@@ -10,7 +10,8 @@ export function formatExampleConfig(): string {
     '#',
     '# Every key is here with its default; those that are absent by default show an example and say so. A key may also be set by an',
     '# environment variable (EIDER_TRACKER_SECTION_KEY) or by --set section.key=value. Times are "90s", "30m", "2h", "1d" or seconds;',
-    '# sizes "64KiB", "4MiB" or bytes. (reload) marks what SIGHUP or POST /api/v1/reload takes up without a restart.',
+    '# sizes "64KiB", "4MiB" or bytes. Relative paths begin in the folder that the tracker is started in. (reload) marks what SIGHUP',
+    '# or POST /api/v1/reload takes up without a restart.',
   ];
   for (const section of Object.keys(configTable) as (keyof TrackerConfig)[]) {
     out.push('', ...wrap(sectionTexts[section]).map((line) => `# ${line}`), `[${section}]`);

@@ -80,7 +80,7 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
     web: key(
       list(place),
       [],
-      'Pages, metrics and API on places of their own, over HTTP; the places above then serve announces and scrapes only.',
+      'The page of numbers, metrics and API on places of their own, over HTTP; the places above then serve announces, scrapes and the catalogue only.',
     ),
     unix: maybe(path, '/run/eider-tracker/http.sock', 'HTTP on a Unix socket, for a proxy on the same machine.'),
     trustedProxies: key(
@@ -339,7 +339,7 @@ export const configTable: { readonly [S in keyof TrackerConfig]: Section<Tracker
     url: maybe(
       url('http', 'https'),
       'https://tracker.example.org',
-      'How the world reaches the pages; for links and feeds.',
+      'How the world reaches the tracker by HTTP; for announce URLs, links and feeds.',
     ),
   },
   admin: {

@@ -16,6 +16,28 @@ const READ_BYTES = 65_536;
 const STALE_LINES_MAX = 1_000;
 
 /**
+ * Reads an operator's list of info-hashes.
+ *
+ * @param onHash is lent 20 bytes at `at` for the call
+ * @throws BtError `config/invalid` with the first line that is wrong, `disk/...`
+ */
+export async function readHashes(path: string, onHash: (bytes: Uint8Array, at: number) => void): Promise<void> {
+  const parser = new ListParser(onHash);
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+      const problem = parser.push(chunk as Uint8Array);
+      if (problem !== undefined) throw toProblem(path, problem);
+      // Other requests are served between two chunks, also where the file is in memory already.
+      await nextTurn();
+    }
+  } catch (error) {
+    throw BtError.is(error) ? error : toDiskError(error, path);
+  }
+  const problem = parser.end();
+  if (problem !== undefined) throw toProblem(path, problem);
+}
+
+/**
  * A list of info-hashes: a text file of the operator, which is only read, and `<file>.changes` beside it, where single changes made over
  * the API are appended (`+` or `-`, the hash, a name). In memory the sum of both, in a shared table: a single change takes effect in
  * every thread at once, and nothing has to be posted but where the table had to grow (`onTable`).
@@ -147,22 +169,10 @@ export class HashList {
 
   async #read(): Promise<HashTable> {
     let table = this.#newTable(Math.min((await sizeOf(this.path)) / LINE_BYTES_MIN, COUNT_EXPECTED_MAX));
-    const parser = new ListParser((bytes, at) => {
+    await readHashes(this.path, (bytes, at) => {
       table = table.withRoom();
       table.add(bytes, at);
     });
-    try {
-      for await (const chunk of createReadStream(this.path, { highWaterMark: READ_BYTES })) {
-        const problem = parser.push(chunk as Uint8Array);
-        if (problem !== undefined) throw toProblem(this.path, problem);
-        // Other requests are served between two chunks, also where the file is in memory already.
-        await nextTurn();
-      }
-    } catch (error) {
-      throw BtError.is(error) ? error : toDiskError(error, this.path);
-    }
-    const problem = parser.end();
-    if (problem !== undefined) throw toProblem(this.path, problem);
     return this.#applyChanges(table);
   }
 

@@ -1,21 +1,9 @@
 import { stripVTControlCharacters } from 'node:util';
+import { formatBytes } from '../base/index.ts';
+
+export { formatBytes };
 
 /** Numbers and names as people read them. Units are powers of 1024 and say so (KiB, MiB). */
-
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
-
-/** `0 B`, `999 B`, `1.50 KiB`, `12.3 MiB`, `1000 GiB`: three or four digits whatever the size. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1023.5 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  if (unit === 0) return `${Math.round(value)} B`;
-  const digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
-  return `${value.toFixed(digits)} ${units[unit]}`;
-}
 
 /** Sizes that are often powers of two, without needless decimals: `16 KiB`, `1 MiB`, `1.50 MiB`. */
 export function formatRoundBytes(bytes: number): string {

@@ -5,12 +5,13 @@ import { safePart } from '../../metainfo/index.ts';
 import { toAddressKey } from '../address-key.ts';
 import { catalogueLimits } from '../limits.ts';
 import { limitBody } from '../web/body-limit.ts';
+import type { Markup } from '../web/page.ts';
 import type { CatalogueAccess, CatalogueViewer } from './access.ts';
 import { type Catalogue, type CatalogueOrder, type CatalogueQuery, withTrackers } from './catalogue.ts';
 import type { CatalogueEntry, CatalogueNotes } from './entry.ts';
 import { formatFeed } from './feed.ts';
 import { type FormFields, readForm } from './form.ts';
-import { listPage, loginPage, type Markup, messagePage, toQuery, torrentPage, uploadPage } from './pages.ts';
+import { listPage, loginPage, messagePage, toQuery, torrentPage, uploadPage } from './pages.ts';
 import { type CountsOf, countsOfEntry } from './ranking.ts';
 
 export interface CatalogueAppOptions {

@@ -1,13 +1,12 @@
 import { html } from 'hono/html';
+import { formatBytes } from '../../base/index.ts';
 import type { TorrentFile } from '../../metainfo/index.ts';
 import type { ScrapeCounts } from '../../wire/index.ts';
 import { catalogueLimits } from '../limits.ts';
+import type { Markup } from '../web/page.ts';
 import type { CatalogueOrder, CatalogueQuery } from './catalogue.ts';
 import { type CatalogueEntry, magnetOf } from './entry.ts';
 import type { FormFields } from './form.ts';
-
-/** A piece of a page; everything put into it was escaped. */
-export type Markup = ReturnType<typeof html>;
 
 export interface ListRow {
   readonly entry: CatalogueEntry;
@@ -50,7 +49,7 @@ ${rows.map(
     entry,
     counts,
   }) => html`<tr><td><a href="/torrents/${entry.id}">${entry.title}</a>${entry.tags.map((tag) => html` <a class="tag" href="${href({ tag })}">${tag}</a>`)}</td>
-<td class="n">${entry.torrent === undefined ? 'magnet' : formatSize(entry.torrent.totalLength)}</td><td>${formatDay(entry.addedAt)}</td>
+<td class="n">${entry.torrent === undefined ? 'magnet' : formatBytes(entry.torrent.totalLength)}</td><td>${formatDay(entry.addedAt)}</td>
 <td class="n">${counts.complete}</td><td class="n">${counts.incomplete}</td><td class="n">${counts.downloaded}</td></tr>`,
 )}</tbody></table></div>
 <p>${page > 1 ? html`<a rel="prev" href="${href({ page: page - 1 })}">previous</a> ` : ''}page ${page} of ${lastPage}${
@@ -76,8 +75,8 @@ export function torrentPage(o: {
     ...(torrent === undefined
       ? []
       : [
-          ['Size', formatSize(torrent.info.totalLength)] as const,
-          ['Pieces', `${torrent.info.pieceCount} of ${formatSize(torrent.info.pieceLength)}`] as const,
+          ['Size', formatBytes(torrent.info.totalLength)] as const,
+          ['Pieces', `${torrent.info.pieceCount} of ${formatBytes(torrent.info.pieceLength)}`] as const,
           ['Format', `${torrent.info.format}${torrent.info.isPrivate ? ', private' : ''}`] as const,
         ]),
     ...(entry.hashV1 === undefined ? [] : [['Info-hash v1', entry.hashV1] as const]),
@@ -93,7 +92,7 @@ ${
   shown.length === 0
     ? ''
     : html`<h2>Files</h2><div class="scroll"><table><tbody>${shown.map(
-        (file) => html`<tr><td>${file.path.join('/')}</td><td class="n">${formatSize(file.length)}</td></tr>`,
+        (file) => html`<tr><td>${file.path.join('/')}</td><td class="n">${formatBytes(file.length)}</td></tr>`,
       )}</tbody></table></div>${files.length > shown.length ? html`<p>and ${files.length - shown.length} more</p>` : ''}`
 }`;
 }
@@ -145,17 +144,6 @@ export function toQuery(query: CatalogueQuery & { page?: number; passkey?: strin
   if (passkey !== undefined) parameters.set('passkey', passkey);
   const text = parameters.toString();
   return text === '' ? '' : `?${text}`;
-}
-
-function formatSize(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
 function formatDay(sec: number): string {

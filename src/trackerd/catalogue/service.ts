@@ -1,12 +1,12 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context, Hono } from 'hono';
 import { HashTable } from '../../tracker/index.ts';
+import type { Markup } from '../web/page.ts';
 import type { CatalogueAccess } from './access.ts';
 import { createCatalogueApi } from './api.ts';
 import { createCatalogueApp } from './app.ts';
 import { Catalogue, type CatalogueChange, type CatalogueTrouble } from './catalogue.ts';
 import { swarmHashes } from './entry.ts';
-import type { Markup } from './pages.ts';
 import { type CountsOf, Ranking } from './ranking.ts';
 
 export interface CatalogueServiceOptions {

@@ -6,4 +6,4 @@ export { type ClientRuleTexts, PolicyHost, type PolicyHostOptions, type PolicyRe
 export type { PrivateOptions, PrivateRules } from './private-books.ts';
 export { type NewUser, PrivateUsers, type UserChanges, type UserFacts } from './users.ts';
 export type { TrackerUser } from './users-file.ts';
-export { accountsMessage, workerPolicyUrl } from './worker-policy.ts';
+export { accountsMessage } from './worker-policy.ts';

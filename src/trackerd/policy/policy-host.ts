@@ -60,7 +60,7 @@ export interface PolicyReload {
  *
  *     const host = await PolicyHost.open({ ... , onPolicy: (data) => udp.setPolicy(data) });
  *     logic.setHooks([...host.hooks, ...operatorHooks]);         // once; they follow every change
- *     startUdp({ policyModule: workerPolicyUrl, policy: host.data, onData: (_, batch) => host.takeAccounts(batch) });
+ *     startUdp({ policy: host.data, onData: (_, batch) => host.takeAccounts(batch), ... });       // worker-policy.ts
  *     setInterval(() => host.tick(), 250);                       // bounded steps
  *     process.on('SIGHUP', () => host.reload({ clients }));
  *     await host.close();                                        // after the fronts: the last accounts are saved

@@ -6,10 +6,7 @@ const BATCH_RECORDS = 512;
 /** Kind of the messages that carry account records: give their data to `PolicyHost.takeAccounts`. */
 export const accountsMessage = 'accounts';
 
-/** This module, for `policyModule`. */
-export const workerPolicyUrl: string = import.meta.url;
-
-/** Makes the tracker's own hooks in a worker thread. @param policy `PolicyHost.data` */
+/** Makes the hooks of policies in a worker thread, for `thread-hooks.ts`. @param policy `PolicyHost.data` */
 export function makeHooks(policy: unknown, context: WorkerContext): WorkerPolicy {
   const data = policy as PolicyData;
   const hooks: TrackerHooks[] = [new Policy(data)];

@@ -45,7 +45,7 @@ export interface WorkerPolicy {
   flush?(now: Millis): void;
 }
 
-/** Also called on the main thread for the fronts there. */
+/** Called in a worker, at its start and for every policy posted to it. */
 export type MakeHooks = (policy: unknown, context: WorkerContext) => WorkerPolicy | Promise<WorkerPolicy>;
 
 export type ToUdpWorker =

@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { formatBytes } from '../../base/index.ts';
 import { goodKinds, transports } from './counts.ts';
 import { type Markup, renderPage } from './page.ts';
 import type { TrackerFacts } from './ports.ts';
@@ -106,10 +107,6 @@ function formatNumber(value: number): string {
 
 function formatRate(value: number): string {
   return value >= 100 ? formatNumber(Math.round(value)) : value.toFixed(1);
-}
-
-function formatBytes(bytes: number): string {
-  return bytes >= 1_073_741_824 ? `${(bytes / 1_073_741_824).toFixed(2)} GiB` : `${(bytes / 1_048_576).toFixed(0)} MiB`;
 }
 
 function formatUptime(sec: number): string {

@@ -103,6 +103,8 @@ async function runTracker(cli: Cli, options: TrackerCommandOptions, opened: Open
     else if (isRoot())
       log.part('run')('warning', 'the tracker runs as root: start it as another user, or set run.user');
     service.tell('ready', 'serving');
+    if (cli.events === undefined && tracker.addresses.some(({ host }) => isAnyAddress(host)))
+      cli.note('  that is on all addresses: elsewhere, put the name of this machine for localhost');
     await serve(cli, tracker, signal);
   } finally {
     service.tell('stopping', 'stopping');
@@ -181,9 +183,7 @@ function tell(cli: Cli, log: Log, event: TrackerEvent): void {
     if (protocol === 'unix') return cli.note(`HTTP for a proxy: ${host}`);
     if (protocol === 'web') return cli.note(`numbers, metrics and API: http://${formatAddress({ host, port })}/`);
     // The announce URL is what people came for: it is the result, and goes to stdout.
-    const isAnywhere = isAnyAddress(host);
-    cli.print(`${protocol}://${isAnywhere ? `localhost:${port}` : formatAddress({ host, port })}/announce\n`);
-    if (isAnywhere) cli.note('  that is on all addresses: elsewhere, put the name of this machine for localhost');
+    cli.print(`${protocol}://${isAnyAddress(host) ? `localhost:${port}` : formatAddress({ host, port })}/announce\n`);
   } else if (event.type === 'udp.mode') {
     const { mode, threads, reason } = event;
     const why = reason === '' ? '' : ` (${reason})`;

@@ -104,7 +104,7 @@ export class TransferReport {
       this.#troubled.delete(url);
       return;
     }
-    if (!isTrackerTrouble(error) || before === error.code) return;
+    if (!isTrackerTrouble(error) || before === error.code || isForBrowsers(url, error.code)) return;
     this.#troubled.set(url, error.code);
     if (this.#troubled.size > trackersToldMax) {
       this.#cli.events?.emit('warning', { code: error.code, message: error.message });
@@ -202,4 +202,9 @@ function peerToJson(p: PeerSnapshot): Record<string, unknown> {
     peerInterested: p.peerInterested,
     snubbed: p.snubbed,
   };
+}
+
+/** WebTorrent's trackers stand in many torrents beside others: that they are not for us is no trouble. */
+function isForBrowsers(url: string, code: string): boolean {
+  return code === 'tracker/unsupported' && /^wss?:/i.test(url);
 }

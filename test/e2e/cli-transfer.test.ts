@@ -26,7 +26,8 @@ for (const protocol of ['http', 'udp'] as const) {
     test(`seed PATH and download by an ${protocol} tracker, ${format}`, async (t) => {
       const place = new TransferPlace(t);
       const tracker = await place.tracker();
-      const seeder = await place.seed('share', '--tracker', tracker[protocol], '--format', format);
+      const web = ['--tracker', 'wss://tracker.example/announce'];
+      const seeder = await place.seed('share', '--tracker', tracker[protocol], ...web, '--format', format);
       const client = place.download('share.torrent', '--dir', 'got');
       const { stdout } = await client.end(0);
       assert.deepEqual(place.differences('got'), []);

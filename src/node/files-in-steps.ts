@@ -1,6 +1,8 @@
 import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { toDiskError } from './disk/disk-error.ts';
+import { makeFolders } from './files.ts';
 
 /** Parts are written together up to this. */
 const WRITE_BYTES = 1_048_576;
@@ -18,6 +20,7 @@ const WRITE_BYTES = 1_048_576;
 export async function writeInSteps(path: string, parts: Iterable<Uint8Array>, mode = 0o666): Promise<number> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
+    makeFolders(dirname(path));
     const file = await open(temporary, 'w', mode);
     let size = 0;
     try {
@@ -28,13 +31,14 @@ export async function writeInSteps(path: string, parts: Iterable<Uint8Array>, mo
         heldBytes += part.length;
         if (heldBytes < WRITE_BYTES) await nextTurn();
         else {
-          await file.writev(held);
+          await file.writeFile(Buffer.concat(held));
           size += heldBytes;
           held = [];
           heldBytes = 0;
         }
       }
-      if (held.length > 0) await file.writev(held);
+      // Goes on where the system took less than it was given, as it does on a disk that fills up; `writev` does not.
+      await file.writeFile(Buffer.concat(held));
       size += heldBytes;
       await file.sync();
     } finally {

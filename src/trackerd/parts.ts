@@ -231,7 +231,7 @@ export class TrackerParts {
   }
 }
 
-export function toClientRules(o: TrackerSettings['policy']): ClientRuleTexts {
+function toClientRules(o: TrackerSettings['policy']): ClientRuleTexts {
   return { allow: o.clientsAllow, deny: o.clientsDeny, banned: o.clientsBanned };
 }
 

@@ -139,8 +139,12 @@ export class Accounts {
 
   /** Forgets a user and what he did; his sessions end by themselves and count for nobody. */
   removeUser(id: number): void {
-    if (this.#held !== undefined) this.#held.push(id);
-    else this.ledger.users.delete(id);
+    if (this.#held !== undefined) {
+      this.#held.push(id);
+      return;
+    }
+    this.ledger.users.delete(id);
+    this.#excess.delete(id);
   }
 
   /** Nothing changes until `letGo`, so that a snapshot can be made step by step: what is taken meanwhile waits. */

@@ -58,7 +58,7 @@ export const pairColumn = {
   clients: 9,
   isCompleted: 10,
 } as const;
-export const pairStride = 11;
+const pairStride = 11;
 
 export const torrentColumn = {
   uploaded: 0,
@@ -69,7 +69,7 @@ export const torrentColumn = {
   leecherSeenAt: 5,
   pairs: 6,
 } as const;
-export const torrentStride = 7;
+const torrentStride = 7;
 
 const P = pairColumn;
 const T = torrentColumn;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BtError, type Millis, readU32, writeU32 } from '../../base/index.ts';
 import { replicationLimits } from '../limits.ts';
 import type { InboxPosition } from './inbox.ts';
@@ -132,8 +133,4 @@ export function parseNotice(text: string): SnapshotNotice | undefined {
     ids: ids.map(String),
     sequences: known,
   };
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -125,9 +125,11 @@ class RunningTracker implements Tracker {
     }, SWEEP_EVERY_MS);
     this.#timer.unref();
     this.#watch.start();
+    this.#expectOpen();
+    // Peers are served from here on, while other trackers tell what they have, which may take minutes: a stop is a stop like any other.
+    this.#o.signal?.addEventListener('abort', this.#onAbort, { once: true });
     await parts.start();
     this.#expectOpen();
-    this.#o.signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#emit({ type: 'ready' });
   }
 

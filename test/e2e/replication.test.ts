@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -218,6 +220,28 @@ test('a Redis that hangs is a Redis that is away', needsRedis, async (t) => {
   await until('heard', () => b.counts()[1] === 1);
   // What was sent before and after the pause is one entry.
   assert.equal(b.counts()[1], 1);
+});
+
+test('who leaves does not wait for a Redis that hangs, whether it ever answered or not', {
+  timeout: 20_000,
+}, async (t) => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const patient = { connectTimeoutMs: 60_000, commandTimeoutMs: 60_000 };
+  const a = new Replica(t, [`redis://127.0.0.1:${port}`], 'a', patient);
+  const starting = a.replication.start();
+  await once(silent, 'connection');
+  await a.replication.stop();
+  await starting;
+  if (lacksRedis !== false) return;
+  const server = await startServer(t);
+  const b = new Replica(t, [server.url], 'b', patient);
+  await b.replication.start();
+  server.signal('SIGSTOP');
+  t.after(() => server.signal('SIGCONT'));
+  await b.replication.stop();
 });
 
 test('a tracker that dies is missed; what it told stays, and nobody waits for it', needsRedis, async (t) => {

@@ -44,8 +44,15 @@ export class RedisLink {
     this.isCluster = clusterTimeoutMs > 0;
   }
 
-  /** @throws BtError `client/invalid` without the package; whatever the client library throws where Redis cannot be reached */
-  static async connect(address: RedisAddress, o: { connectionName: string; limits: LinkLimits }): Promise<RedisLink> {
+  /**
+   * @param o.signal aborting gives up connecting, and closes the link later on
+   * @throws BtError `client/invalid` without the package, `client/aborted`; whatever the client library throws where Redis cannot be
+   *   reached
+   */
+  static async connect(
+    address: RedisAddress,
+    o: { connectionName: string; limits: LinkLimits; signal: AbortSignal },
+  ): Promise<RedisLink> {
     const client = makeClient(await loadRedisClient(), address, o);
     // A fault is seen by the command that fails, or by the next one; while connecting, only here is said what it was.
     let fault: unknown;
@@ -54,11 +61,13 @@ export class RedisLink {
     });
     try {
       // A client of a cluster that fails in the wrong moment never says so.
-      await within(o.limits.connectTimeoutMs * 2, client.connect());
+      await within(o.limits.connectTimeoutMs * 2, client.connect(), o.signal);
     } catch (error) {
       client.disconnect();
       throw fault ?? error;
     }
+    // What waits for an answer fails at once then: a server that hangs holds up nobody who leaves.
+    o.signal.addEventListener('abort', () => client.disconnect(), { once: true });
     return new RedisLink(client, address.kind === 'cluster' ? o.limits.commandTimeoutMs * 2 : 0);
   }
 
@@ -73,16 +82,21 @@ export class RedisLink {
   }
 }
 
-/** @throws BtError `client/timeout` where it takes longer */
-async function within<T>(ms: number, result: Promise<T>): Promise<T> {
+/** @throws BtError `client/timeout` where it takes longer, `client/aborted` */
+async function within<T>(ms: number, result: Promise<T>, signal?: AbortSignal): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
+  let stop: (() => void) | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new BtError('client/timeout', { what: 'Redis' })), ms);
+    stop = () => reject(new BtError('client/aborted', { what: 'connecting to Redis' }));
+    if (signal?.aborted === true) stop();
+    signal?.addEventListener('abort', stop, { once: true });
   });
   try {
     return await Promise.race([result, late]);
   } finally {
     clearTimeout(timer);
+    if (stop !== undefined) signal?.removeEventListener('abort', stop);
   }
 }
 

@@ -154,10 +154,15 @@ export class Replication {
     let retryMs = core.limits.retryMinMs;
     while (!signal.aborted) {
       let link: RedisLink | undefined;
+      // Of this attempt, so that nothing is left listening when it is over.
+      const linked = new AbortController();
+      const unlink = (): void => linked.abort();
+      signal.addEventListener('abort', unlink, { once: true });
       try {
         link = await RedisLink.connect(this.#address, {
           connectionName: `eider:${core.options.name.replaceAll(/[^\w.-]/g, '-')}`,
           limits: core.limits,
+          signal: linked.signal,
         });
         core.counts.connects++;
         this.#session = new Session(core, link, () => {
@@ -169,6 +174,7 @@ export class Replication {
         if (!signal.aborted) core.setState('alone', describe(error));
       }
       this.#session = undefined;
+      signal.removeEventListener('abort', unlink);
       link?.close();
       onSettled();
       // A part of it by chance, so that trackers do not come back in step.

@@ -224,8 +224,11 @@ export class TrackerParts {
       snapshots: storeSnapshots(store, now),
       peerTtlMs: limits.peerTtlMs,
       onEvent: (event) => {
+        // People know a tracker by its name; the node is a number of one run of it.
+        const nameOf = (node: string) =>
+          this.replication?.facts().members.find((member) => member.node === node)?.name ?? node;
         const isBad = event.type === 'state' && (event.state === 'alone' || event.state === 'behind');
-        notice('replication', isBad ? 'warning' : 'info', describeReplicationEvent(event));
+        notice('replication', isBad ? 'warning' : 'info', describeReplicationEvent(event, nameOf));
       },
     });
   }
@@ -256,9 +259,9 @@ function describePolicyEvent(event: PolicyEvent): string {
   return `user ${userId} reports what cannot be (${kind}), torrent ${infoHash}`;
 }
 
-function describeReplicationEvent(event: ReplicationEvent): string {
+function describeReplicationEvent(event: ReplicationEvent, nameOf: (node: string) => string): string {
   if (event.type === 'state') return event.why === '' ? event.state : `${event.state}: ${event.why}`;
-  if (event.type === 'snapshot-loaded') return `has what ${event.node} has`;
+  if (event.type === 'snapshot-loaded') return `has what ${nameOf(event.node)} has`;
   return `has told the others all that it has (${event.why === 'asked' ? 'one asked' : 'a full exchange'})`;
 }
 

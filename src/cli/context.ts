@@ -23,6 +23,8 @@ export class Cli {
   #view: StatusView | undefined;
   #interrupts: Interrupts | undefined;
   readonly #readerGone = new AbortController();
+  /** What is to be saved should a bug end the process; set by a command that has something to lose, while it runs. */
+  lastWords: (() => Promise<void>) | undefined;
 
   constructor(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream) {
     this.stdout = stdout;

@@ -144,7 +144,19 @@ function inspectChain(error: Error): string {
 }
 
 const cli = new Cli(process.stdout, process.stderr);
-const onStray = (error: unknown) => process.exit(report(error, cli));
+/** How long what must be saved may take when a bug ends the process. */
+const lastWordsMs = 5_000;
+let isDying = false;
+const onStray = (error: unknown): void => {
+  // Others may follow while the last words are said.
+  if (isDying) return;
+  isDying = true;
+  const code = report(error, cli);
+  const end = () => process.exit(code);
+  if (cli.lastWords === undefined) end();
+  setTimeout(end, lastWordsMs);
+  cli.lastWords?.().then(end, end);
+};
 process.on('uncaughtException', onStray);
 process.on('unhandledRejection', onStray);
 process.exitCode = await run(process.argv.slice(2), cli);

@@ -97,6 +97,8 @@ async function runTracker(cli: Cli, options: TrackerCommandOptions, opened: Open
     signal,
     onEvent: (event) => tell(cli, log, event),
   });
+  const running = tracker;
+  cli.lastWords = () => running.close();
   try {
     // Every place is bound: root's rights are no longer needed.
     if (identity !== undefined) dropPrivileges(identity);

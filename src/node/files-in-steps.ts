@@ -1,5 +1,5 @@
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { toDiskError } from './disk/disk-error.ts';
 import { makeFolders } from './files.ts';
@@ -21,6 +21,7 @@ export async function writeInSteps(path: string, parts: Iterable<Uint8Array>, mo
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     makeFolders(dirname(path));
+    await removeAbandoned(path);
     const file = await open(temporary, 'w', mode);
     let size = 0;
     try {
@@ -50,6 +51,26 @@ export async function writeInSteps(path: string, parts: Iterable<Uint8Array>, mo
   } catch (error) {
     await rm(temporary, { force: true });
     throw toDiskError(error, path);
+  }
+}
+
+/** What processes that were killed in the middle have left: it may be large, and nobody else removes it. */
+async function removeAbandoned(path: string): Promise<void> {
+  const folder = dirname(path);
+  const begin = `${basename(path)}.`;
+  for (const name of await readdir(folder)) {
+    const pid = name.startsWith(begin) ? /^(\d+)\.tmp$/.exec(name.slice(begin.length))?.[1] : undefined;
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Somebody else's is alive too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -252,6 +252,25 @@ export function swarmStoreContract(factory: SwarmStoreFactory): void {
     { emptySwarmMs: 3_600_000 },
   );
 
+  check('one round of the sweep finds all who are silent, also where runs of peers become smaller under it', (b) => {
+    const swarms = 100;
+    const each = 100;
+    for (let i = 0; i < swarms * each; i++) {
+      b.announce({ address: ip4(i), infoHash: new Uint8Array(20).fill(i % swarms), numWant: 0 });
+    }
+    b.pass(TTL_MS / 2);
+    // Every fifth is heard again.
+    for (let i = 0; i < swarms * each; i += 5) {
+      b.announce({ address: ip4(i), infoHash: new Uint8Array(20).fill(i % swarms), numWant: 0 });
+    }
+    b.pass(TTL_MS / 2 + 20_000);
+    let removed = 0;
+    // A look at each peer and each swarm, and a little for the ends.
+    const steps = Math.ceil((swarms * (each + 1)) / b.limits.sweepPeersMax) + 2;
+    for (let i = 0; i < steps; i++) removed += b.store.sweep(b.now);
+    assert.equal(removed, (swarms * each * 4) / 5);
+  });
+
   check(
     'a sweep step is bounded, and steps reach everybody',
     (b) => {

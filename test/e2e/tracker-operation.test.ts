@@ -155,3 +155,22 @@ test('pages of their own place are not served where peers announce', async (t) =
     assert.equal((await fetch(web + path)).status, 200, path);
   await tracker.stop();
 });
+
+test('a bug in a timer of a hook ends the process, but not before it has saved what it knows', async (t) => {
+  const folder = writeTree(makeTempFolder(t), {
+    'late.mjs':
+      "export const hooks = { postAnnounce: (call) => { if (call.port === 666) setTimeout(() => { throw new Error('too late'); }); } };\n",
+  });
+  const config = join(folder, 'tracker.toml');
+  writeFileSync(
+    config,
+    `[listen]\nhttp = "127.0.0.1:0"\nudp = []\n[hooks]\nmodules = ["${folder}/late.mjs"]\n[snapshot]\nfile = "${folder}/swarms"\n`,
+  );
+  const tracker = await new Running(t, config).ready();
+  await tracker.announce({ hash: 'aa', port: 666 });
+  const { stderr } = await tracker.child.end(1);
+  assert.match(stderr, /internal error, please report it: too late/);
+  const again = await new Running(t, config).ready();
+  assert.match(await again.announce({ hash: 'aa', port: 1004, left: 5 }), /^d8:completei1e.*10:incompletei1e/s);
+  await again.stop();
+});

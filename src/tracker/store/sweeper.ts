@@ -48,6 +48,8 @@ export class Sweeper {
   readonly #classes = new Int32Array(SHARD_COUNT);
   readonly #pages = new Int32Array(SHARD_COUNT);
   readonly #records = new Int32Array(SHARD_COUNT);
+  /** The last run looked at is not through. */
+  readonly #unsettled = new Uint8Array(SHARD_COUNT);
   #shardIndex = 0;
   #removed = 0;
   readonly #silence = { nowTick: 0, ttlTicks: 0, futureTicks: FUTURE_TICKS, max: 0 };
@@ -160,14 +162,19 @@ export class Sweeper {
     const seeders = gone >>> 8;
     const removed = (gone & 0xff) + seeders;
     // Where the most was removed, the rest of the run is for the next look.
-    if (removed < this.#silence.max) this.#records[i]!--;
+    const isThrough = removed < this.#silence.max || removed === count;
+    if (isThrough) this.#records[i]!--;
     if (removed > 0) {
       this.#removed += removed;
       Atomics.sub(m, AT_PEERS + netOfMeta(meta), removed);
       if (seeders > 0) Atomics.sub(m, AT_SEEDERS, seeders);
+    }
+    // Before it is through, a run must not become a smaller one: those of this round have been looked at.
+    if (isThrough && (removed > 0 || this.#unsettled[i] === 1)) {
       const emptied = this.#parts.settle(shard, leaf);
       if (emptied !== 0) this.#swarms.afterEmptied(shard, emptied, this.#silence.nowTick);
     }
+    this.#unsettled[i] = isThrough ? 0 : 1;
     return count;
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BtError } from '#base';
@@ -34,4 +34,18 @@ test('a part that cannot be made leaves the old file whole, and nothing beside i
   await assert.rejects(writeInSteps(path, failing()), (error) => BtError.is(error, 'disk/io'));
   assert.deepEqual([...readFileSync(path)], [1, 1]);
   assert.deepEqual(readdirSync(folder), ['swarms']);
+});
+
+test('what a process that is gone has left beside the file is removed, what one that lives writes is not', async (t) => {
+  const folder = makeTempFolder(t);
+  const path = join(folder, 'swarms');
+  // No process has a number as large as that.
+  for (const name of ['swarms.99999999.tmp', `swarms.${process.ppid}.tmp`, 'swarms.x.tmp', 'other.99999999.tmp']) {
+    writeFileSync(join(folder, name), 'x');
+  }
+  await writeInSteps(path, filled(1));
+  assert.deepEqual(
+    readdirSync(folder).sort(),
+    ['other.99999999.tmp', 'swarms', `swarms.${process.ppid}.tmp`, 'swarms.x.tmp'].sort(),
+  );
 });

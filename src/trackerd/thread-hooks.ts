@@ -1,7 +1,7 @@
 import { ClientShares, HashTable, type HashTableData, type PolicyData, type TrackerHooks } from '../tracker/index.ts';
 import type { TrackerRefusal } from '../wire/index.ts';
 import { makeHooks as makePolicyHooks } from './policy/worker-policy.ts';
-import { makeDeltaLog } from './replication/replication.ts';
+import { makeDeltaLog } from './replication/delta-log.ts';
 import type { WorkerContext, WorkerPolicy } from './udp/worker-protocol.ts';
 
 /** All that a thread needs to judge announces and to tell of them; posted to it at the start and at every change. */

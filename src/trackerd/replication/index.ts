@@ -1,7 +1,7 @@
 export type { ReplicatedStore } from './inbox.ts';
 export { replicationMetrics } from './metrics.ts';
 export { parseRedisAddress, type RedisAddress } from './redis-address.ts';
-export { makeDeltaLog, Replication, type ReplicationOptions } from './replication.ts';
+export { Replication, type ReplicationOptions } from './replication.ts';
 export { storeSnapshots } from './store-snapshots.ts';
 export type {
   MemberFacts,

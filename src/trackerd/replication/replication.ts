@@ -1,9 +1,10 @@
 import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BtError, type Millis } from '../../base/index.ts';
-import { type DeltaBatch, DeltaLog, deltaBytes } from '../../tracker/index.ts';
+import { type DeltaBatch, type DeltaLog, deltaBytes } from '../../tracker/index.ts';
 import { replicationLimits } from '../limits.ts';
 import { ReplicationCore } from './core.ts';
+import { makeDeltaLog } from './delta-log.ts';
 import type { ReplicatedStore } from './inbox.ts';
 import { parseRedisAddress, type RedisAddress } from './redis-address.ts';
 import { loadRedisClient, RedisLink } from './redis-link.ts';
@@ -24,18 +25,6 @@ export interface ReplicationOptions {
   readonly now: () => Millis;
   readonly onEvent?: (event: ReplicationEvent) => void;
   readonly limits?: Partial<ReplicationLimits>;
-}
-
-/**
- * The hook that keeps deltas, for any thread.
- *
- * @param onBatch hands a batch, whose buffer may be transferred, to `Replication.add` on the thread of that
- */
-export function makeDeltaLog(
-  onBatch: (batch: DeltaBatch) => void,
-  limits: Pick<ReplicationLimits, 'streamCount' | 'entryBytesMax'> = replicationLimits,
-): DeltaLog {
-  return new DeltaLog({ streamCount: limits.streamCount, batchBytesMax: limits.entryBytesMax, onBatch });
 }
 
 /**

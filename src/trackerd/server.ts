@@ -134,11 +134,12 @@ class RunningTracker implements Tracker {
   }
 
   stats(): TrackerStats {
+    const sums = this.#counters.sums();
     return {
       ...this.#store.stats(),
       uptimeMs: now() - this.#startedAt,
-      http: { ...toHttpCounts(this.#counters), connections: this.#web?.httpConnectionCount ?? 0 },
-      udp: toUdpCounts(this.#counters),
+      http: { ...toHttpCounts(sums), connections: this.#web?.httpConnectionCount ?? 0 },
+      udp: toUdpCounts(sums),
     };
   }
 

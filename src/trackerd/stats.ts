@@ -1,4 +1,4 @@
-import type { CounterTable, StoreStats } from '../tracker/index.ts';
+import { type CounterName, counterNames, type StoreStats } from '../tracker/index.ts';
 
 /** Counted since the start. */
 export interface HttpCounts {
@@ -30,32 +30,34 @@ export interface TrackerStats extends StoreStats {
   readonly udp: Readonly<UdpCounts>;
 }
 
-export function toHttpCounts(table: CounterTable): HttpCounts {
-  const n = table.sums();
+/** @param n `CounterTable.sums()` */
+export function toHttpCounts(n: Sums): HttpCounts {
   return {
     announces: n.httpAnnounces4 + n.httpAnnounces6,
     scrapes: n.httpScrapes,
-    refused:
-      n.httpRefusedPolicy + n.httpRefusedFull + n.httpRefusedInvalid + n.httpRefusedFailed + n.httpRefusedLimited,
+    refused: refusedVia('http', n),
     bad: n.httpBad,
   };
 }
 
-export function toUdpCounts(table: CounterTable): UdpCounts {
-  const n = table.sums();
+/** @param n `CounterTable.sums()` */
+export function toUdpCounts(n: Sums): UdpCounts {
   return {
     connects: n.udpConnects,
     announces: n.udpAnnounces4 + n.udpAnnounces6,
     scrapes: n.udpScrapes,
-    refused:
-      n.udpRefusedPolicy +
-      n.udpRefusedFull +
-      n.udpRefusedInvalid +
-      n.udpRefusedFailed +
-      n.udpRefusedLimited +
-      n.udpRefusedOverloaded,
+    refused: refusedVia('udp', n),
     malformed: n.udpMalformed,
     expiredIds: n.udpExpiredIds,
     forgedIds: n.udpForgedIds,
   };
+}
+
+type Sums = Readonly<Record<CounterName, number>>;
+
+/** For whatever reason: by name, so that a reason added to the counters is not forgotten here. */
+function refusedVia(via: 'http' | 'udp', n: Sums): number {
+  let sum = 0;
+  for (const name of counterNames) if (name.startsWith(`${via}Refused`)) sum += n[name];
+  return sum;
 }

@@ -1,5 +1,5 @@
 /**
- * Replays simulated swarms (src/sim/scenarios.ts).
+ * Replays simulated swarms (src/sim/scenarios/).
  *
  *     node tools/sim.mjs                                      lists the scenarios
  *     node tools/sim.mjs --scenario NAME|all [--seed N] [--seeds COUNT] [--check-every N] [--log]
@@ -15,7 +15,7 @@ const { values } = parseArgs({
     scenario: { type: 'string' },
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
-    'check-every': { type: 'string', default: '1' },
+    'check-every': { type: 'string' },
     log: { type: 'boolean', default: false },
   },
 });
@@ -35,7 +35,8 @@ function runOne(scenario, seed) {
   const startedAt = performance.now();
   try {
     const log = values.log ? (line) => process.stdout.write(`${line}\n`) : undefined;
-    const checkEvery = Number(values['check-every']);
+    const every = values['check-every'];
+    const checkEvery = every === undefined ? undefined : Number(every);
     const report = runScenario(scenario, { seed, crypto, transfer, checkEvery, ...(log && { log }) });
     const seconds = (performance.now() - startedAt) / 1000;
     const last = Math.max(...report.clients.map(({ doneSec }) => doneSec ?? 0));

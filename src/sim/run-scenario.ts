@@ -1,7 +1,7 @@
 import type { CryptoPort } from '../base/index.ts';
 import type { MakeSession } from './client.ts';
 import type { TransferBuffer } from './disk/buffers.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenarios/scenario.ts';
 import { type ClientReport, SimSwarm } from './swarm.ts';
 
 export interface RunScenarioOptions {
@@ -9,7 +9,8 @@ export interface RunScenarioOptions {
   readonly crypto: CryptoPort;
   readonly makeSession?: MakeSession | undefined;
   readonly transfer?: TransferBuffer | undefined;
-  readonly checkEvery?: number;
+  /** In place of the scenario's own: invariants are walked after every so many inputs of a client; 0 = never. */
+  readonly checkEvery?: number | undefined;
   readonly log?: (line: string) => void;
 }
 
@@ -25,7 +26,8 @@ export interface ScenarioReport {
 /** Runs one scenario to its end. @throws SimFailure that names the seed */
 export function runScenario(scenario: Scenario, options: RunScenarioOptions): ScenarioReport {
   const { torrent } = scenario;
-  const w = new SimSwarm({ ...options, ...(torrent === undefined ? {} : { torrent }) });
+  const checkEvery = options.checkEvery ?? scenario.checkEvery ?? 1;
+  const w = new SimSwarm({ ...options, checkEvery, ...(torrent === undefined ? {} : { torrent }) });
   scenario.run(w);
   const clients = w.finish();
   return {

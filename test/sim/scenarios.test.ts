@@ -7,9 +7,6 @@ import { nodeCrypto } from '../support/node-crypto.ts';
 /** Chance comes from the seed: a world that asked this for any would not be repeatable. */
 const crypto: CryptoPort = { ...nodeCrypto, random: () => assert.fail('chance comes from the seed') };
 
-/** Invariants after every input cost more than the rest in large swarms: there only now and then. */
-const checkEvery: Readonly<Record<string, number>> = { fifty: 200 };
-
 /** Seeds that once failed; each stays here for good. */
 const fixedSeeds: readonly (readonly [scenario: string, seed: number])[] = [];
 
@@ -18,7 +15,6 @@ function run(scenario: Scenario, seed: number): ScenarioReport {
     seed,
     crypto,
     transfer: (buffer) => structuredClone(buffer, { transfer: [buffer] }),
-    checkEvery: checkEvery[scenario.name] ?? 1,
   });
 }
 

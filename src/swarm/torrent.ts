@@ -11,7 +11,6 @@ import {
   type Rng,
   swarmKeyBytes,
   type TorrentId,
-  toSwarmKey,
 } from '../base/index.ts';
 import { type Info, parseInfo } from '../metainfo/index.ts';
 import type { Tracer } from '../trace/index.ts';
@@ -21,11 +20,13 @@ import type { BlameVerdict } from './blame.ts';
 import { Connections } from './connections.ts';
 import { Content } from './content.ts';
 import type { SwarmHost, TorrentEvent } from './context.ts';
+import { DiskTrouble } from './disk-trouble.ts';
 import { MetadataExtension } from './extensions/metadata.ts';
 import { PexExtension } from './extensions/pex.ts';
 import { ExtensionRegistry } from './extensions/registry.ts';
 import { dontHaveExtension, type StatementExtension, uploadOnlyExtension } from './extensions/statement.ts';
 import { PeerFinder } from './finder.ts';
+import { Identity } from './identity.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { type AddPeer, Peering, type PeeringView } from './peering.ts';
@@ -83,13 +84,12 @@ export class Torrent {
   readonly #metadata: MetadataExtension;
   readonly #uploadOnly: StatementExtension<boolean>;
   readonly #peering: Peering;
-  #hashV1: InfoHash | undefined;
-  #hashV2: InfoHash | undefined;
+  readonly #identity: Identity;
+  readonly #trouble: DiskTrouble;
   #phase: TorrentPhase = 'fetching-metadata';
   #content: Content | undefined;
   #storage: Storage | undefined;
   #error: BtError | undefined;
-  #waitingFor: BtError | undefined;
   #doneEmitted = false;
   /** Totals of earlier runs. */
   #earlier = { downloaded: 0, uploaded: 0 };
@@ -100,9 +100,10 @@ export class Torrent {
     this.id = options.id;
     this.#o = options;
     this.#host = options.host;
-    this.#hashV1 = options.info?.hashV1 ?? options.hashV1;
-    this.#hashV2 = options.info?.hashV2 ?? options.hashV2;
-    assert(this.#hashes.length > 0, 'a torrent has an info-hash');
+    this.#identity = new Identity({
+      hashV1: options.info?.hashV1 ?? options.hashV1,
+      hashV2: options.info?.hashV2 ?? options.hashV2,
+    });
     this.#ctx = new Connections({
       host: options.host,
       torrent: options.id,
@@ -112,9 +113,10 @@ export class Torrent {
       onDrop: (peer, reason, byUs) => this.#onGone(peer, reason, byUs),
       onFail: (error) => this.#fail(error),
     });
+    this.#trouble = new DiskTrouble(this.#ctx, (at) => this.#timers.sooner('retry', at));
     this.finder = new PeerFinder(this.#ctx, {
       tiers: options.trackers,
-      infoHashes: this.#hashes.map(swarmKeyBytes),
+      infoHashes: this.#identity.hashes.map(swarmKeyBytes),
       rng: options.rng.fork('finder'),
       figures: () => this.#figures(),
       mayDial: () => this.#isActive || this.#phase === 'fetching-metadata',
@@ -122,8 +124,8 @@ export class Torrent {
       onTracker: (url, error) => this.#emit({ type: 'tracker', torrent: this.id, url, error }),
     });
     this.#metadata = new MetadataExtension(this.#ctx, {
-      hashV1: this.#hashV1,
-      hashV2: this.#hashV2,
+      hashV1: this.hashV1,
+      hashV2: this.hashV2,
       bytes: () => this.info?.bytes,
       onMetadata: (bytes) => this.#onMetadata(bytes),
     });
@@ -147,10 +149,10 @@ export class Torrent {
   // --- what it is ---
 
   get hashV1(): InfoHash | undefined {
-    return this.#hashV1;
+    return this.#identity.hashV1;
   }
   get hashV2(): InfoHash | undefined {
-    return this.#hashV2;
+    return this.#identity.hashV2;
   }
   get phase(): TorrentPhase {
     return this.#phase;
@@ -165,7 +167,7 @@ export class Torrent {
     return this.#error;
   }
   get name(): string {
-    return this.info?.name ?? this.#o.name ?? this.#hashes[0] ?? '';
+    return this.info?.name ?? this.#o.name ?? this.#identity.first;
   }
   /** No connection has a place here any more. */
   get hasEnded(): boolean {
@@ -188,32 +190,22 @@ export class Torrent {
   }
   /** The 20-byte keys that handshakes may carry, as hex. */
   get swarmKeys(): string[] {
-    return this.#hashes.map(toSwarmKey);
+    return this.#identity.swarmKeys;
   }
 
-  /**
-   * @param asked what an incoming handshake asked for: it is answered with the same, but where both know the v2 info-hash of a hybrid
-   *   with that (BEP 52, "upgrade"). libtorrent 2.0.8 drops who knows v2 and answers with v1 all the same.
-   */
   handshake(asked?: HandshakeStart): HandshakeStart {
-    const v2 = this.#hashV2;
-    const first = this.#hashes[0] as InfoHash;
-    const isV2 = asked?.flags.v2 === true && v2 !== undefined;
-    return {
-      infoHash: isV2 ? swarmKeyBytes(v2) : (asked?.infoHash ?? swarmKeyBytes(first)),
-      flags: { extensions: true, fast: true, dht: false, v2: v2 !== undefined },
-    };
+    return this.#identity.handshake(asked);
   }
 
   snapshot(now: Millis): TorrentSnapshot {
     const figures = measure(now, { peers: this.#ctx.peers.values(), content: this.#content, isActive: this.#isActive });
     return {
       phase: this.#phase,
-      waitingFor: this.#waitingFor,
+      waitingFor: this.#trouble.waitingFor,
       error: this.#error,
       name: this.name,
-      infoHashV1: this.#hashV1,
-      infoHashV2: this.#hashV2,
+      infoHashV1: this.hashV1,
+      infoHashV2: this.hashV2,
       ...figures,
       progress: this.#progress(figures),
       downloadedFromSeeds: this.#peering.fromSeeds,
@@ -368,18 +360,23 @@ export class Torrent {
     blockHashes: Uint8Array | undefined,
   ): void {
     this.#ctx.now = now;
-    if (outcome.kind === 'failed' && this.#holdBack(piece, segments, outcome.error)) return;
+    if (outcome.kind === 'failed') {
+      if (this.#trouble.holdBack(this.#active?.downloader, piece, segments, outcome.error)) return;
+    }
     this.#content?.downloader.onCommitted(piece, outcome, segments, blockHashes);
     if (outcome.kind === 'failed') this.#fail(outcome.error);
     else if (outcome.kind === 'inconsistent') this.#fail(new BtError('swarm/inconsistent-hashes', { piece }));
-    else if (outcome.kind === 'ok') this.#waitingFor = undefined;
+    else if (outcome.kind === 'ok') this.#trouble.isOver();
     this.#continueStop();
   }
 
   onSegmentStored(now: Millis, piece: number, offset: number, bytes: Uint8Array, error: BtError | undefined): void {
     this.#ctx.now = now;
     this.#content?.downloader.onSegmentStored(piece, offset, bytes, error !== undefined);
-    if (error !== undefined && (!this.#isActive || !this.#waitForDisk(error))) this.#fail(error);
+    if (error !== undefined) {
+      const { downloader } = this.#active ?? {};
+      if (downloader === undefined || !this.#trouble.wait(downloader, error)) this.#fail(error);
+    }
     this.#continueStop();
   }
 
@@ -412,7 +409,7 @@ export class Torrent {
   scrape(now: Millis): number {
     this.#ctx.now = now;
     const urls = new Set(this.finder.announcer.state().map((t) => t.url));
-    const hash = swarmKeyBytes(this.#hashes[0] as InfoHash);
+    const hash = swarmKeyBytes(this.#identity.first);
     for (const url of urls) this.#host.ports.scrape(this.id, url, hash);
     return urls.size;
   }
@@ -470,10 +467,6 @@ export class Torrent {
 
   // --- privately ---
 
-  get #hashes(): InfoHash[] {
-    return [this.#hashV1, this.#hashV2].filter((hash) => hash !== undefined);
-  }
-
   get #isActive(): boolean {
     return this.#phase === 'downloading' || this.#phase === 'seeding';
   }
@@ -496,7 +489,7 @@ export class Torrent {
         return torrent.#content;
       },
       get hashV2() {
-        return torrent.#hashV2;
+        return torrent.hashV2;
       },
       get isSeeding() {
         return torrent.#phase === 'seeding';
@@ -530,7 +523,7 @@ export class Torrent {
       wanted,
       layers: this.#o.layers ?? new Map(),
       rng: this.#o.rng.fork('content'),
-      swarmKey: swarmKeyBytes(this.#hashes[0] as InfoHash),
+      swarmKey: swarmKeyBytes(this.#identity.first),
       onPiece: (piece) => this.#onPiece(piece),
       onBad: (piece, verdicts) => this.#onBad(piece, verdicts),
       onSeed: (peer, seed) => this.finder.book.setSeed(peer.conn, seed),
@@ -557,29 +550,15 @@ export class Torrent {
     let info: Info;
     try {
       info = parseInfo(bytes, this.#host.crypto);
-      this.#learnHashes(info);
+      this.#identity.learn(info);
     } catch (error) {
       // The hash is right, so the fault is the torrent's own.
       this.#fail(error as BtError);
       return;
     }
+    for (const hash of this.#identity.hashes) this.finder.announcer.addHash(this.#ctx.now, swarmKeyBytes(hash));
     this.#open(info);
     this.#emit({ type: 'metadata', torrent: this.id });
-  }
-
-  /** A magnet link may name one hash of a hybrid only: the other is the same torrent's second swarm. */
-  #learnHashes(info: Info): void {
-    const contradicts = (known: InfoHash | undefined, found: InfoHash | undefined) =>
-      known !== undefined && known !== found;
-    if (contradicts(this.#hashV1, info.hashV1) || contradicts(this.#hashV2, info.hashV2)) {
-      throw new BtError('metainfo/invalid', {
-        field: 'info',
-        what: 'has one of the magnet link’s hashes and not the other',
-      });
-    }
-    this.#hashV1 = info.hashV1;
-    this.#hashV2 = info.hashV2;
-    for (const hash of this.#hashes) this.finder.announcer.addHash(this.#ctx.now, swarmKeyBytes(hash));
   }
 
   /** What is on disk is known: to work. */
@@ -665,23 +644,6 @@ export class Torrent {
     this.#emit({ type: 'error', torrent: this.id, error });
   }
 
-  /** Trouble that may pass is waited for: the piece is offered again. @returns false: it is the torrent's end */
-  #holdBack(piece: number, segments: (Uint8Array | undefined)[], error: BtError): boolean {
-    if (!isPassing(error)) return false;
-    const held = this.#active?.downloader.holdBack(piece, segments, error) === true;
-    return held && this.#waitForDisk(error);
-  }
-
-  /** What is here is still given to others meanwhile. @returns false where waiting will not help */
-  #waitForDisk(error: BtError): boolean {
-    if (!isPassing(error)) return false;
-    if (this.#waitingFor === undefined) this.#emit({ type: 'waiting', torrent: this.id, error });
-    this.#waitingFor = error;
-    this.#content?.downloader.pause();
-    this.#timers.sooner('retry', addMs(this.#ctx.now, limits.pool.diskRetryMs));
-    return true;
-  }
-
   #continueStop(): void {
     if (this.#phase !== 'stopping') return;
     if ((this.#content?.downloader.atDisk ?? 0) > 0) return;
@@ -716,7 +678,7 @@ export class Torrent {
     const content = this.#content as Content;
     const isMagnet = this.#o.info === undefined;
     return encodeResume({
-      infoHashes: this.#hashes,
+      infoHashes: this.#identity.hashes,
       have: content.ledger.have,
       wanted: content.wanted,
       uploaded: this.#earlier.uploaded + content.uploader.counts.payloadBytes,
@@ -727,9 +689,4 @@ export class Torrent {
       layers: isMagnet ? content.hashes.layers() : undefined,
     });
   }
-}
-
-/** Trouble of a disk that may be over later. */
-function isPassing(error: BtError): boolean {
-  return error.code === 'disk/no-space' || error.code === 'disk/io';
 }

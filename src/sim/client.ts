@@ -1,7 +1,7 @@
 import { assert, type CryptoPort, type Millis, type PeerAddress, type PeerId, type TorrentId } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
 import { Session, type SessionOptions } from '../session/index.ts';
-import type { TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
+import type { Torrent, TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
 import { type DiskOptions, SimDisk } from './disk/disk.ts';
 import { SimHost } from './host.ts';
 import type { NetHost } from './net/net.ts';
@@ -55,6 +55,8 @@ export class SimClient {
   startedAt: Millis | undefined;
   /** Hosts it has banned. */
   readonly banned: Set<string> = new Set();
+  /** Hears of every event, inside the input that caused it: must not throw, nor call back. */
+  onEvent: ((event: TorrentEvent) => void) | undefined;
   readonly #place: ClientPlace;
   readonly #options: ClientOptions;
   #host: SimHost | undefined;
@@ -98,6 +100,11 @@ export class SimClient {
   get session(): Session {
     assert(this.#session !== undefined, `${this.label} is running`);
     return this.#session;
+  }
+
+  /** The torrent of the process that runs; undefined where none does. */
+  get brain(): Torrent | undefined {
+    return this.#id === undefined ? undefined : this.#session?.torrent(this.#id);
   }
 
   /** Starts the process. */
@@ -188,12 +195,16 @@ export class SimClient {
     if (event.type === 'done') this.doneAt ??= world.now;
     else if (event.type === 'banned') this.banned.add(event.host);
     else if (event.type === 'stopped') {
+      const session = this.#session;
       // Events come in the middle of an input, and none may come back from here.
       world.after(0, 'client.stopped', () => {
-        this.#last = this.#look(this.session);
+        // It may have been killed in this very instant.
+        if (session === undefined || session !== this.#session) return;
+        this.#last = this.#look(session);
         this.#session = undefined;
       });
     }
+    this.onEvent?.(event);
   }
 
   #look(session: Session): TorrentSnapshot {

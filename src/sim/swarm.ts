@@ -31,8 +31,10 @@ export interface MemberOptions extends ClientOptions {
   readonly diskBytes?: number;
   /** Pieces that are on its disk when it starts. */
   readonly has?: Iterable<number>;
-  /** Virtual time until it starts. */
+  /** Virtual time until it starts; `never`: somebody else starts it. */
   readonly after?: string;
+  /** Names it in reports. */
+  readonly label?: string;
 }
 
 export interface PeerOptions {
@@ -209,7 +211,7 @@ export class SimSwarm {
   #members(role: string, count: number, options: MemberOptions, mustFinish: boolean): SimClient[] {
     const { crypto, makeSession, transfer, checkEvery } = this.#options;
     return Array.from({ length: count }, (_, i) => {
-      const label = `${role} ${this.clients.length + 1}`;
+      const label = options.label ?? `${role} ${this.clients.length + 1}`;
       const net = this.net.addHost({ line: toLine(options.line), isFirewalled: options.isFirewalled ?? false });
       const { world, trackers, torrent } = this;
       const disk = { speed: options.disk ?? {}, transfer };
@@ -219,6 +221,7 @@ export class SimSwarm {
       if (options.has !== undefined) client.disk.fill(torrent.torrent.info, options.has);
       this.clients.push(client);
       if (mustFinish) this.#mustFinish.add(client);
+      if (options.after === 'never') return client;
       const ms = options.after === undefined ? this.#stagger() : toMs(options.after) + i;
       world.after(ms, 'swarm.start', () => client.start());
       return client;

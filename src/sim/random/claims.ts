@@ -1,0 +1,100 @@
+import type { SimSwarm } from '../swarm.ts';
+import { concerns, type ScriptedPlan, type SwarmPlan } from './plan.ts';
+import type { User } from './user.ts';
+
+/**
+ * What must come true once all trouble is over, decided from the plan and from who has what by then:
+ *
+ *     every client that stays gets every piece it wants that reached somebody who stays and passes it on to it
+ *
+ * A piece passes between clients that have it or want it, as long as one of them can be connected to. Not counted on are clients that
+ * leave, whose disk lies, or that may not have a connection for everybody; nobody claims anything for them, nor by their help.
+ */
+export class Claims {
+  readonly #users: readonly User[];
+  readonly #hasScriptedSeeder: boolean;
+
+  constructor(plan: SwarmPlan, users: Iterable<User>) {
+    this.#users = [...users].filter((user) => isReliable(plan, user));
+    // A scripted seeder knows no hash trees: who lacks them cannot use what it sends.
+    const needsHashes = plan.torrent.format !== 'v1' && [...users].some((user) => user.plan.isMagnet);
+    this.#hasScriptedSeeder = !needsHashes && plan.members.some((m) => m.kind === 'seeder' && isPlain(m));
+  }
+
+  /** Clients for which something is claimed. */
+  get count(): number {
+    return this.#users.length;
+  }
+
+  /** What is still missing, one line a client; empty where everything claimed is true. */
+  missing(): string[] {
+    return this.#users.flatMap((user) => {
+      const { client, plan } = user;
+      const phase = client.brain?.phase;
+      if (phase === undefined) return [`${plan.name} does not run`];
+      if (phase === 'fetching-metadata') return this.#hasMetadataNear() ? [`${plan.name} has no metadata`] : [];
+      if (phase !== 'downloading' && phase !== 'seeding') return [`${plan.name} is ${phase}`];
+      const lacks = this.#lacks(user);
+      return lacks.length === 0 ? [] : [`${plan.name} lacks ${lacks.length} pieces, first ${lacks[0]}`];
+    });
+  }
+
+  /** Pieces that the clients have together: grows as long as something goes on. */
+  progress(): number {
+    let sum = 0;
+    for (const { client } of this.#users) sum += client.brain?.content?.ledger.have.count ?? 0;
+    return sum;
+  }
+
+  #lacks(user: User): number[] {
+    const { pieceCount } = user.client.torrent.geometry;
+    const lacks: number[] = [];
+    for (let piece = 0; piece < pieceCount; piece++) {
+      if (user.client.wantsPiece(piece) && !has(user, piece) && this.#comesTo(piece)) lacks.push(piece);
+    }
+    return lacks;
+  }
+
+  /** Whether those who want a piece get it. */
+  #comesTo(piece: number): boolean {
+    const circle = this.#users.filter((user) => has(user, piece) || user.client.wantsPiece(piece));
+    if (this.#hasScriptedSeeder) return true;
+    return circle.some((user) => has(user, piece)) && circle.some((user) => !user.plan.isFirewalled);
+  }
+
+  #hasMetadataNear(): boolean {
+    if (this.#hasScriptedSeeder) return true;
+    const isKnown = this.#users.some(({ client }) => client.brain?.info !== undefined);
+    return isKnown && this.#users.some((user) => !user.plan.isFirewalled);
+  }
+}
+
+/** Bans of those who have done nothing wrong, by those whose word counts. */
+export function wrongBans(w: SimSwarm, plan: SwarmPlan, users: ReadonlyMap<string, User>): string[] {
+  const guilty = new Set<string>();
+  for (const user of users.values()) if (user.isTainted) guilty.add(user.client.net.name);
+  for (const peer of w.scripted) if (peer.traits.badBlockRate > 0) guilty.add(peer.net.name);
+  const nameOf = new Map([...users].map(([name, user]) => [user.client.net.name, name]));
+  return [...users.values()].flatMap(({ client, plan: { name }, isTainted }) =>
+    isTainted
+      ? []
+      : [...client.banned]
+          .filter((host) => !guilty.has(host))
+          .map((host) => `${name} banned ${nameOf.get(host) ?? host}, who is innocent`),
+  );
+}
+
+function has({ client }: User, piece: number): boolean {
+  return client.brain?.content?.ledger.have.has(piece) === true;
+}
+
+function isReliable({ members, troubles }: SwarmPlan, user: User): boolean {
+  const { name, connsMax } = user.plan;
+  if (user.isTainted || troubles.some((t) => t.kind === 'leave' && concerns(t, name))) return false;
+  // Dials to dead addresses count as connections while they last.
+  return connsMax === undefined || connsMax >= 2 * members.length;
+}
+
+function isPlain(member: ScriptedPlan): boolean {
+  return member.traits === undefined;
+}

@@ -1,3 +1,4 @@
+import type { PeerTraits } from '../peers/traits.ts';
 import type { SimSwarm } from '../swarm.ts';
 import { concerns, type ScriptedPlan, type SwarmPlan } from './plan.ts';
 import type { User } from './user.ts';
@@ -70,10 +71,10 @@ export class Claims {
 }
 
 /** Bans of those who have done nothing wrong, by those whose word counts. */
-export function wrongBans(w: SimSwarm, plan: SwarmPlan, users: ReadonlyMap<string, User>): string[] {
+export function wrongBans(w: SimSwarm, users: ReadonlyMap<string, User>): string[] {
   const guilty = new Set<string>();
   for (const user of users.values()) if (user.isTainted) guilty.add(user.client.net.name);
-  for (const peer of w.scripted) if (peer.traits.badBlockRate > 0) guilty.add(peer.net.name);
+  for (const peer of w.scripted) if (sendsRubbish(peer.traits)) guilty.add(peer.net.name);
   const nameOf = new Map([...users].map(([name, user]) => [user.client.net.name, name]));
   return [...users.values()].flatMap(({ client, plan: { name }, isTainted }) =>
     isTainted
@@ -93,6 +94,11 @@ function isReliable({ members, troubles }: SwarmPlan, user: User): boolean {
   if (user.isTainted || troubles.some((t) => t.kind === 'leave' && concerns(t, name))) return false;
   // Dials to dead addresses count as connections while they last.
   return connsMax === undefined || connsMax >= 2 * members.length;
+}
+
+/** Bad blocks, or blocks that nobody asked for, which may be taken for an answer. */
+function sendsRubbish({ badBlockRate, flood }: PeerTraits): boolean {
+  return badBlockRate > 0 || flood === 'blocks';
 }
 
 function isPlain(member: ScriptedPlan): boolean {

@@ -66,8 +66,9 @@ export function runPlan(plan: SwarmPlan, options: RunPlanOptions): RandomReport 
   w.world.run({ deadline: addMs(w.world.now, troubleEndMs(plan) + 1), eventsMax: EVENTS_MAX });
   const claims = new Claims(plan, users.values());
   settle(w, claims);
-  problems.push(...wrongBans(w, plan, users), ...wrongBytes(users.values()));
+  problems.push(...wrongBans(w, users), ...wrongBytes(users.values()));
   if (problems.length > 0) throw new SimFailure(problems.join('\n'), w.world);
+  for (const user of users.values()) user.dismiss();
   const clients = w.finish();
   return {
     seed: plan.seed,

@@ -25,6 +25,7 @@ export class User {
   readonly #report: Report;
   readonly #holds = new Set<string>(['not yet']);
   #isStopping = false;
+  #isDismissed = false;
   #holdCount = 0;
 
   constructor(client: SimClient, plan: ClientPlan, world: SimWorld, report: Report) {
@@ -62,6 +63,12 @@ export class User {
     this.holdFor('killed', forMs);
   }
 
+  /** The run is over: what is stopped from now on stays so. */
+  dismiss(): void {
+    this.#holds.add('over');
+    this.#isDismissed = true;
+  }
+
   /** Stops the client where it runs, and starts it again. @param between what is done while it does not run */
   restart(between: () => void = () => {}): void {
     const name = this.hold('restart');
@@ -78,7 +85,7 @@ export class User {
 
   #settle(): void {
     const { client } = this;
-    if (this.#isStopping) return;
+    if (this.#isStopping || this.#isDismissed) return;
     if (this.#holds.size === 0 && !client.isRunning) client.start();
     else if (this.#holds.size > 0 && client.isRunning) {
       this.#isStopping = true;

@@ -20,12 +20,16 @@ export interface ClientOptions {
   readonly pieceBytesMax?: number;
   /** Knows the info-hash and the trackers only. */
   readonly isMagnet?: boolean;
+  /** Of a magnet link to a hybrid torrent: the one info-hash that it names; both where absent. */
+  readonly magnetNames?: 'v1' | 'v2';
   /** By file. */
   readonly select?: (info: Info) => readonly boolean[];
   /** Peers it is told of. */
   readonly peers?: readonly PeerAddress[];
   /** Asks no tracker. */
   readonly isTrackerless?: boolean;
+  /** Its timers are late by up to so many ms: a busy machine. */
+  readonly timersLateMs?: number;
   /** Invariants are walked after every so many inputs; 0 = never. */
   readonly checkEvery?: number;
 }
@@ -112,10 +116,10 @@ export class SimClient {
     assert(this.#session === undefined, `${this.label} is not running`);
     const { world, crypto, trackers, torrent } = this.#place;
     const makeSession = this.#place.makeSession ?? ((options) => new Session(options));
-    const { uploadLimit, downloadLimit, connsMax, pieceBytesMax, checkEvery = 1 } = this.#options;
+    const { uploadLimit, downloadLimit, connsMax, pieceBytesMax, timersLateMs, checkEvery = 1 } = this.#options;
     const rng = world.rng.fork(`client ${this.label} ${this.#runCount++}`);
     if (!this.net.isUp) this.net.restart();
-    const host = new SimHost({ world, net: this.net, disk: this.disk, trackers, listenPorts: [PORT] });
+    const host = new SimHost({ world, net: this.net, disk: this.disk, trackers, listenPorts: [PORT], timersLateMs });
     host.gate.checkEvery = checkEvery;
     const session = makeSession({
       ports: host,
@@ -155,6 +159,16 @@ export class SimClient {
     this.#id = undefined;
   }
 
+  /** The process stands still: it hears nothing, and nothing in it happens. */
+  suspend(): void {
+    this.host.gate.suspend();
+  }
+
+  /** It goes on, and hears all at once what came meanwhile. */
+  wake(): void {
+    this.host.gate.wake();
+  }
+
   /** How the torrent stands, or, of a client that was stopped, how it stood in the end. */
   snapshot(): TorrentSnapshot {
     if (this.#session === undefined && this.#last !== undefined) return this.#last;
@@ -179,10 +193,12 @@ export class SimClient {
   }
 
   #source(torrent: SimTorrent): TorrentSource {
-    const { isMagnet, isTrackerless, select, peers } = this.#options;
+    const { isMagnet, magnetNames, isTrackerless, select, peers } = this.#options;
     const { info, pieceLayers } = torrent.torrent;
+    const hashV1 = magnetNames === 'v2' ? undefined : info.hashV1;
+    const hashV2 = magnetNames === 'v1' ? undefined : info.hashV2;
     return {
-      ...(isMagnet === true ? defined({ hashV1: info.hashV1, hashV2: info.hashV2 }) : { info, layers: pieceLayers }),
+      ...(isMagnet === true ? defined({ hashV1, hashV2 }) : { info, layers: pieceLayers }),
       trackers: isTrackerless === true ? [] : this.#place.trackers.all.map((tracker) => [tracker.url]),
       ...defined({ select, peers }),
     };

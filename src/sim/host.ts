@@ -33,6 +33,8 @@ export interface SimHostOptions {
   readonly trackers: SimTrackers;
   /** Ports on which peers may connect. */
   readonly listenPorts?: readonly number[];
+  /** Timers are late by up to so many ms; 1 where absent, as on a machine with nothing else to do. */
+  readonly timersLateMs?: number | undefined;
 }
 
 /**
@@ -51,6 +53,7 @@ export class SimHost implements SwarmPorts {
   readonly #diskPort: SimDiskPort;
   readonly #conns = new Map<ConnId, Conn>();
   readonly #listenPorts: readonly number[];
+  readonly #timersLateMs: number;
   #wakeWanted: Millis = NEVER;
   #wake: SimEvent | undefined;
 
@@ -61,6 +64,7 @@ export class SimHost implements SwarmPorts {
     this.#trackers = options.trackers;
     this.#rng = options.world.rng.fork(`host ${options.net.index} at ${options.world.now}`);
     this.#listenPorts = options.listenPorts ?? [6881];
+    this.#timersLateMs = options.timersLateMs ?? 1;
     this.gate = new InputGate(this.world);
     this.#diskPort = new SimDiskPort(options.disk, this.gate);
   }
@@ -216,8 +220,7 @@ export class SimHost implements SwarmPorts {
   }
 
   #schedule(): void {
-    // Real timers are late by up to a millisecond or so.
-    const at = Math.max(this.world.now, this.#wakeWanted) + this.#rng.unit();
+    const at = Math.max(this.world.now, this.#wakeWanted) + this.#rng.unit() * this.#timersLateMs;
     this.#wake = this.world.at(at as Millis, 'host.wake', () => {
       this.#wake = undefined;
       if (this.gate.isDead || this.#wakeWanted === NEVER) return;
@@ -229,10 +232,11 @@ export class SimHost implements SwarmPorts {
   }
 }
 
-/** One connection of a session, between its number and its socket. */
+/** One connection of a session, between its number and its socket. A suspended process hears what happens here later. */
 class Conn implements SocketEvents {
   socket: Socket | undefined;
   isConnected = false;
+  /** The session has closed it, or has been told that it is over. */
   isClosed = false;
   readonly #id: ConnId;
   readonly #gate: InputGate;
@@ -265,29 +269,40 @@ class Conn implements SocketEvents {
   }
 
   onConnected(): void {
-    this.isConnected = true;
-    this.#gate.enter((to, now) => to.onConnected(now, this.#id));
+    this.#gate.enter((to, now) => {
+      if (this.isClosed) return;
+      this.isConnected = true;
+      to.onConnected(now, this.#id);
+    });
   }
 
   onBytes(_: Socket, bytes: Uint8Array): void {
-    this.#gate.enter((to, now) => to.onBytes(now, this.#id, bytes));
+    const kept = this.#gate.isSuspended ? bytes.slice() : bytes;
+    this.#gate.enter((to, now) => {
+      if (!this.isClosed) to.onBytes(now, this.#id, kept);
+    });
   }
 
   onWritten(_: Socket, ticket: number): void {
-    const lent = this.#lent.get(ticket);
-    if (lent === undefined) return;
-    this.#lent.delete(ticket);
-    this.#disk.watch.unlend(lent.view, lent.mark, true);
-    this.#gate.enter((to, now) => to.onWritten(now, this.#id, ticket));
-    if (this.isClosed && this.#lent.size === 0) this.#forget(this.#id);
+    this.#gate.enter((to, now) => {
+      const lent = this.#lent.get(ticket);
+      if (lent === undefined) return;
+      this.#lent.delete(ticket);
+      this.#disk.watch.unlend(lent.view, lent.mark, true);
+      to.onWritten(now, this.#id, ticket);
+      if (this.isClosed && this.#lent.size === 0) this.#forget(this.#id);
+    });
   }
 
   onClosed(_: Socket, reason: CloseReason): void {
-    this.isClosed = true;
-    for (const { view, mark } of this.#lent.values()) this.#disk.watch.unlend(view, mark, false);
-    this.#lent.clear();
-    this.#forget(this.#id);
-    this.#gate.enter((to, now) => to.onClosed(now, this.#id, reason));
+    this.#gate.enter((to, now) => {
+      for (const { view, mark } of this.#lent.values()) this.#disk.watch.unlend(view, mark, false);
+      this.#lent.clear();
+      this.#forget(this.#id);
+      if (this.isClosed) return;
+      this.isClosed = true;
+      to.onClosed(now, this.#id, reason);
+    });
   }
 
   /** The socket may have broken in this very instant, before the session heard of it: what it writes then is lost. */

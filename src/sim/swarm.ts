@@ -77,6 +77,7 @@ export class SimSwarm {
   readonly #options: SwarmOptions;
   /** Those that have to become complete. */
   readonly #mustFinish = new Set<SimClient>();
+  #isFinishing = false;
 
   constructor(options: SwarmOptions) {
     this.#options = options;
@@ -134,9 +135,10 @@ export class SimSwarm {
     this.world.after(toMs(time), 'swarm.action', action);
   }
 
-  /** Does something again and again while the run goes on. */
+  /** Does something again and again until `finish`. */
   every(time: string, action: () => void): void {
     const again = () => {
+      if (this.#isFinishing) return;
       action();
       this.world.after(toMs(time), 'swarm.action', again);
     };
@@ -164,7 +166,7 @@ export class SimSwarm {
 
   /** Addresses of scripted peers that every finished client banned, and of all others that any client banned. */
   banned(): { readonly guilty: string[]; readonly innocent: string[] } {
-    const liars = new Set(this.scripted.filter((p) => p.traits.badBlockRate > 0).map((p) => p.net.name));
+    const liars = new Set(this.scripted.filter((p) => p.isLiar).map((p) => p.net.name));
     const all = new Set(this.clients.flatMap((client) => [...client.banned]));
     return { guilty: [...all].filter((h) => liars.has(h)), innocent: [...all].filter((h) => !liars.has(h)) };
   }
@@ -175,6 +177,7 @@ export class SimSwarm {
    * @returns how each client fared
    */
   finish(): ClientReport[] {
+    this.#isFinishing = true;
     const problems: string[] = [];
     for (const client of this.#mustFinish) if (client.isDone) problems.push(...checkBytes(client));
     const running = this.clients.filter((c) => c.isRunning);
@@ -239,7 +242,7 @@ export class SimSwarm {
 
   #checkSums(reports: readonly ClientReport[]): string[] {
     // Counts of a run end with it.
-    if (this.clients.some((client) => client.runCount !== 1)) return [];
+    if (this.clients.some((client) => client.runCount !== 1 || !client.hasStopped)) return [];
     let sent = 0;
     let receivedMax = 0;
     let judgedBad = 0;

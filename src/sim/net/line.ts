@@ -7,14 +7,14 @@ export interface Line {
   readonly latencyMs: number;
   /** Up to this much is added at random to every chunk; order on one connection is kept. */
   readonly jitterMs: number;
-  /** Share of chunks that are lost once: they, and all behind them, come when TCP has repeated them. */
+  /** Share of chunks that are lost once: they, and all behind them, come when TCP has repeated them, and it sends less for a while. */
   readonly lossRate: number;
 }
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-export type LineName = 'ideal' | 'lan' | 'fibre' | 'cable' | 'dsl' | 'mobile' | 'satellite' | 'slow';
+export type LineName = 'ideal' | 'lan' | 'fibre' | 'cable' | 'dsl' | 'mobile' | 'satellite' | 'lossy' | 'slow';
 
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
@@ -28,5 +28,6 @@ export const lines: Readonly<Record<LineName, Line>> = {
   dsl: { upBytesPerSec: 128 * KIB, downBytesPerSec: 2 * MIB, latencyMs: 20, jitterMs: 10, lossRate: 0.001 },
   mobile: { upBytesPerSec: 256 * KIB, downBytesPerSec: 1 * MIB, latencyMs: 60, jitterMs: 60, lossRate: 0.01 },
   satellite: { upBytesPerSec: 256 * KIB, downBytesPerSec: 4 * MIB, latencyMs: 300, jitterMs: 20, lossRate: 0.01 },
+  lossy: { upBytesPerSec: 1 * MIB, downBytesPerSec: 4 * MIB, latencyMs: 80, jitterMs: 60, lossRate: 0.03 },
   slow: { upBytesPerSec: 16 * KIB, downBytesPerSec: 64 * KIB, latencyMs: 40, jitterMs: 20, lossRate: 0.001 },
 };

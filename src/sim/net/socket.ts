@@ -32,8 +32,12 @@ export class SimSocket implements Flow, Socket {
   #bufferedBytes = 0;
   /** On the line or unread at the other end. */
   #underWay = 0;
-  /** Grows by what has been read, so it doubles every round trip: a new connection does not flood those that share its way. */
-  #slowStart: number = socketLimits.windowBytesMin;
+  /**
+   * What congestion control allows under way. Doubles every round trip at first, so that a new connection does not flood those that share
+   * its way; halves with each loss, and from the first one on grows by one chunk a round trip.
+   */
+  #congestion: number = socketLimits.windowBytesMin;
+  #hadLoss = false;
   #lastArrival = 0 as Millis;
   #isEndSent = false;
   readonly #written: number[] = [];
@@ -255,7 +259,7 @@ export class SimSocket implements Flow, Socket {
     );
     const rtt = 2 * (this.place.line.latencyMs + peer.place.line.latencyMs);
     const bytes = (rate * (rtt + socketLimits.queueMs)) / 1000;
-    return Math.min(socketLimits.windowBytesMax, this.#slowStart, Math.max(4096, bytes));
+    return Math.min(socketLimits.windowBytesMax, this.#congestion, Math.max(4096, bytes));
   }
 
   #travel(chunk: Chunk): void {
@@ -266,13 +270,23 @@ export class SimSocket implements Flow, Socket {
     const jitter = here.jitterMs + there.jitterMs;
     if (jitter > 0) ms += rng.unit() * jitter;
     const loss = here.lossRate + there.lossRate;
-    if (loss > 0 && rng.unit() < loss) ms += socketLimits.repeatMs + 2 * (here.latencyMs + there.latencyMs);
+    if (loss > 0 && rng.unit() < loss) {
+      ms += socketLimits.repeatMs + 2 * (here.latencyMs + there.latencyMs);
+      this.#onLoss();
+    }
     this.#lastArrival = Math.max(this.#lastArrival, addMs(world.now, ms)) as Millis;
     world.at(this.#lastArrival, 'net.arrival', () => this.#arrive(chunk, peer));
   }
 
+  #onLoss(): void {
+    this.#hadLoss = true;
+    this.#congestion = Math.max(2 * this.place.up.quantum, this.#congestion / 2);
+  }
+
   #arrive(chunk: Chunk, peer: SimSocket): void {
     if (this.isCut()) {
+      // Nobody is left who would send it again.
+      if (this.state === 'closed') return peer.#discard(chunk);
       this.#swallowed.push(chunk);
       this.#armGiveUp();
       return;
@@ -369,7 +383,9 @@ export class SimSocket implements Flow, Socket {
   #credit(length: number): void {
     if (length === 0) return;
     this.#underWay -= length;
-    if (this.#slowStart < socketLimits.windowBytesMax) this.#slowStart += length;
+    if (this.#congestion < socketLimits.windowBytesMax) {
+      this.#congestion += this.#hadLoss ? (length * this.place.up.quantum) / this.#congestion : length;
+    }
     if (this.#underWay === 0) (this.#peer as SimSocket).place.down.flowCount--;
     if (!this.isQueued && this.canSend()) this.place.up.enqueue(this);
   }

@@ -92,6 +92,13 @@ export class WireLink implements SocketEvents, PeerMessageSink {
     this.sendBytes(out);
   }
 
+  /** Its header and the first half of its bytes; nothing that is sent afterwards can be understood. */
+  sendHalfBlock(piece: number, begin: number, bytes: Uint8Array): void {
+    const out = new Uint8Array(13 + (bytes.length >> 1));
+    out.set(bytes.subarray(0, out.length - 13), writeBlockHeader(out, 0, piece, begin, bytes.length));
+    this.sendBytes(out);
+  }
+
   /** Anything at all, for peers that break the rules. */
   sendBytes(bytes: Uint8Array): void {
     if (this.isOpen) this.#socket?.write(bytes);

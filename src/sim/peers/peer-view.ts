@@ -15,6 +15,8 @@ export interface LinkState {
   fast: boolean;
   /** Ids the other side wants for extensions. */
   extensions: ReadonlyMap<string, number>;
+  /** Blocks sent. */
+  sentCount: number;
   /** Requests that wait for their answer. */
   readonly waiting: Set<string>;
 }
@@ -27,6 +29,8 @@ export interface PeerView {
   readonly rng: Rng;
   readonly have: Bitfield;
   sentBytes: number;
+  /** Knows only the v1 half of a hybrid torrent: pads are bytes like others. */
+  readonly isV1: boolean;
   /** A piece is whole. */
   onPiece(piece: number): void;
 }

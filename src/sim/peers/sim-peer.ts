@@ -1,4 +1,14 @@
-import { Bitfield, type PeerAddress, type Rng, toHex, toSwarmKey } from '../../base/index.ts';
+import {
+  Bitfield,
+  concatBytes,
+  type InfoHash,
+  type Millis,
+  type PeerAddress,
+  type Rng,
+  swarmKeyBytes,
+  toHex,
+  toSwarmKey,
+} from '../../base/index.ts';
 import {
   type AnnounceEvent,
   type CloseReason,
@@ -43,16 +53,21 @@ export class SimPeer implements LinkOwner, PeerView {
   readonly net: NetHost;
   readonly rng: Rng;
   readonly have: Bitfield;
+  readonly isV1: boolean;
   readonly links: Map<WireLink, LinkState> = new Map();
   /** Payload bytes. */
   sentBytes = 0;
   takenBytes = 0;
   badBlocksSent = 0;
+  /** Everything it took is here, first time. */
+  doneAt: Millis | undefined;
   /** How connections ended: code -> count. */
   readonly endings: Map<string, number> = new Map();
   readonly #options: SimPeerOptions;
   readonly #identity: PeerIdentity;
   readonly #taker: Taker | undefined;
+  /** What it lies by. */
+  readonly #lies: Rng;
   readonly #port = 6881;
   #isStopped = false;
 
@@ -66,10 +81,14 @@ export class SimPeer implements LinkOwner, PeerView {
     const count = this.torrent.geometry.pieceCount;
     this.have = this.traits.has === 'all' ? Bitfield.full(count) : new Bitfield(count);
     if (Array.isArray(this.traits.has)) for (const piece of this.traits.has as number[]) this.have.set(piece);
-    const { fast, extensions } = this.traits;
-    const isV2 = this.torrent.torrent.info.format !== 'v1';
-    const flags = { fast, extensions, dht: false, v2: isV2 };
-    this.#identity = { infoHash: this.torrent.swarmKey, peerId: this.rng.bytes(20), flags };
+    const { fast, extensions, knows } = this.traits;
+    const { format, hashV2 } = this.torrent.torrent.info;
+    this.isV1 = knows === 'v1';
+    const flags = { fast, extensions, dht: false, v2: format !== 'v1' && !this.isV1 };
+    const infoHash = knows === 'v2' ? swarmKeyBytes(hashV2 as InfoHash) : this.torrent.swarmKey;
+    this.#identity = { infoHash, peerId: this.rng.bytes(20), flags };
+    const { liesLike } = this.traits;
+    this.#lies = liesLike === undefined ? this.rng.fork('lies') : options.world.rng.fork(`lies like ${liesLike}`);
     this.#taker = this.traits.takes ? new Taker(this) : undefined;
   }
 
@@ -78,6 +97,10 @@ export class SimPeer implements LinkOwner, PeerView {
   }
   get isDone(): boolean {
     return this.have.isFull;
+  }
+  /** Sends bad bytes: the only ones who may be banned. */
+  get isLiar(): boolean {
+    return this.traits.badBlockRate > 0 || this.traits.badPieceRate > 0;
   }
 
   start(): void {
@@ -101,15 +124,19 @@ export class SimPeer implements LinkOwner, PeerView {
   onPiece(piece: number): void {
     if (!this.have.set(piece)) return;
     for (const { link } of this.links.values()) link.send({ kind: 'have', piece });
-    if (this.isDone) this.#announce('completed');
+    if (!this.isDone) return;
+    this.doneAt = this.world.now;
+    this.#announce('completed');
   }
 
   // --- LinkOwner -----------------------------------------------------------------------------------------------------------------
 
   onReady(link: WireLink, theirs: Handshake): void {
     const { hashV1, hashV2 } = this.torrent.torrent.info;
+    const { knows } = this.traits;
+    const known = [knows === 'v2' ? undefined : hashV1, knows === 'v1' ? undefined : hashV2];
     const key = toHex(theirs.infoHash);
-    const isOurs = [hashV1, hashV2].some((hash) => hash !== undefined && toSwarmKey(hash) === key);
+    const isOurs = known.some((hash) => hash !== undefined && toSwarmKey(hash) === key);
     if (this.#isStopped || !isOurs) return link.close();
     const state: LinkState = {
       link,
@@ -119,6 +146,7 @@ export class SimPeer implements LinkOwner, PeerView {
       isChokedByUs: true,
       fast: this.traits.fast && theirs.flags.fast,
       extensions: new Map(),
+      sentCount: 0,
       waiting: new Set(),
     };
     this.links.set(link, state);
@@ -173,12 +201,37 @@ export class SimPeer implements LinkOwner, PeerView {
   // --- what it says --------------------------------------------------------------------------------------------------------------
 
   #sendHave({ link, fast }: LinkState): void {
-    const isFull = this.traits.claims === 'all' || this.have.isFull;
+    const { bitfield, claims } = this.traits;
+    if (bitfield !== 'right') return this.#sendOddBitfield(link);
+    if (claims === 'half') {
+      const claimed = this.have.clone();
+      for (let piece = 0; piece < claimed.size; piece += 2) claimed.set(piece);
+      return link.send({ kind: 'bitfield', bits: claimed.toBytes() });
+    }
+    const isFull = claims === 'all' || this.have.isFull;
     if (fast && isFull) link.send({ kind: 'have-all' });
     else if (fast && this.have.isEmpty) link.send({ kind: 'have-none' });
     else if (isFull || !this.have.isEmpty) {
       const claimed = isFull ? Bitfield.full(this.have.size) : this.have;
       link.send({ kind: 'bitfield', bits: claimed.toBytes() });
+    }
+  }
+
+  #sendOddBitfield(link: WireLink): void {
+    const bits = this.have.toBytes();
+    switch (this.traits.bitfield) {
+      case 'short':
+        return link.send({ kind: 'bitfield', bits: bits.slice(1) });
+      case 'long':
+        return link.send({ kind: 'bitfield', bits: concatBytes([bits, bits]) });
+      case 'spare-bits':
+        // One bit behind the last piece; where there is no room for one, a byte too much.
+        if (this.have.size % 8 === 0) return link.send({ kind: 'bitfield', bits: concatBytes([bits, bits]) });
+        bits[bits.length - 1] = (bits[bits.length - 1] as number) | 1;
+        return link.send({ kind: 'bitfield', bits });
+      default:
+        link.send({ kind: 'have', piece: 0 });
+        this.world.after(1000, 'peer.late-bitfield', () => link.send({ kind: 'bitfield', bits }));
     }
   }
 
@@ -236,13 +289,27 @@ export class SimPeer implements LinkOwner, PeerView {
       if (state.fast) state.link.send({ kind: 'reject', piece, begin, length });
       return;
     }
-    if (this.traits.answersAfterMs === 'never') return;
+    const { answersAfterMs, stallsAfter } = this.traits;
+    if (answersAfterMs === 'never' || state.sentCount >= stallsAfter) return;
     state.waiting.add(key);
-    this.world.after(this.traits.answersAfterMs, 'peer.answer', () => {
-      if (!state.waiting.delete(key) || !state.link.isOpen) return;
-      this.sentBytes += length;
-      state.link.sendBlock(piece, begin, this.#blockToSend(piece, begin, length));
+    this.world.after(answersAfterMs, 'peer.answer', () => {
+      if (!state.waiting.delete(key) || !state.link.isOpen || state.sentCount >= stallsAfter) return;
+      this.#sendBlock(state, piece, begin, length);
     });
+  }
+
+  #sendBlock(state: LinkState, piece: number, begin: number, length: number): void {
+    const bytes = this.#blockToSend(piece, begin, length);
+    state.sentCount++;
+    if (!this.traits.isHalving) {
+      this.sentBytes += length;
+      state.link.sendBlock(piece, begin, bytes);
+      return;
+    }
+    // Only once: whatever follows would be read as the block's other half.
+    if (state.sentCount > 1) return;
+    this.sentBytes += length >> 1;
+    state.link.sendHalfBlock(piece, begin, bytes);
   }
 
   #onCancel(state: LinkState, request: { piece: number; begin: number; length: number }): void {
@@ -253,10 +320,12 @@ export class SimPeer implements LinkOwner, PeerView {
 
   #blockToSend(piece: number, begin: number, length: number): Uint8Array {
     const bytes = readBlock(this.torrent, piece, begin, length);
-    if (this.traits.badBlockRate === 0) return bytes;
+    const { badBlockRate, badPieceRate, isBadConsistently } = this.traits;
+    if (badBlockRate === 0 && badPieceRate === 0) return bytes;
     // A consistent liar decides by place, another one anew each time.
-    const rng = this.traits.isBadConsistently ? this.rng.fork(`${piece} ${begin}`) : this.rng;
-    if (rng.unit() >= this.traits.badBlockRate) return bytes;
+    const rng = isBadConsistently ? this.#lies.fork(`${piece} ${begin}`) : this.#lies;
+    const isBadPiece = badPieceRate > 0 && this.#lies.fork(`piece ${piece}`).unit() < badPieceRate;
+    if (!isBadPiece && rng.unit() >= badBlockRate) return bytes;
     this.badBlocksSent++;
     const at = rng.below(length);
     bytes[at] = (bytes[at] as number) ^ (1 + rng.below(255));
@@ -270,7 +339,7 @@ export class SimPeer implements LinkOwner, PeerView {
     if (tracker === undefined) return;
     const left = (this.have.size - this.have.count) * this.torrent.geometry.pieceLength;
     const request = {
-      infoHash: this.torrent.swarmKey,
+      infoHash: this.#identity.infoHash,
       peerId: this.#identity.peerId,
       port: this.#port,
       uploaded: this.sentBytes,

@@ -68,7 +68,7 @@ export class Taker {
         if (this.#asked.has(key)) continue;
         this.#asked.set(key, state);
         count++;
-        const length = this.#peer.torrent.geometry.blockBytes(piece, block);
+        const length = this.#length(piece, block);
         state.link.send({ kind: 'request', piece, begin, length });
       }
     }
@@ -90,8 +90,13 @@ export class Taker {
     const here = this.#blocks.get(piece);
     const missing: number[] = [];
     for (let block = 0; block < geometry.blockCount(piece); block++) {
-      if (here?.has(block) !== true && geometry.blockBytes(piece, block) > 0) missing.push(block);
+      if (here?.has(block) !== true && this.#length(piece, block) > 0) missing.push(block);
     }
     return missing;
+  }
+
+  #length(piece: number, block: number): number {
+    const { isV1, torrent } = this.#peer;
+    return isV1 ? torrent.geometry.blockSpan(piece, block) : torrent.geometry.blockBytes(piece, block);
   }
 }

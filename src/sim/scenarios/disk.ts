@@ -50,4 +50,17 @@ export const diskScenarios: readonly Scenario[] = [
       w.until(w.done, '5m');
     },
   },
+  {
+    name: 'shaky-disks',
+    about: 'one in thirty reads and writes fails, on all disks, and is made good without anybody’s help',
+    run(w) {
+      const seeders = w.seeders(2, { line: 'cable' });
+      const leechers = w.leechers(3);
+      for (const { disk } of [...seeders, ...leechers]) {
+        disk.faults.writeErrorRate = 0.03;
+        disk.faults.readErrorRate = 0.03;
+      }
+      w.until(w.done, '10m');
+    },
+  },
 ];

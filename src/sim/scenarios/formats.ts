@@ -69,4 +69,37 @@ export const formatsScenarios: readonly Scenario[] = [
       w.until(w.done, '10m');
     },
   },
+  {
+    name: 'v1-and-v2',
+    about: 'peers that know only v1 or only v2 in the swarms of a hybrid torrent; those who know both join the two',
+    torrent: { format: 'hybrid', files: [1 * MIB + 5, 100, 40_000, 2 * MIB], pieceLength: 65_536 },
+    run(w) {
+      w.seeders(1, { line: 'cable' });
+      w.leechers(2);
+      w.leechers(1, { isMagnet: true, magnetNames: 'v1' });
+      w.leechers(1, { isMagnet: true, magnetNames: 'v2' });
+      const others = [
+        ...w.peers('leecher', 2, { traits: { knows: 'v1' } }),
+        ...w.peers('leecher', 2, { traits: { knows: 'v2' } }),
+        ...w.peers('leecher', 1),
+      ];
+      w.until(w.done, '5m');
+      const isEverybodyDone = () => others.every((peer) => peer.isDone);
+      w.until(isEverybodyDone, '5m');
+    },
+  },
+  {
+    name: 'v1-seed-v2-seed',
+    about:
+      'one seeder knows v1, another v2: a hybrid downloader gets it from both, and a magnet link of either hash will do',
+    torrent: { format: 'hybrid', files: [1 * MIB + 5, 100, 40_000, 2 * MIB], pieceLength: 65_536 },
+    run(w) {
+      w.peers('seeder', 1, { line: 'cable', traits: { knows: 'v1' } });
+      w.peers('seeder', 1, { line: 'cable', traits: { knows: 'v2' } });
+      w.leechers(2);
+      w.leechers(1, { isMagnet: true, magnetNames: 'v1' });
+      w.leechers(1, { isMagnet: true, magnetNames: 'v2' });
+      w.until(w.done, '5m');
+    },
+  },
 ];

@@ -13,12 +13,31 @@ export const linesScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'asymmetric',
+    about: 'everybody takes sixteen times as fast as it gives',
+    run(w) {
+      w.seeders(1, { line: 'dsl' });
+      w.leechers(8, { line: 'dsl' });
+      w.until(w.done, '20m');
+    },
+  },
+  {
     name: 'high-latency',
     about: 'satellite lines: the pipeline has to follow the bandwidth-delay product',
     run(w) {
       w.seeders(1, { line: 'satellite' });
       w.leechers(2, { line: 'satellite' });
       w.until(w.done, '5m');
+    },
+  },
+  {
+    name: 'high-latency-and-loss',
+    about: 'long lines that lose one in thirty chunks: TCP stops, repeats and begins small again',
+    run(w) {
+      w.seeders(2, { line: 'lossy' });
+      w.leechers(4, { line: 'lossy' });
+      w.leechers(2, { line: 'mobile' });
+      w.until(w.done, '10m');
     },
   },
 ];

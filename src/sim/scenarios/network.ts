@@ -69,4 +69,60 @@ export const networkScenarios: readonly Scenario[] = [
       w.until(w.done, '60m');
     },
   },
+  {
+    name: 'clock-jumps',
+    about: 'wall clocks jump by hours and by weeks, and clients start again after it',
+    run(w) {
+      w.seeders(1, { line: 'cable' });
+      const leechers = w.leechers(4);
+      const HOUR = 3_600_000;
+      for (const [at, ms] of [
+        ['2s', HOUR],
+        ['5s', -26 * HOUR],
+        ['8s', 500 * HOUR],
+        ['11s', -400 * HOUR],
+      ] as const) {
+        w.after(at, () => {
+          w.world.jumpWallClock(ms);
+          const running = leechers.filter((client) => client.isRunning);
+          for (const client of running.slice(0, 2)) client.kill('process');
+          w.after('1s', () => {
+            for (const client of leechers) if (!client.isRunning && client.runCount > 0) client.start();
+          });
+        });
+      }
+      w.run('15s');
+      w.until(w.done, '10m');
+    },
+  },
+  {
+    name: 'suspended',
+    about: 'machines sleep for seconds or minutes and hear everything at once when they wake',
+    run(w) {
+      const seeders = w.seeders(2, { line: 'cable' });
+      const leechers = w.leechers(4, { line: 'cable' });
+      for (const [who, from, to] of [
+        [leechers[0], '4s', '7s'],
+        [leechers[1], '5s', '200s'],
+        [seeders[0], '6s', '60s'],
+        [leechers[2], '8s', '12m'],
+      ] as const) {
+        w.after(from, () => who?.suspend());
+        w.after(to, () => who?.wake());
+      }
+      w.run('12m');
+      w.until(w.done, '10m');
+    },
+  },
+  {
+    name: 'late-timers',
+    about: 'timers of busy machines come up to five seconds late',
+    run(w) {
+      w.seeders(1, { line: 'cable', timersLateMs: 5000 });
+      w.peers('staller', 2);
+      w.leechers(4, { timersLateMs: 5000 });
+      w.leechers(2);
+      w.until(w.done, '5m');
+    },
+  },
 ];

@@ -70,7 +70,8 @@ const messages: { [C in ErrorCode]: (d: ErrorDetail[C]) => string } = {
   'net/listen': (d) => `cannot listen on ${d.host} port ${d.port}: ${d.what}`,
   'net/http': (d) => `cannot fetch ${d.url}: ${d.what}`,
   'swarm/inconsistent-hashes': (d) => `the torrent's v1 and v2 hashes contradict each other at piece ${d.piece}`,
-  'swarm/state-newer': (d) => `${d.what} was written by a newer version of Eider`,
+  'swarm/state-newer': (d) =>
+    `${d.what} was written by a newer version of Eider: use that version, or move it away to begin without`,
   'swarm/state-damaged': (d) => `${d.what} is damaged`,
   'client/closed': (d) => `${d.what} is closed`,
   'client/aborted': (d) => `${d.what} was aborted`,

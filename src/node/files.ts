@@ -42,22 +42,30 @@ export function writeAtomic(path: string, bytes: Uint8Array, options: WriteAtomi
  * Reads what `writeAtomic` wrote, or its previous generation where the file is damaged or missing.
  *
  * @param parse throws for bytes that it cannot use
+ * A generation that a newer program wrote (`parse` throws `swarm/state-newer`) is never passed over for an older one: what that says is
+ * no longer so, and the next write would put the newer one out of the way.
+ *
+ * @param options `onDamaged` hears what `parse` threw for the newest generation where the one before it is used instead
  * @returns undefined where there is neither
  * @throws what `parse` threw for the newest generation where none can be used; BtError for other trouble with the disk
  */
 export function readIntact<T>(
   path: string,
   parse: (bytes: Uint8Array) => T,
-  calls: SystemCalls = systemCalls,
+  options: { readonly calls?: SystemCalls; readonly onDamaged?: (error: unknown) => void } = {},
 ): T | undefined {
+  const { calls = systemCalls, onDamaged } = options;
   let firstError: unknown;
   let isAnyThere = false;
   for (const candidate of [path, `${path}.bak`]) {
     const bytes = readIfThere(calls, candidate);
     if (bytes === undefined) continue;
     try {
-      return parse(bytes);
+      const parsed = parse(bytes);
+      if (isAnyThere) onDamaged?.(firstError);
+      return parsed;
     } catch (error) {
+      if (BtError.is(error, 'swarm/state-newer')) throw error;
       if (!isAnyThere) firstError = error;
       isAnyThere = true;
     }

@@ -131,8 +131,8 @@ export const limits = {
   resumeSave: {
     /** ms between a change and saving it, so that many changes are one write. */
     debounceMs: 5_000,
-    /** ms after the last record during which a program that died may have gone on writing: two records' distance. Later writes are not ours. */
-    crashGraceMs: 10_000,
+    /** ms that the write which was going on when a program died may have taken. What has changed later, or elsewhere, was not ours. */
+    crashGraceMs: 100,
   },
   choker: {
     /** ms between rounds. BEP 3: long enough for TCP to show what a connection can give, and for a pipeline to pay. */

@@ -128,8 +128,14 @@ export interface SavedResume {
   readonly savedMs: number;
   /** Pieces verified and stored after the record was saved: each is noted as soon as it is written, so that a killed process loses none. */
   readonly committed: readonly number[];
+  /** By file index, -1 the part file: how it stood after the last write to it that was noted since the record. */
+  readonly written: ReadonlyMap<number, FileState>;
+  /** The write that was going on when the process died: its files may be newer than all that was noted. */
+  readonly underWay: { readonly piece: number; readonly sinceMs: number } | undefined;
   /** False: the machine was started anew since; what had not been forced to the medium may be lost. */
   readonly isSameBoot: boolean;
+  /** False: the newest record is damaged and this is the one before: what has become of the data since is not known. */
+  readonly isBelieved: boolean;
 }
 
 export type StoreOpened =
@@ -140,6 +146,8 @@ export type StoreOpened =
       readonly partFile: FileState | undefined;
       /** What was last saved by saveResume for this torrent and folder, if anything readable. */
       readonly resume: SavedResume | undefined;
+      /** Why the newest record, or any, could not be used. */
+      readonly resumeTrouble: BtError | undefined;
       /** Wall clock, milliseconds since 1970, to compare with SavedResume.savedMs. */
       readonly wallMs: number;
     }

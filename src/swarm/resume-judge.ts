@@ -10,8 +10,10 @@ export type FileReason =
   | 'unchanged'
   /** The machine went down in the middle: what it had not yet put on the medium is lost, and nobody knows what that was. */
   | 'power-lost'
-  /** The program died; what is newer in the file is what it was still writing. */
+  /** The program died in the middle of a write; what is newer in the file is that. */
   | 'written-until-the-end'
+  /** The newest record is damaged, and the one before it is too old to go by. */
+  | 'record-damaged'
   | 'missing'
   | 'shorter-than-saved'
   | 'longer-than-it-should-be'
@@ -58,8 +60,8 @@ export interface JudgeInput {
  *
  * - A piece is believed only if every file it has bytes in is. Where one of them is gone or too short, the piece is not here.
  * - After a clean stop a file must have exactly the length and time of the record; otherwise it is hashed again.
- * - After a crash files may be newer than the record, since it is written behind the data, but only by as much as we go on without
- *   writing it: a later change was somebody else's. Nor may a file be shorter or older than it was.
+ * - After a crash a file must be as it was after the last write to it that was noted. Only those of the piece that was being written
+ *   may be newer, by as long as a write takes: a later change was somebody else's. Nor may a file be shorter or older than it was.
  * - Where the machine itself went down before a clean stop, everything is hashed: what was written may never have reached the medium.
  * - A file that somebody changed is hashed wholly, not only where the record had pieces: he may have put the right one there.
  */
@@ -135,14 +137,22 @@ function judgeFile(input: JudgeInput, file: FileEntry): FileVerdict {
   if (now !== undefined && now.length > file.length) {
     return { file: index, verdict: 'recheck', reason: 'longer-than-it-should-be' };
   }
-  return { file: index, ...judgeState(input, input.saved.files[index], now, (i) => i === index) };
+  const then = later(input.saved.written.get(index), input.saved.files[index]);
+  return { file: index, ...judgeState(input, then, now, (i) => i === index) };
 }
 
 function judgePart(input: JudgeInput, isOurs: boolean): FileVerdict {
   if (!isOurs) {
     return { file: -1, verdict: input.partFile === undefined ? 'gone' : 'recheck', reason: 'not-this-torrent' };
   }
-  return { file: -1, ...judgeState(input, input.saved.partFile, input.partFile, (i) => input.wanted[i] === false) };
+  const then = later(input.saved.written.get(-1), input.saved.partFile);
+  return { file: -1, ...judgeState(input, then, input.partFile, (i) => input.wanted[i] === false) };
+}
+
+/** A journal that the process had no time to empty says less than the record. */
+function later(noted: FileState | undefined, saved: FileState | undefined): FileState | undefined {
+  if (noted === undefined || saved === undefined) return noted ?? saved;
+  return saved.modifiedMs > noted.modifiedMs ? saved : noted;
 }
 
 /** The record says nothing about this torrent: whatever is there may be right. */
@@ -159,24 +169,39 @@ function judgeState(
   now: FileState | undefined,
   holds: (file: number) => boolean,
 ): Omit<FileVerdict, 'file'> {
-  const { saved, wallMs } = input;
+  const { saved } = input;
   if (now === undefined) return { verdict: 'gone', reason: 'missing' };
+  if (!saved.isBelieved) return { verdict: 'recheck', reason: 'record-damaged' };
   if (!saved.final && !saved.isSameBoot) return { verdict: 'recheck', reason: 'power-lost' };
   const nowMs = Math.floor(now.modifiedMs);
-  // Where the clock has gone back, nothing can be said about what came after what.
-  const isExact = saved.final || wallMs < saved.savedMs;
-  const isLate = nowMs > saved.savedMs + limits.resumeSave.crashGraceMs;
+  const mayBeOurs = wasBeingWritten(input, nowMs, holds);
   if (then === undefined) {
-    // After a crash we may have created it since the record; if that claims something of it, it was deleted under us before.
-    return !isExact && !isLate && !claims(input, holds)
+    // We may have created it with the last write; if the record claims something of it, it was deleted under us before.
+    return mayBeOurs && !claims(input, holds)
       ? { verdict: 'trusted', reason: 'written-until-the-end' }
       : { verdict: 'recheck', reason: 'appeared' };
   }
   if (now.length < then.length) return { verdict: 'recheck', reason: 'shorter-than-saved' };
   const thenMs = Math.floor(then.modifiedMs);
   if (now.length === then.length && nowMs === thenMs) return { verdict: 'trusted', reason: 'unchanged' };
-  if (isExact || isLate || nowMs < thenMs) return { verdict: 'recheck', reason: 'modified' };
+  if (!mayBeOurs || nowMs < thenMs) return { verdict: 'recheck', reason: 'modified' };
   return { verdict: 'trusted', reason: 'written-until-the-end' };
+}
+
+/** Whether a change at that time can be the write that was going on when the process died. */
+function wasBeingWritten(
+  { saved, info, wallMs }: JudgeInput,
+  nowMs: number,
+  holds: (file: number) => boolean,
+): boolean {
+  const { underWay } = saved;
+  // Where the clock has gone back, nothing can be said about what came after what.
+  if (underWay === undefined || wallMs < saved.savedMs) return false;
+  if (nowMs > underWay.sinceMs + limits.resumeSave.crashGraceMs) return false;
+  const start = underWay.piece * info.pieceLength;
+  if (start >= info.spaceLength) return false;
+  const spans = new FileMap(info).spans(start, Math.min(info.pieceLength, info.spaceLength - start));
+  return spans.some((span) => span.file >= 0 && holds(span.file));
 }
 
 /** Whether the record itself (not what was noted after it) has a piece with bytes of these files. */

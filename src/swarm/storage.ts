@@ -1,4 +1,4 @@
-import { addMs, type BtError, type Millis, NEVER } from '../base/index.ts';
+import { addMs, BtError, type Millis, NEVER } from '../base/index.ts';
 import type { Content } from './content.ts';
 import type { SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
@@ -72,7 +72,18 @@ export class Storage {
       this.#ctx.host.ports.closeStore(this.#ctx.torrent);
       return;
     }
-    this.#check(this.#judge(result));
+    const { resumeTrouble } = result;
+    if (resumeTrouble !== undefined) this.#note('resume-damaged', resumeTrouble.message);
+    const resume = this.#decode(result);
+    if (resume === 'newer') {
+      // Nothing may be saved over it.
+      this.#state = 'closing';
+      this.#ctx.host.ports.closeStore(this.#ctx.torrent);
+      const what = `the resume data of ${this.#o.content.info.name}`;
+      this.#o.onFailed(new BtError('swarm/state-newer', { what }));
+      return;
+    }
+    this.#check(this.#judge(result, resume));
   }
 
   /** Hashes everything again. */
@@ -137,7 +148,7 @@ export class Storage {
 
   onResumeSaved(error: BtError | undefined): void {
     this.#saving = false;
-    if (error !== undefined) this.#ctx.tracer?.note?.(this.#ctx.now, 'resume-not-saved', { message: error.message });
+    if (error !== undefined) this.#note('resume-not-saved', error.message);
     if (this.#state === 'closing') this.#ctx.host.ports.closeStore(this.#ctx.torrent);
     else if (this.#dirty && this.#saveAt === NEVER) this.#saveAt = addMs(this.#ctx.now, limits.resumeSave.debounceMs);
   }
@@ -168,18 +179,10 @@ export class Storage {
   }
 
   /** Believes what may be believed. @returns pieces that must be hashed, as [first, end) */
-  #judge(opened: StoreOpened & { kind: 'ok' }): { first: number; end: number }[] {
+  #judge(opened: StoreOpened & { kind: 'ok' }, resume: ResumeData | undefined): { first: number; end: number }[] {
     const content = this.#o.content;
     const { geometry, ledger, hashes, info } = content;
     const present = new Uint8Array(geometry.pieceCount).fill(1);
-    let resume: ResumeData | undefined;
-    if (opened.resume !== undefined && !this.#o.verified) {
-      try {
-        resume = decodeResume(opened.resume.bytes);
-      } catch (error) {
-        this.#ctx.tracer?.note?.(this.#ctx.now, 'resume-unreadable', { message: (error as Error).message });
-      }
-    }
     if (resume !== undefined && opened.resume !== undefined) {
       const verdict = judgeResume({
         saved: opened.resume,
@@ -216,6 +219,22 @@ export class Storage {
       else ranges.push({ first: p, end: p + 1 });
     }
     return ranges.flatMap((r) => this.#checkable(r.first, r.end));
+  }
+
+  #decode(opened: StoreOpened & { kind: 'ok' }): ResumeData | 'newer' | undefined {
+    if (opened.resume === undefined) return undefined;
+    try {
+      const data = decodeResume(opened.resume.bytes);
+      return this.#o.verified ? undefined : data;
+    } catch (error) {
+      if (BtError.is(error, 'swarm/state-newer')) return 'newer';
+      this.#note('resume-unreadable', (error as Error).message);
+      return undefined;
+    }
+  }
+
+  #note(what: string, message: string): void {
+    this.#ctx.tracer?.note?.(this.#ctx.now, what, { message });
   }
 
   /** Leaves out pieces of which it is not known what they must hash to. */

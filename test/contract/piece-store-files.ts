@@ -192,6 +192,18 @@ export function diskFilesContract(suite: DiskSuite): void {
       });
     });
 
+    check('the record of a clean stop knows how the part file stands', async (t) => {
+      const b = setUp(t, makeTorrent({ files: threeFiles }));
+      const wanted = [false, true, false];
+      opened(await b.probe.open(wanted));
+      await b.commitAll([0, 1]);
+      assert.equal(await b.probe.save(Uint8Array.of(1), true), undefined);
+      await b.probe.closeStore();
+      const { resume, partFile } = opened(await b.probe.open(wanted));
+      assert.ok(partFile !== undefined);
+      assert.deepEqual(resume?.partFile, partFile);
+    });
+
     check('pieces stored after the record are found again', async (t) => {
       const b = setUp(t, makeTorrent({ files: threeFiles }));
       opened(await b.probe.open());

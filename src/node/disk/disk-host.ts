@@ -64,10 +64,11 @@ export class DiskHost {
     this.#reply = options.reply;
     this.#later = options.later;
     const calls = options.calls ?? systemCalls;
-    const open = new OpenFiles({ max: this.#limits.openFilesMax, calls });
+    this.#resume = options.stateDir === undefined ? undefined : new ResumeFolder(options.stateDir, calls);
+    const reclaim = () => this.#resume?.closeAll() === true;
+    const open = new OpenFiles({ max: this.#limits.openFilesMax, calls, reclaim });
     const { writeStepBytes } = this.#limits;
     this.#makeStore = options.makeStore ?? ((o) => new FsStore({ ...o, open, calls, writeStepBytes }));
-    this.#resume = options.stateDir === undefined ? undefined : new ResumeFolder(options.stateDir, calls);
     this.#recheckBuffer = new Uint8Array(this.#limits.recheckBufferBytes);
   }
 
@@ -106,13 +107,17 @@ export class DiskHost {
     assert(!this.#torrents.has(torrent), 'a store is opened once');
     const root = resolve(folder);
     try {
+      // First, since where that is refused nothing may be touched.
+      const { saved: resume, trouble } = this.#resume?.load(keyOf(info), root) ?? {};
       const store = this.#makeStore({ info, wanted, folder: root });
       this.#torrents.set(torrent, { info, geometry: new Geometry(info), folder: root, store });
-      const resume = this.#resume?.load(keyOf(info), root);
+      const resumeTrouble = trouble === undefined ? undefined : packError(trouble);
       const { files, partFile } = store.states();
-      const result = { kind: 'ok', files, partFile, resume, wallMs: Date.now() } as const;
+      const result = { kind: 'ok', files, partFile, resume, resumeTrouble, wallMs: Date.now() } as const;
       this.#reply({ verb: 'open', torrent, result, isLocal: isLocalFolder(root) });
     } catch (error) {
+      this.#torrents.get(torrent)?.store.close();
+      this.#torrents.delete(torrent);
       this.#reply({ verb: 'open', torrent, result: { kind: 'failed', error: pack(error, root) }, isLocal: false });
     }
   }
@@ -150,15 +155,17 @@ export class DiskHost {
     let outcome: (DiskReply & { verb: 'commit' })['outcome'];
     let blockHashes: Uint8Array | undefined;
     try {
-      const { geometry, store, info, folder } = this.#torrent(torrent);
+      const open = this.#torrent(torrent);
+      const { geometry, store } = open;
       const parts = this.#partsOf(job, geometry, store);
       const verdict = judgePiece(parts, geometry.dataBytes(piece), job.expect);
       if (job.blockHashes || verdict === 'bad') blockHashes = hashBlocks(parts, geometry.pieceBytes(piece));
       if (verdict === 'ok') {
-        segments.forEach((segment, i) => {
-          if (segment !== undefined) store.write(piece, i * job.segmentBytes, segment);
+        this.#write(open, piece, true, () => {
+          segments.forEach((segment, i) => {
+            if (segment !== undefined) store.write(piece, i * job.segmentBytes, segment);
+          });
         });
-        this.#resume?.note(keyOf(info), folder, piece);
       }
       outcome = { kind: verdict };
     } catch (error) {
@@ -191,11 +198,25 @@ export class DiskHost {
   #storeSegment({ torrent, piece, offset, bytes }: DiskRequest & { verb: 'segment' }): void {
     let error: PackedError | undefined;
     try {
-      this.#torrent(torrent).store.write(piece, offset, bytes);
+      const open = this.#torrent(torrent);
+      this.#write(open, piece, false, () => open.store.write(piece, offset, bytes));
     } catch (cause) {
       error = pack(cause, `piece ${piece}`);
     }
     this.#reply({ verb: 'segment', torrent, piece, offset, bytes, error });
+  }
+
+  /** Writes bytes of a piece, with a note before and after: whenever the process dies, it is known what was in the middle. */
+  #write({ info, folder, store }: OpenTorrent, piece: number, isVerified: boolean, write: () => void): void {
+    const key = keyOf(info);
+    this.#resume?.begin(key, folder, piece);
+    try {
+      write();
+    } catch (error) {
+      this.#resume?.end(key, folder, { piece, files: store.statesOf(piece), isVerified: false });
+      throw error;
+    }
+    this.#resume?.end(key, folder, { piece, files: store.statesOf(piece), isVerified });
   }
 
   #readRun({ torrent, run, piece, begin, length, into }: DiskRequest & { verb: 'run' }): void {

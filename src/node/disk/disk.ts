@@ -18,7 +18,9 @@ export function deliverReply(inputs: DiskInputs, now: Millis, reply: DiskReply):
       inputs.onStoreOpened(
         now,
         reply.torrent,
-        result.kind === 'failed' ? { kind: 'failed', error: unpackError(result.error) } : result,
+        result.kind === 'failed'
+          ? { kind: 'failed', error: unpackError(result.error) }
+          : { ...result, resumeTrouble: toError(result.resumeTrouble) },
       );
       return;
     }

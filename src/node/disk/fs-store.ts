@@ -7,6 +7,7 @@ import { isSystemError, toDiskError } from './disk-error.ts';
 import { type OpenFiles, StoreFile } from './open-files.ts';
 import { PartFile } from './part-file.ts';
 import type { PieceStore, StoreStates } from './piece-store.ts';
+import { PART_FILE } from './resume-journal.ts';
 import { SafeFolder } from './safe-folder.ts';
 import type { SystemCalls } from './system-calls.ts';
 import { ViewCursor } from './view-cursor.ts';
@@ -131,6 +132,25 @@ export class FsStore implements PieceStore {
     }
   }
 
+  statesOf(piece: number): ReadonlyMap<number, FileState> {
+    const states = new Map<number, FileState>();
+    for (const span of this.#spans(piece, 0, this.#geometry.pieceBytes(piece))) {
+      if (span.file < 0) continue;
+      const file = this.#files[span.file] as FileInStore;
+      const index = file.isWanted ? span.file : PART_FILE;
+      if (states.has(index)) continue;
+      const { fd } = file.isWanted ? file.file : this.#part.file;
+      try {
+        // One that is closed again has made room for others of the same piece.
+        const stats = fd >= 0 ? this.#calls.fstatSync(fd) : this.#folder.stat(file.entry.path);
+        if (stats !== undefined) states.set(index, toState(stats));
+      } catch (error) {
+        if (!BtError.is(error) && !isSystemError(error)) throw error;
+      }
+    }
+    return states;
+  }
+
   /** All data is here, or work ends: what was written is forced to the medium, and files have the length they ought to have. */
   sync(): void {
     this.#cutLongFiles();
@@ -138,8 +158,12 @@ export class FsStore implements PieceStore {
       if (file.isDirty) this.#syncFile(file.file);
       file.isDirty = false;
     }
-    if (this.#part.isDirty && this.#part.isThere) this.#syncFile(this.#part.file);
-    this.#part.isDirty = false;
+    if (this.#part.isDirty) {
+      if (this.#part.isThere) this.#syncFile(this.#part.file);
+      this.#part.isDirty = false;
+      // `states` looks at what is dirty only.
+      this.#refreshPart();
+    }
     const folders = new Map<string, readonly string[]>();
     for (const file of this.#files) {
       if (!file.isNew) continue;

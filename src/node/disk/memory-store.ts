@@ -1,5 +1,6 @@
 import { BtError } from '../../base/index.ts';
 import { type FileEntry, FileMap, type FileSpan, Geometry, type Info } from '../../metainfo/index.ts';
+import type { FileState } from '../../swarm/index.ts';
 import type { PieceStore, StoreStates } from './piece-store.ts';
 
 /**
@@ -62,6 +63,11 @@ export class MemoryStore implements PieceStore {
       }
       file.set(part, span.fileOffset);
     }
+  }
+
+  /** Nothing of it outlives the process. */
+  statesOf(): ReadonlyMap<number, FileState> {
+    return new Map<number, FileState>();
   }
 
   sync(): void {}

@@ -27,11 +27,14 @@ export class StoreFile {
 export class OpenFiles {
   readonly #calls: SystemCalls;
   readonly #max: number;
+  readonly #reclaim: () => boolean;
   /** In order of use, the latest last. */
   readonly #files = new Set<StoreFile>();
   #latest: StoreFile | undefined;
 
-  constructor(options: { max: number; calls: SystemCalls }) {
+  /** @param options `reclaim`: gives back descriptors that others hold and can do without; says whether there was one */
+  constructor(options: { max: number; calls: SystemCalls; reclaim?: () => boolean }) {
+    this.#reclaim = options.reclaim ?? (() => false);
     this.#max = Math.max(1, options.max);
     this.#calls = options.calls;
   }
@@ -84,7 +87,7 @@ export class OpenFiles {
         const code = systemCode(error);
         if (code !== 'EMFILE' && code !== 'ENFILE') throw error;
         // Sockets have taken the descriptors: live with fewer files.
-        if (this.#files.size === 0) throw toDiskError(error, file.path);
+        if (this.#files.size === 0 && !this.#reclaim()) throw toDiskError(error, file.path);
         for (let n = Math.ceil(this.#files.size / 2); n > 0; n--) this.#closeOldest();
       }
     }

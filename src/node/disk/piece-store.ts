@@ -18,6 +18,8 @@ export interface PieceStore {
   read(piece: number, begin: number, into: readonly Uint8Array[]): void;
   /** @throws BtError `disk/no-space`, ...; the bytes may have been written in part */
   write(piece: number, begin: number, bytes: Uint8Array): void;
+  /** How the files that hold a piece stand, by index (-1: the part file); what cannot be looked at now is left out. */
+  statesOf(piece: number): ReadonlyMap<number, FileState>;
   /** Forces everything written to the medium. */
   sync(): void;
   close(): void;

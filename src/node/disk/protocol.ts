@@ -52,7 +52,11 @@ export interface PackedError {
   readonly cause: string;
 }
 
-type Packed<T> = T extends { readonly error: BtError } ? { readonly kind: 'failed'; readonly error: PackedError } : T;
+type Packed<T> = T extends { readonly error: BtError }
+  ? { readonly kind: 'failed'; readonly error: PackedError }
+  : T extends { readonly resumeTrouble: BtError | undefined }
+    ? Omit<T, 'resumeTrouble'> & { readonly resumeTrouble: PackedError | undefined }
+    : T;
 
 export type DiskReply =
   | {

@@ -1,21 +1,35 @@
 import { join } from 'node:path';
 import { BtError, encodeUtf8, type InfoHash, readU32, readU64Clamped, writeU32, writeU64 } from '../../base/index.ts';
-import { decode, encode, getBytes, getInt, getText } from '../../bencode/index.ts';
+import { type BValue, decode, encode, getBytes, getInt, getText } from '../../bencode/index.ts';
 import type { FileState, SavedResume } from '../../swarm/index.ts';
 import { crc32 } from '../crc32.ts';
 import { makeFolders, readIntact, removeAtomic, removeIfThere, writeAtomic } from '../files.ts';
-import { isSystemError } from './disk-error.ts';
+import { isSystemError, toDiskError } from './disk-error.ts';
+import { type JournalNotes, ResumeJournal, readJournal } from './resume-journal.ts';
 import type { SystemCalls } from './system-calls.ts';
 
-const VERSION = 1;
+/** 2: the journal says how files stood after each write. A record of version 1 is read without its journal. */
+const VERSION = 2;
 const CRC_BYTES = 4;
 /** Per file: length + 1 (0 = no file) and milliseconds since 1970, both u64. */
 const STATE_BYTES = 16;
 
 /** What is in the record's own file; the journal and the clock add the rest of `SavedResume`. */
-export interface ResumeRecord extends Omit<SavedResume, 'committed' | 'isSameBoot'> {
+export interface ResumeRecord extends Pick<SavedResume, 'bytes' | 'files' | 'partFile' | 'final' | 'savedMs'> {
   /** Absolute download folder that the record is about. */
   readonly folder: string;
+}
+
+interface ReadRecord extends ResumeRecord {
+  /** The journal beside it is of a kind that we can read. */
+  readonly journal: boolean;
+}
+
+/** What was found of a torrent. */
+export interface LoadedResume {
+  readonly saved: SavedResume | undefined;
+  /** Why the newest record is not used, or none is. */
+  readonly trouble: BtError | undefined;
 }
 
 /**
@@ -39,13 +53,12 @@ export function encodeResume(record: ResumeRecord): Uint8Array {
   return out;
 }
 
-/** @throws BtError `swarm/state-damaged`, `swarm/state-newer` */
-export function decodeResume(file: Uint8Array): ResumeRecord {
+/** @param what names it in errors. @throws BtError `swarm/state-damaged`, `swarm/state-newer` */
+export function decodeResume(file: Uint8Array, what = 'resume data'): ReadRecord {
   const body = file.subarray(0, Math.max(0, file.length - CRC_BYTES));
-  const what = 'resume data';
   if (body.length === 0 || readU32(file, body.length) !== crc32(body))
     throw new BtError('swarm/state-damaged', { what });
-  const dict = decode(body);
+  const dict = decodeBody(body, what);
   const version = getInt(dict, 'v');
   if (version !== undefined && version > VERSION) throw new BtError('swarm/state-newer', { what });
   const bytes = getBytes(dict, 'bytes');
@@ -53,7 +66,8 @@ export function decodeResume(file: Uint8Array): ResumeRecord {
   const folder = getText(dict, 'folder');
   const savedMs = getInt(dict, 'saved');
   if (
-    version !== VERSION ||
+    version === undefined ||
+    version < 1 ||
     bytes === undefined ||
     files === undefined ||
     folder === undefined ||
@@ -69,7 +83,16 @@ export function decodeResume(file: Uint8Array): ResumeRecord {
     final: getInt(dict, 'final') === 1,
     savedMs,
     folder,
+    journal: version === VERSION,
   };
+}
+
+function decodeBody(body: Uint8Array, what: string): BValue {
+  try {
+    return decode(body);
+  } catch (cause) {
+    throw new BtError('swarm/state-damaged', { what }, { cause });
+  }
 }
 
 function packStates(states: readonly (FileState | undefined)[]): Uint8Array {
@@ -92,44 +115,53 @@ function unpackStates(bytes: Uint8Array | undefined): (FileState | undefined)[] 
   return states;
 }
 
-/** An entry of the journal: piece (u32) and the CRC-32 of these four bytes. */
-const ENTRY_BYTES = 8;
 /** Journals open at once: torrents that are downloading at this moment. */
 const OPEN_JOURNALS_MAX = 8;
 /** Clocks and the start of a machine are not exact; ms. */
 const BOOT_SLACK_MS = 10_000;
 
 /**
- * Where resume records are kept: `<stateDir>/resume/<infohash>-<folder>.resume`, the previous generation beside it, and a journal of the
- * pieces stored since: one small append a piece, which outlives a killed process. The journal is emptied when a record is saved.
+ * Where resume records are kept: `<stateDir>/resume/<infohash>-<folder>.resume`, the previous generation beside it, and a journal of what
+ * was written since (resume-journal.ts). The journal is emptied when a record is saved.
  *
  * The name holds a checksum of the download folder, so that the same torrent in two folders has two records.
  */
 export class ResumeFolder {
   readonly #folder: string;
   readonly #calls: SystemCalls;
-  /** Open journals by path. */
-  readonly #journals = new Map<string, number>();
+  /** Open journals by path of the record. */
+  readonly #journals = new Map<string, ResumeJournal>();
 
   constructor(stateDir: string, calls: SystemCalls) {
     this.#folder = join(stateDir, 'resume');
     this.#calls = calls;
   }
 
-  /** @returns undefined where there is no record, none that can be read, or one about another download folder */
-  load(infoHash: InfoHash, folder: string): SavedResume | undefined {
+  /**
+   * What is remembered. Where the newest record is damaged, the one before it gives what does not have to be right (the metadata, totals,
+   * addresses); of the data nothing is believed by it: what happened since is not known.
+   *
+   * @throws BtError `swarm/state-newer` for a record that a later program wrote: nothing may be written over it
+   */
+  load(infoHash: InfoHash, folder: string): LoadedResume {
+    const path = this.#pathOf(infoHash, folder);
+    let trouble: BtError | undefined;
+    const onDamaged = (error: unknown) => {
+      trouble = BtError.is(error) ? error : undefined;
+    };
+    let record: ReadRecord | undefined;
     try {
-      const path = this.#pathOf(infoHash, folder);
-      const record = readIntact(path, decodeResume, this.#calls);
-      if (record === undefined || record.folder !== folder) return undefined;
-      const { committed, notedMs } = this.#readJournal(path);
-      const savedMs = Math.max(record.savedMs, notedMs);
-      const isSameBoot = this.#calls.uptime() * 1000 + BOOT_SLACK_MS >= Date.now() - record.savedMs;
-      return { ...record, savedMs, committed, isSameBoot };
-    } catch {
+      const what = `the resume data in ${path}`;
+      record = readIntact(path, (bytes) => decodeResume(bytes, what), { calls: this.#calls, onDamaged });
+    } catch (error) {
+      if (BtError.is(error, 'swarm/state-newer')) throw error;
       // Without a record everything on disk is checked: slower, never wrong.
-      return undefined;
+      return { saved: undefined, trouble: toDiskError(error, path) };
     }
+    if (record === undefined || record.folder !== folder) return { saved: undefined, trouble };
+    const isBelieved = trouble === undefined;
+    const notes = isBelieved && record.journal ? readJournal(journalOf(path), this.#calls) : noNotes;
+    return { saved: this.#toSaved(record, notes, isBelieved), trouble };
   }
 
   /** @throws BtError `disk/...` */
@@ -138,43 +170,37 @@ export class ResumeFolder {
     writeAtomic(path, encodeResume(record), { sync: record.final, keepPrevious: true, calls: this.#calls });
     // What it held is in the record now. Should we die in between, it says the same twice.
     const journal = this.#journals.get(path);
-    if (journal !== undefined) this.#calls.ftruncateSync(journal, 0);
+    if (journal !== undefined) journal.clear();
     else removeIfThere(this.#calls, journalOf(path));
   }
 
-  /** A piece has been stored. What goes wrong here costs a recheck after a crash and nothing else. */
-  note(infoHash: InfoHash, folder: string, piece: number): void {
-    const path = this.#pathOf(infoHash, folder);
-    const entry = new Uint8Array(ENTRY_BYTES);
-    writeU32(entry, 0, piece);
-    writeU32(entry, 4, crc32(entry.subarray(0, 4)));
-    try {
-      let fd = this.#journals.get(path);
-      if (fd === undefined) {
-        makeFolders(this.#folder, { calls: this.#calls });
-        if (this.#journals.size >= OPEN_JOURNALS_MAX) this.closeAll();
-        fd = this.#calls.openSync(journalOf(path), 'a', 0o666);
-        this.#journals.set(path, fd);
-      }
-      this.#calls.writeSync(fd, entry, 0, ENTRY_BYTES, null);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      this.close(infoHash, folder);
-    }
+  /** Bytes of a piece are about to be written. What goes wrong here costs a check after a crash and nothing else. */
+  begin(infoHash: InfoHash, folder: string, piece: number): void {
+    this.#note(infoHash, folder, (journal) => journal.begin(piece));
+  }
+
+  /** They have been, and this is how the files stand. @param isVerified the piece is stored, whole and right */
+  end(
+    infoHash: InfoHash,
+    folder: string,
+    written: { readonly piece: number; readonly files: ReadonlyMap<number, FileState>; readonly isVerified: boolean },
+  ): void {
+    this.#note(infoHash, folder, (journal) => journal.end(written.piece, written.files, written.isVerified));
   }
 
   /** Closes the journal of a torrent. */
   close(infoHash: InfoHash, folder: string): void {
     const path = this.#pathOf(infoHash, folder);
-    const fd = this.#journals.get(path);
-    if (fd === undefined) return;
+    this.#journals.get(path)?.close();
     this.#journals.delete(path);
-    this.#calls.closeSync(fd);
   }
 
-  closeAll(): void {
-    for (const fd of this.#journals.values()) this.#calls.closeSync(fd);
+  /** Closes all journals; each is opened again for its next entry. @returns whether one was open */
+  closeAll(): boolean {
+    const wasOpen = this.#journals.size > 0;
+    for (const journal of this.#journals.values()) journal.close();
     this.#journals.clear();
+    return wasOpen;
   }
 
   remove(infoHash: InfoHash, folder: string): void {
@@ -184,25 +210,30 @@ export class ResumeFolder {
     removeIfThere(this.#calls, journalOf(path));
   }
 
-  #readJournal(path: string): { committed: number[]; notedMs: number } {
-    const committed: number[] = [];
-    let fd: number;
+  #note(infoHash: InfoHash, folder: string, write: (journal: ResumeJournal) => void): void {
+    const path = this.#pathOf(infoHash, folder);
     try {
-      fd = this.#calls.openSync(journalOf(path), 'r');
-    } catch {
-      return { committed, notedMs: 0 };
-    }
-    try {
-      const { size, mtimeMs } = this.#calls.fstatSync(fd);
-      const bytes = new Uint8Array(size);
-      const got = size === 0 ? 0 : this.#calls.readSync(fd, bytes, 0, size, 0);
-      for (let at = 0; at + ENTRY_BYTES <= got; at += ENTRY_BYTES) {
-        if (crc32(bytes.subarray(at, at + 4)) === readU32(bytes, at + 4)) committed.push(readU32(bytes, at));
+      let journal = this.#journals.get(path);
+      if (journal === undefined) {
+        makeFolders(this.#folder, { calls: this.#calls });
+        if (this.#journals.size >= OPEN_JOURNALS_MAX) this.closeAll();
+        journal = new ResumeJournal(journalOf(path), this.#calls);
+        this.#journals.set(path, journal);
       }
-      return { committed, notedMs: committed.length > 0 ? mtimeMs : 0 };
-    } finally {
-      this.#calls.closeSync(fd);
+      write(journal);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      this.close(infoHash, folder);
     }
+  }
+
+  #toSaved({ folder: _, journal: _j, ...record }: ReadRecord, notes: JournalNotes, isBelieved: boolean): SavedResume {
+    const savedMs = Math.max(record.savedMs, notes.notedMs);
+    const isSameBoot = this.#calls.uptime() * 1000 + BOOT_SLACK_MS >= Date.now() - record.savedMs;
+    // What was written after it makes the last word of a clean stop one among others.
+    const final = record.final && notes.notedMs === 0;
+    const { committed, written, underWay } = notes;
+    return { ...record, final, savedMs, committed, written, underWay, isSameBoot, isBelieved };
   }
 
   #pathOf(infoHash: InfoHash, folder: string): string {
@@ -210,6 +241,8 @@ export class ResumeFolder {
     return join(this.#folder, `${infoHash}-${place}.resume`);
   }
 }
+
+const noNotes: JournalNotes = { committed: [], written: new Map(), underWay: undefined, notedMs: 0 };
 
 function journalOf(path: string): string {
   return `${path}.journal`;

@@ -11,6 +11,8 @@ const PARTIAL = 2;
 /** `#bytes` has the bytes. */
 const ODD = 3;
 
+type ImageRecord = Pick<SavedResume, 'bytes' | 'files' | 'partFile' | 'final' | 'savedMs'>;
+
 interface FileImage {
   isThere: boolean;
   length: number;
@@ -25,9 +27,11 @@ export class StoreImage {
   readonly info: Info;
   readonly geometry: Geometry;
   readonly content: Content | undefined;
-  #record: Omit<SavedResume, 'committed' | 'isSameBoot'> | undefined;
+  #record: ImageRecord | undefined;
   /** Pieces stored since the record was saved. */
   #committed: number[] = [];
+  #written = new Map<number, FileState>();
+  #underWay: SavedResume['underWay'];
   #notedMs = 0;
   #isSameBoot = true;
   /** Files that answer every access with an input/output error. */
@@ -43,7 +47,7 @@ export class StoreImage {
   readonly #bytes = new Map<number, Uint8Array>();
   /** Pieces written since the last sync: what a power cut may take. */
   readonly #unsynced = new Set<number>();
-  #syncedRecord: Omit<SavedResume, 'committed' | 'isSameBoot'> | undefined;
+  #syncedRecord: ImageRecord | undefined;
 
   constructor(info: Info, content: Content | undefined) {
     this.info = info;
@@ -139,6 +143,7 @@ export class StoreImage {
   tear(piece: number, rng: Rng, wallMs: number): void {
     const blockCount = this.geometry.blockCount(piece);
     const kept = rng.below(blockCount + 1);
+    this.#underWay = { piece, sinceMs: wallMs };
     if (kept === 0 || this.content === undefined || this.isWhole(piece)) return;
     const bytes = new Uint8Array(Math.min(kept * BLOCK_LENGTH, this.geometry.pieceBytes(piece)));
     this.content.read(this.geometry.pieceStart(piece), bytes);
@@ -206,23 +211,46 @@ export class StoreImage {
   get resume(): SavedResume | undefined {
     if (this.#record === undefined) return undefined;
     const savedMs = Math.max(this.#record.savedMs, this.#notedMs);
-    return { ...this.#record, savedMs, committed: this.#committed, isSameBoot: this.#isSameBoot };
+    const final = this.#record.final && this.#notedMs === 0;
+    return {
+      ...this.#record,
+      final,
+      savedMs,
+      committed: this.#committed,
+      written: this.#written,
+      underWay: this.#underWay,
+      isSameBoot: this.#isSameBoot,
+      isBelieved: true,
+    };
   }
 
   save(bytes: Uint8Array, final: boolean, wallMs: number): void {
     this.#record = { bytes, files: this.fileStates(), partFile: this.partFile, final, savedMs: wallMs };
-    this.#committed = [];
-    this.#notedMs = 0;
+    this.#forgetNotes();
     this.#isSameBoot = true;
     if (!final) return;
     this.#unsynced.clear();
     this.#syncedRecord = this.#record;
   }
 
-  /** A piece has been stored: noted at once. */
-  note(piece: number, wallMs: number): void {
-    this.#committed.push(piece);
+  /** Bytes of a piece have been written; where it is stored, whole and right, that is noted at once. */
+  note(piece: number, wallMs: number, isVerified: boolean): void {
+    if (isVerified) this.#committed.push(piece);
+    for (const span of this.#fileMap.spans(this.geometry.pieceStart(piece), this.geometry.pieceBytes(piece))) {
+      if (span.file < 0) continue;
+      const isWanted = this.#wanted[span.file] !== false;
+      const state = toState(isWanted ? (this.#files[span.file] as FileImage) : this.#part);
+      if (state !== undefined) this.#written.set(isWanted ? span.file : -1, state);
+    }
+    this.#underWay = undefined;
     this.#notedMs = wallMs;
+  }
+
+  #forgetNotes(): void {
+    this.#committed = [];
+    this.#written = new Map();
+    this.#underWay = undefined;
+    this.#notedMs = 0;
   }
 
   /**
@@ -232,7 +260,7 @@ export class StoreImage {
   losePower(rng: Rng, wallMs: number): void {
     if (rng.below(2) === 0) {
       this.#record = this.#syncedRecord;
-      this.#committed = [];
+      this.#forgetNotes();
     }
     this.#isSameBoot = false;
     for (const piece of this.#unsynced) {

@@ -78,7 +78,8 @@ export class SimDiskPort implements DiskPort {
       const files = image.fileStates();
       const { partFile, resume } = image;
       return (to, now) => {
-        to.onStoreOpened(now, torrent, { kind: 'ok', files, partFile, resume, wallMs: this.#disk.world.wallMs });
+        const { wallMs } = this.#disk.world;
+        to.onStoreOpened(now, torrent, { kind: 'ok', files, partFile, resume, resumeTrouble: undefined, wallMs });
       };
     });
   }
@@ -111,7 +112,10 @@ export class SimDiskPort implements DiskPort {
     const taken = this.watch.take([bytes])[0] as Uint8Array;
     this.#run(open, { label: 'disk.segment', bytes: taken.length }, () => {
       const error = this.#writeTrouble(open.image, piece, offset, taken.length);
-      if (error === undefined) this.#write(open.image, piece, offset, taken);
+      if (error === undefined) {
+        this.#write(open.image, piece, offset, taken);
+        open.image.note(piece, this.#disk.world.wallMs, false);
+      }
       return (to, now) => {
         this.watch.giveBack([taken]);
         to.onSegmentStored(now, torrent, piece, offset, taken, error);
@@ -255,7 +259,7 @@ export class SimDiskPort implements DiskPort {
         if (segment !== undefined) this.#write(image, piece, i * job.segmentBytes, segment);
       });
     }
-    image.note(piece, this.#disk.world.wallMs);
+    image.note(piece, this.#disk.world.wallMs, true);
     return { kind: 'ok' };
   }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BtError } from '#base';
+import { encode } from '#bencode';
+import { crc32c } from '#wire';
 import { Scene } from '../../support/scene.ts';
 import { isDone, joinSeed, serve, withSeed } from '../../support/scene-seed.ts';
 
@@ -248,3 +250,21 @@ for (const pieceBytesMax of [1, 65_536, 100_000]) {
     assert.deepEqual(scene.stop(), []);
   });
 }
+
+test('resume data of a later program are left alone, and the torrent says so', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], () => scene.have.length >= 3);
+  scene.stop();
+  const image = scene.client.disk.image(scene.torrent.torrent.info);
+  const body = encode({ v: 99 });
+  const later = new Uint8Array(body.length + 4);
+  later.set(body, 4);
+  new DataView(later.buffer).setUint32(0, crc32c(body));
+  image.save(later, true, scene.world.wallMs);
+  scene.client.start();
+  scene.run('30s');
+  assert.equal(scene.snapshot.phase, 'error');
+  assert.ok(BtError.is(scene.snapshot.error, 'swarm/state-newer'));
+  assert.deepEqual(scene.stop(), []);
+  assert.deepEqual(image.resume?.bytes, later);
+});

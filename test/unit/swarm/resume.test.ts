@@ -180,6 +180,11 @@ interface JudgeCase {
   /** Pieces noted after the record. */
   committed?: readonly number[];
   isSameBoot?: boolean;
+  /** As noted after the last write, in the form of `before`; `-`: nothing noted. */
+  written?: string;
+  /** The write that was going on: `piece@time`. */
+  underWay?: string;
+  isBelieved?: boolean;
   /** One letter a piece: `x` trusted, `?` to be hashed, `.` not here. */
   expect: string;
   notes?: string;
@@ -188,6 +193,9 @@ interface JudgeCase {
 function check(name: string, c: JudgeCase): void {
   test(`resume: ${name}`, () => {
     const flags = (text: string | undefined) => c.files.map((_, i) => text?.[i] !== '0');
+    const written = new Map<number, FileState>();
+    for (const [i, state] of states(c.written ?? '-').entries()) if (state !== undefined) written.set(i, state);
+    const [piece = 0, sinceMs = 0] = (c.underWay ?? '').split('@').map(Number);
     const saved: SavedResume = {
       bytes: new Uint8Array(),
       files: states(c.before),
@@ -196,6 +204,9 @@ function check(name: string, c: JudgeCase): void {
       savedMs: c.savedMs ?? 100_000,
       committed: c.committed ?? [],
       isSameBoot: c.isSameBoot ?? true,
+      written,
+      underWay: c.underWay === undefined ? undefined : { piece, sinceMs },
+      isBelieved: c.isBelieved ?? true,
     };
     const verdict = judgeResume({
       saved,
@@ -286,22 +297,73 @@ check('a file that grew beyond its length is hashed', {
   expect: '???',
   notes: '0 recheck longer-than-it-should-be',
 });
-check('after a crash the file may be newer than the record, within reason', {
-  files: [300],
-  have: 'xx.',
-  before: '200@99000',
-  now: '300@110000',
-  expect: 'xx.',
-  notes: '0 trusted written-until-the-end',
-});
 check('after a crash what was noted since the record is as good as the record', {
   files: [300],
   have: 'x..',
   committed: [2, 7],
   before: '100@99000',
+  written: '300@110000',
   now: '300@110000',
   expect: 'x.x',
+  notes: '',
+});
+check('after a crash a file is newer than what was noted only by the write that was going on', {
+  files: [300],
+  have: 'xx.',
+  before: '200@99000',
+  underWay: '2@110000',
+  now: '300@110100',
+  expect: 'xx.',
   notes: '0 trusted written-until-the-end',
+});
+check('a change after that was not ours', {
+  files: [300],
+  have: 'xx.',
+  before: '200@99000',
+  underWay: '2@110000',
+  now: '300@110101',
+  expect: '???',
+  notes: '0 recheck modified',
+});
+check('nor one of a file that was not being written', {
+  files: [200, 200],
+  have: 'xxx.',
+  before: '200@99000 200@99000',
+  underWay: '3@110000',
+  now: '200@110001 200@110001',
+  expect: '??x.',
+  notes: '0 recheck modified, 1 trusted written-until-the-end',
+});
+check('nor one where nothing was being written', {
+  files: [300],
+  have: 'x..',
+  committed: [1],
+  before: '200@99000',
+  written: '300@99500',
+  now: '300@99501',
+  expect: '???',
+  notes: '0 recheck modified',
+});
+check('what a journal says that should have been emptied does not make the record old', {
+  files: [300],
+  have: 'xxx',
+  committed: [1],
+  before: '300@99000',
+  written: '300@98000',
+  now: '300@99000',
+  final: true,
+  expect: 'xxx',
+  notes: '',
+});
+check('of a record before a damaged one nothing is believed', {
+  files: [300],
+  have: 'xx.',
+  isBelieved: false,
+  before: '300@99000',
+  now: '300@99000',
+  final: true,
+  expect: '???',
+  notes: '0 recheck record-damaged',
 });
 check('after the machine went down, everything is hashed', {
   files: [300],
@@ -341,6 +403,7 @@ check('after a crash with the clock gone back, only what is the same is believed
   files: [200, 200],
   have: 'xxxx',
   before: '200@99000 200@99000',
+  underWay: '3@99450',
   now: '200@99000 200@99500',
   wallMs: 99_999,
   expect: 'xx??',
@@ -366,6 +429,7 @@ check('a file created between record and crash is not', {
   files: [100, 200],
   have: 'x..',
   before: '100@5000 -',
+  underWay: '1@104990',
   now: '100@5000 200@105000',
   expect: 'x..',
 });
@@ -373,6 +437,7 @@ check('unless the record claims something of it: it was deleted while we ran', {
   files: [100, 200],
   have: 'xx.',
   before: '100@5000 -',
+  underWay: '1@104990',
   now: '100@5000 200@105000',
   expect: 'x??',
 });

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { Bitfield, type TorrentId } from '#base';
+import { Geometry, v1PieceHash } from '#metainfo';
+import { readIntact, writeAtomic } from '#node';
+import { DiskHost } from '#room/node/disk/disk-host';
+import type { DiskReply, DiskRequest } from '#room/node/disk/protocol';
+import { type SystemCalls, systemCalls } from '#room/node/disk/system-calls';
+import { decodeResume, encodeResume } from '#room/swarm/resume';
+import { judgeResume } from '#room/swarm/resume-judge';
+import { Crash, CrashCalls, type CrashPlan } from '../../support/crash-calls.ts';
+import { nodeCrypto } from '../../support/node-crypto.ts';
+import { makeTempFolder } from '../../support/temp-folder.ts';
+import { makeTorrent } from '../../support/torrents.ts';
+
+const id = 1 as TorrentId;
+const wanted = [true, false, true];
+const made = makeTorrent({ files: { a: 40_000, 'sub/b': 60_000, 'sub/c': 80_000 }, pieceLength: 32_768 });
+const { info } = made.torrent;
+const geometry = new Geometry(info);
+const space = new Uint8Array(info.spaceLength);
+for (const [i, file] of info.files.entries()) space.set(made.contents[i] ?? [], file.offset);
+
+function pieceOf(piece: number): Uint8Array {
+  const start = geometry.pieceStart(piece);
+  return space.slice(start, start + geometry.pieceBytes(piece));
+}
+
+/** A small download, step by step: what the brain asks of the disk, without the brain. */
+class Download {
+  /** Pieces of which the disk has said that they are stored. */
+  readonly told = new Set<number>();
+  readonly #host: DiskHost;
+  #last: DiskReply | undefined;
+
+  constructor(stateDir: string, calls: SystemCalls) {
+    this.#host = new DiskHost({ stateDir, calls, reply: (r) => (this.#last = r), later: () => {} });
+  }
+
+  /** @throws Crash */
+  run(folder: string): void {
+    this.ask({ verb: 'open', torrent: id, info, wanted, folder });
+    this.#save(false);
+    this.#commit(0);
+    this.#commit(1);
+    this.#save(false);
+    // In two parts, as pieces longer than a buffer are.
+    const bytes = pieceOf(3);
+    this.ask({ verb: 'segment', torrent: id, piece: 3, offset: 0, bytes: bytes.slice(0, 16_384) });
+    this.#commit(4);
+    this.ask({ verb: 'segment', torrent: id, piece: 3, offset: 16_384, bytes: bytes.slice(16_384) });
+    this.#commit(3, [undefined, undefined]);
+    this.#commit(5);
+    this.#save(true);
+    this.ask({ verb: 'close', torrent: id });
+  }
+
+  ask(request: DiskRequest): DiskReply {
+    this.#host.handle(request);
+    return this.#last as DiskReply;
+  }
+
+  #commit(piece: number, segments: (Uint8Array | undefined)[] = [pieceOf(piece)]): void {
+    const expect = { v1: v1PieceHash(info, piece) as Uint8Array };
+    const segmentBytes = segments.length === 1 ? info.pieceLength : 16_384;
+    const job = { torrent: id, piece, segments, segmentBytes, expect, blockHashes: false };
+    const reply = this.ask({ verb: 'commit', job });
+    assert.ok(reply.verb === 'commit' && reply.outcome.kind === 'ok', JSON.stringify(reply));
+    this.told.add(piece);
+  }
+
+  #save(final: boolean): void {
+    const have = new Bitfield(info.pieceCount);
+    for (const piece of this.told) have.set(piece);
+    const hashes = [info.hashV1].filter((h) => h !== undefined);
+    const bytes = encodeResume({ infoHashes: hashes, have, wanted, uploaded: 0, downloaded: 0, peers: [] });
+    const reply = this.ask({ verb: 'save', torrent: id, bytes, final });
+    assert.ok(reply.verb === 'save' && reply.error === undefined, JSON.stringify(reply));
+  }
+}
+
+interface Reopened {
+  readonly trusted: readonly number[];
+  readonly recheck: readonly number[];
+  readonly hadRecord: boolean;
+}
+
+/** What the next process believes. Every piece of it is hashed here, by the file system's own bytes. */
+function reopen(place: { folder: string; stateDir: string }, calls: SystemCalls): Reopened {
+  const next = new Download(place.stateDir, calls);
+  const reply = next.ask({ verb: 'open', torrent: id, info, wanted, folder: place.folder });
+  assert.ok(reply.verb === 'open' && reply.result.kind === 'ok', JSON.stringify(reply));
+  const { resume, files, partFile, wallMs } = reply.result;
+  let answer: Reopened = { trusted: [], recheck: [], hadRecord: false };
+  if (resume !== undefined) {
+    const data = decodeResume(resume.bytes);
+    const verdict = judgeResume({ saved: resume, data, info, files, partFile, wanted, wallMs });
+    const recheck = verdict.recheck.flatMap((r) => Array.from({ length: r.end - r.first }, (_, i) => r.first + i));
+    answer = { trusted: [...verdict.trusted], recheck, hadRecord: true };
+  }
+  for (const piece of answer.trusted) {
+    const length = geometry.pieceBytes(piece);
+    const into = new Uint8Array(length + Math.ceil(length / 16_384) * 13);
+    const run = next.ask({ verb: 'run', torrent: id, run: 1, piece, begin: 0, length, into });
+    assert.ok(run.verb === 'run' && run.error === undefined, `piece ${piece} cannot be read: ${JSON.stringify(run)}`);
+    assert.deepEqual(nodeCrypto.sha1(unframed(run.into, length)), v1PieceHash(info, piece), `piece ${piece} is bad`);
+  }
+  next.ask({ verb: 'close', torrent: id });
+  return answer;
+}
+
+function unframed(run: Uint8Array, length: number): Uint8Array {
+  const out = new Uint8Array(length);
+  for (let at = 0, from = 13; at < length; at += 16_384, from += 16_384 + 13) {
+    out.set(run.subarray(from, from + Math.min(16_384, length - at)), at);
+  }
+  return out;
+}
+
+function crashAt(
+  base: string,
+  plan: CrashPlan,
+): { calls: CrashCalls; download: Download; folder: string; stateDir: string } {
+  rmSync(base, { recursive: true, force: true });
+  const [folder, stateDir] = [join(base, 'downloads'), join(base, 'state')];
+  const calls = new CrashCalls(plan);
+  const download = new Download(stateDir, calls.calls);
+  try {
+    download.run(folder);
+    calls.end();
+  } catch (error) {
+    if (!(error instanceof Crash)) throw error;
+  }
+  return { calls, download, folder, stateDir };
+}
+
+describe('a process that dies after any system call of a small download', () => {
+  for (const isTorn of [false, true]) {
+    test(`loses nothing that it has told, believes nothing bad, hashes nothing again${isTorn ? ': torn writes' : ''}`, (t) => {
+      const base = join(makeTempFolder(t), 'place');
+      let points = 0;
+      for (let after = 0; ; after++) {
+        const { calls, download, ...place } = crashAt(base, { after, isTorn });
+        if (!calls.isDead) break;
+        points++;
+        const { trusted, recheck, hadRecord } = reopen(place, systemCalls);
+        const lost = [...download.told].filter((piece) => !trusted.includes(piece));
+        assert.deepEqual(lost, [], `after ${after} calls: told as stored and not believed`);
+        if (hadRecord) assert.deepEqual(recheck, [], `after ${after} calls: hashed again`);
+      }
+      // Were the download to need fewer calls than this, it would not be what is meant here.
+      assert.ok(points > 100, `${points} points`);
+      t.diagnostic(`${points} crash points`);
+    });
+  }
+
+  test('and the machine with it: nothing bad is believed', (t) => {
+    const base = join(makeTempFolder(t), 'place');
+    const rebooted: SystemCalls = { ...systemCalls, uptime: () => -1e6 };
+    let believed = 0;
+    for (let after = 0; ; after++) {
+      const { calls, ...place } = crashAt(base, { after });
+      calls.losePower();
+      const { trusted, recheck } = reopen(place, rebooted);
+      believed = trusted.length;
+      assert.equal(
+        trusted.length > 0 && recheck.length > 0,
+        false,
+        `all or nothing after ${after} calls: ${trusted}; ${recheck}`,
+      );
+      if (!calls.isDead) break;
+    }
+    assert.equal(believed, 5, 'after a clean stop all of it is believed');
+  });
+
+  test('and somebody changes a file afterwards: every change is noticed', (t) => {
+    const base = join(makeTempFolder(t), 'place');
+    const later = new Date(Date.now() + 60_000);
+    for (let after = 40; ; after += 7) {
+      const { calls, ...place } = crashAt(base, { after });
+      if (!calls.isDead) break;
+      for (const name of ['made/a', 'made/sub/c', `.${info.hashV1}.parts`]) {
+        const path = join(place.folder, name);
+        if (!existsSync(path)) continue;
+        const bytes = readFileSync(path);
+        const at = bytes.length >> 1;
+        bytes[at] = (bytes[at] as number) ^ 1;
+        writeFileSync(path, bytes);
+        // Later than a write that was going on can have taken.
+        utimesSync(path, later, later);
+      }
+      assert.deepEqual(reopen(place, systemCalls).trusted, [], `after ${after} calls`);
+    }
+  });
+});
+
+describe('state files at every crash point', () => {
+  const generation = (bytes: Uint8Array): number => {
+    const text = Buffer.from(bytes).toString();
+    if (!/^\d+\.$/.test(text)) throw new Error(`torn: ${JSON.stringify(text)}`);
+    return Number.parseInt(text, 10);
+  };
+  const write = (path: string, n: number, calls: SystemCalls) =>
+    writeAtomic(path, Buffer.from(`${n}.`), { keepPrevious: true, sync: n % 2 === 0, calls });
+
+  for (const isTorn of [false, true]) {
+    test(`one generation or the one before can be read${isTorn ? ': torn writes' : ''}`, (t) => {
+      const base = makeTempFolder(t);
+      for (let after = 0; ; after++) {
+        const path = join(base, `${after}`, 'state');
+        const calls = new CrashCalls({ after, isTorn });
+        let written = 0;
+        try {
+          for (let n = 100; n < 105; n++) {
+            write(path, n, calls.calls);
+            written = n;
+          }
+          calls.end();
+        } catch (error) {
+          if (!(error instanceof Crash)) throw error;
+        }
+        const read = readIntact(path, generation);
+        const isNext = read === (written === 0 ? 100 : written + 1);
+        assert.ok(read === (written === 0 ? undefined : written) || isNext, `${read} after ${written}`);
+        if (!calls.isDead) break;
+      }
+    });
+  }
+
+  test('renames that a power cut takes back leave one of the generations too', (t) => {
+    const base = makeTempFolder(t);
+    for (const lost of ['newest', 'both', 'contents']) {
+      const path = join(base, lost, 'state');
+      for (const n of [100, 101, 102]) write(path, n, systemCalls);
+      if (lost === 'contents') {
+        // The names are on the medium, the bytes of what was not synced are not.
+        write(path, 103, systemCalls);
+        writeFileSync(path, '');
+        assert.equal(readIntact(path, generation), 102);
+        continue;
+      }
+      // 103 has been written beside and renamed; the medium has not heard of the second rename, or of both.
+      renameSync(path, `${path}.bak`);
+      if (lost === 'both') renameSync(`${path}.bak`, path);
+      writeFileSync(`${path}.1.tmp`, '10');
+      assert.equal(readIntact(path, generation), 102);
+      unlinkSync(`${path}.1.tmp`);
+      assert.ok(readdirSync(join(base, lost)).length > 0);
+    }
+  });
+});

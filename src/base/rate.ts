@@ -7,7 +7,8 @@ import type { Millis } from './time.ts';
 export class RateMeter {
   static readonly bucketMs = 500;
   static readonly buckets = 20;
-  readonly #counts = new Float64Array(RateMeter.buckets);
+  /** Made with the first byte: most connections never carry payload. */
+  #counts: Float64Array | undefined;
   #bucket = -1;
   #sum = 0;
   #firstBucket = -1;
@@ -19,7 +20,8 @@ export class RateMeter {
   }
 
   add(now: Millis, bytes: number): void {
-    this.#advance(now);
+    this.#counts ??= new Float64Array(RateMeter.buckets);
+    this.#advance(now, this.#counts);
     if (this.#firstBucket < 0) this.#firstBucket = this.#bucket;
     const at = this.#bucket % RateMeter.buckets;
     this.#counts[at] = (this.#counts[at] as number) + bytes;
@@ -28,22 +30,22 @@ export class RateMeter {
   }
 
   bytesPerSec(now: Millis): number {
-    if (this.#firstBucket < 0) return 0;
-    this.#advance(now);
+    if (this.#counts === undefined) return 0;
+    this.#advance(now, this.#counts);
     if (this.#sum === 0) return 0;
     const begun = Math.max(this.#firstBucket, this.#bucket - RateMeter.buckets + 1);
     const windowMs = Math.max(RateMeter.bucketMs, now - begun * RateMeter.bucketMs);
     return (this.#sum * 1000) / windowMs;
   }
 
-  #advance(now: Millis): void {
+  #advance(now: Millis, counts: Float64Array): void {
     const bucket = Math.floor(now / RateMeter.bucketMs);
     if (bucket <= this.#bucket) return;
     const steps = this.#bucket < 0 ? 0 : Math.min(bucket - this.#bucket, RateMeter.buckets);
     for (let i = 1; i <= steps; i++) {
       const at = (bucket - steps + i) % RateMeter.buckets;
-      this.#sum -= this.#counts[at] as number;
-      this.#counts[at] = 0;
+      this.#sum -= counts[at] as number;
+      counts[at] = 0;
     }
     this.#bucket = bucket;
   }

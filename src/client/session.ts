@@ -47,6 +47,8 @@ export interface SessionOptions extends Abortable {
   readonly downloadLimit?: number;
   /** Connections of all torrents together. */
   readonly connectionsMax?: number;
+  /** Connections of one torrent. */
+  readonly connectionsPerTorrentMax?: number;
   /** Bytes of pieces in memory, all torrents together; default 32 MiB. */
   readonly pieceMemoryBytes?: number;
 }
@@ -122,6 +124,9 @@ export class Session {
       uploadLimit: options.uploadLimit ?? Number.POSITIVE_INFINITY,
       downloadLimit: options.downloadLimit ?? Number.POSITIVE_INFINITY,
       ...(options.connectionsMax === undefined ? {} : { connsMax: options.connectionsMax }),
+      ...(options.connectionsPerTorrentMax === undefined
+        ? {}
+        : { connsPerTorrentMax: options.connectionsPerTorrentMax }),
       ...(options.pieceMemoryBytes === undefined ? {} : { pieceBytesMax: options.pieceMemoryBytes }),
     });
     this.#loop.attach(this.#brain);

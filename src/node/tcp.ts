@@ -61,14 +61,15 @@ export class TcpTransport implements Transport {
   dial(to: PeerAddress, handlers: StreamHandlers): ByteStream {
     const stream = this.#createStream();
     const socket = new Socket(this.#onreadOptions(stream));
+    stream.isDialing = true;
     stream.bind(socket);
     stream.handlers = handlers;
     // A host that is no number would be looked up by name here: names are resolved elsewhere, addresses come from strangers.
     if (this.#isClosed || canonicalHost(to.host) === undefined || to.port < 1 || to.port > 65535) {
+      stream.isDialing = false;
       socket.destroy(new StreamError({ code: this.#isClosed ? 'net/closed' : 'net/bad-address' }));
       return stream;
     }
-    stream.isDialing = true;
     stream.setTimer(this.#limits.dialTimeoutMs, { code: 'net/timeout' });
     socket.connect({ host: to.host, port: to.port, noDelay: true });
     return stream;
@@ -153,13 +154,15 @@ export class TcpTransport implements Transport {
   }
 
   #createStream(): TcpStream {
-    const stream: TcpStream = new TcpStream(this.#limits, this.#flush, () => {
-      this.#streams.delete(stream);
-      if (this.#streams.size === 0) this.#onIdle?.();
-    });
+    const stream = new TcpStream(this.#limits, this.#flush, this.#onGone);
     this.#streams.add(stream);
     return stream;
   }
+
+  readonly #onGone = (stream: TcpStream): void => {
+    this.#streams.delete(stream);
+    if (this.#streams.size === 0) this.#onIdle?.();
+  };
 
   #onreadOptions(stream: TcpStream): SocketConstructorOpts & { onread: OnReadOpts } {
     const callback = (length: number, buffer: Uint8Array): boolean => {
@@ -209,12 +212,32 @@ class FlushList {
   }
 }
 
+/** A socket and the stream that it is of: listeners are the same functions for all sockets, since most of thousands are idle. */
+interface StreamSocket extends Socket {
+  [streamOf]?: TcpStream;
+}
+const streamOf = Symbol('stream');
+
+function onConnect(this: StreamSocket): void {
+  this[streamOf]?.opened();
+}
+/** The other side has said all it will say. Half-open streams have no use in BitTorrent. */
+function onEnd(this: StreamSocket): void {
+  this[streamOf]?.ended({ code: 'net/closed' });
+}
+function onError(this: StreamSocket, error: Error): void {
+  this[streamOf]?.ended(toCloseReason(error));
+}
+function onClose(this: StreamSocket): void {
+  this[streamOf]?.socketClosed();
+}
+
 class TcpStream implements ByteStream {
   isDialing = false;
   handlers: StreamHandlers | undefined;
   readonly #limits: TcpLimits;
   readonly #flush: FlushList;
-  readonly #onGone: () => void;
+  readonly #onGone: (stream: TcpStream) => void;
   #socket: Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isCorked = false;
@@ -225,23 +248,19 @@ class TcpStream implements ByteStream {
   #isOver = false;
   #discarded = 0;
 
-  constructor(limits: TcpLimits, flush: FlushList, onGone: () => void) {
+  constructor(limits: TcpLimits, flush: FlushList, onGone: (stream: TcpStream) => void) {
     this.#limits = limits;
     this.#flush = flush;
     this.#onGone = onGone;
   }
 
-  bind(socket: Socket): void {
+  bind(socket: StreamSocket): void {
     this.#socket = socket;
-    socket.on('connect', () => this.#opened());
-    // The other side has said all it will say. Half-open streams have no use in BitTorrent.
-    socket.on('end', () => this.#ended({ code: 'net/closed' }));
-    socket.on('error', (error) => this.#ended(toCloseReason(error)));
-    socket.on('close', () => {
-      this.#ended({ code: 'net/closed' });
-      this.#clearTimer();
-      this.#onGone();
-    });
+    socket[streamOf] = this;
+    if (this.isDialing) socket.on('connect', onConnect);
+    socket.on('end', onEnd);
+    socket.on('error', onError);
+    socket.on('close', onClose);
   }
 
   /** Begins to read an accepted socket. */
@@ -321,7 +340,7 @@ class TcpStream implements ByteStream {
     this.setTimer(this.#limits.lingerMs, { code: 'net/timeout' });
   }
 
-  #opened(): void {
+  opened(): void {
     this.isDialing = false;
     this.#clearTimer();
     if (!this.#isClosing) this.handlers?.onOpen();
@@ -332,13 +351,19 @@ class TcpStream implements ByteStream {
     this.#socket?.destroy(new StreamError(reason));
   }
 
-  #ended(reason: CloseReason): void {
+  ended(reason: CloseReason): void {
     // While closing, our own side may still be flushing: only 'close' finishes that.
     if (this.#isOver || this.#isClosing) return;
     this.#isOver = true;
     this.#clearTimer();
     this.#socket?.destroy();
     this.handlers?.onClosed(reason);
+  }
+
+  socketClosed(): void {
+    this.ended({ code: 'net/closed' });
+    this.#clearTimer();
+    this.#onGone(this);
   }
 
   #cork(): Socket {

@@ -46,6 +46,7 @@ export interface SessionOptions {
   readonly uploadLimit?: number;
   readonly downloadLimit?: number;
   readonly connsMax?: number;
+  readonly connsPerTorrentMax?: number;
   /** Budget of piece buffers, bytes. */
   readonly pieceBytesMax?: number;
   /** Walks all invariants after every input: for simulation and tests. */
@@ -418,6 +419,7 @@ export class Session implements SwarmInputs {
       peerId: this.peerId,
       pool: this.pool,
       runs: this.runs,
+      connsPerTorrent: this.#o.connsPerTorrentMax ?? swarmLimits.peer.connsPerTorrent,
       listenPort: () => this.#listenPort,
       reclaimBuffers: (torrent) => this.#reclaimBuffers(torrent),
       dial: (torrent, to) => this.#dial(torrent, to),

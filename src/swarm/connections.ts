@@ -79,7 +79,7 @@ export class Connections implements SwarmContext {
     peer.mark = this.host.runs.sendCopy(peer.conn, bytes).ticket;
     peer.markedBytes = peer.unwrittenBytes;
     if (peer.lent.size === 0) peer.lastWrittenAt = this.now;
-    peer.lent.add(peer.mark);
+    peer.lend(peer.mark);
   }
 
   /** A watched write has left, and all before it. @returns false: it is none of control messages */

@@ -15,6 +15,8 @@ export interface SwarmHost {
   readonly pool: PiecePool;
   /** Runs read from disk on their way out. */
   readonly runs: RunCache;
+  /** Connections that one torrent may have. */
+  readonly connsPerTorrent: number;
   /** Port that others reach us at, for trackers and BEP 10; 0 while not listening. */
   readonly listenPort: () => number;
   /** All buffers are lent: other torrents give back what they hold and do not use. @returns whether one is free now */

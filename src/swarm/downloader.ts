@@ -183,7 +183,7 @@ export class Downloader {
     this.#ledger.ask(active, block, now);
     if (peer.outstanding.size === 0) peer.waitingSince = now;
     const key = this.#key(active.piece, block);
-    peer.outstanding.set(key, now);
+    peer.asked(key, now);
     peer.cancelled.delete(key);
     peer.current = active;
     this.#triples[index * 3] = active.piece;
@@ -309,7 +309,7 @@ export class Downloader {
         break;
       }
     }
-    peer.cancelled.add(key);
+    peer.tookBack(key);
   }
 
   // --- requests that end without a block ---

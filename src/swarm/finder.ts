@@ -85,7 +85,7 @@ export class PeerFinder {
   dial(): void {
     this.#retryAt = NEVER;
     if (!this.#o.mayDial()) return;
-    let free = limits.peer.connsPerTorrent - this.#ctx.peers.size;
+    let free = this.#ctx.host.connsPerTorrent - this.#ctx.peers.size;
     for (; free > 0; free--) {
       const address = this.book.next(this.#ctx.now, this.#o.isSeeding());
       if (address === undefined) break;

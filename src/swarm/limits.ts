@@ -113,6 +113,8 @@ export const limits = {
     pexMs: 60_000,
     /** Addresses in one PEX message (BEP 11: 50). */
     pexMax: 50,
+    /** Addresses of peers that left, kept to tell others: beyond it they find out themselves. */
+    pexLeftMax: 200,
     /** PEX messages nearer together than this (ms) are ignored. */
     pexMinMs: 40_000,
     /** Bytes of unverified info dictionaries in memory, of all sizes that peers claim: two of the largest. */

@@ -1,4 +1,4 @@
-import { Bitfield, type ConnId, type Millis, type PeerAddress, RateMeter } from '../base/index.ts';
+import { Bitfield, type ConnId, type Millis, type PeerAddress, RateMeter, toBinaryString } from '../base/index.ts';
 import type { BlockRef, HandshakeFlags } from '../wire/index.ts';
 import { PeerDecoder } from '../wire/index.ts';
 import type { PickerPeer } from './picker.ts';
@@ -39,12 +39,16 @@ export interface EarlyHaves {
   readonly pieces: Set<number>;
 }
 
+/** What a peer has before anything is put in: shared, since most peers are idle. */
+const nothing = { outstanding: new Map<number, Millis>(), numbers: new Set<number>() };
+
 /** All that is known of one connection. Only state: what it means is decided in `messages`, `downloader` and `uploader`. */
 export class Peer implements PickerPeer {
   readonly conn: ConnId;
   readonly address: PeerAddress;
   readonly incoming: boolean;
-  readonly id: Uint8Array;
+  /** 20 bytes as a binary string. */
+  readonly id: string;
   readonly key: string;
   readonly flags: HandshakeFlags;
   readonly decoder: PeerDecoder = new PeerDecoder();
@@ -58,8 +62,6 @@ export class Peer implements PickerPeer {
   amInterested = false;
   peerChoking = true;
   peerInterested = false;
-  interestedAt: Millis | undefined;
-  unchokedAt: Millis | undefined;
   have: Bitfield;
   early: EarlyHaves | undefined;
   /** The first message about pieces has come; a bitfield is only allowed before. */
@@ -79,10 +81,10 @@ export class Peer implements PickerPeer {
 
   // Download
   readonly pipeline: RequestPipeline = new RequestPipeline();
-  /** Block key -> when it was asked for. */
-  readonly outstanding: Map<number, Millis> = new Map<number, Millis>();
-  /** Requests taken back whose blocks may be on their way all the same. */
-  readonly cancelled: Set<number> = new Set<number>();
+  /** Block key -> when it was asked for; put in by `asked`. */
+  outstanding: Omit<Map<number, Millis>, 'set'> = nothing.outstanding;
+  /** Requests taken back whose blocks may be on their way all the same; put in by `tookBack`. */
+  cancelled: Omit<Set<number>, 'add'> = nothing.numbers;
   current: ActivePiece | undefined;
   readonly arrival: Arrival = {
     active: undefined,
@@ -110,7 +112,8 @@ export class Peer implements PickerPeer {
   // Upload
   readonly requests: BlockRef[] = [];
   readonly up: RateMeter = new RateMeter();
-  readonly lent: Set<number> = new Set<number>();
+  /** Tickets of views that are at its socket; put in by `lend`. */
+  lent: Omit<Set<number>, 'add'> = nothing.numbers;
   lentBytes = 0;
   /** When a view last came back, or the first of those was lent that are there now. */
   lastWrittenAt: Millis;
@@ -143,7 +146,7 @@ export class Peer implements PickerPeer {
     this.conn = options.conn;
     this.address = options.address;
     this.incoming = options.incoming;
-    this.id = options.id;
+    this.id = toBinaryString(options.id);
     this.client = options.client;
     this.flags = options.flags;
     this.key = options.key;
@@ -163,7 +166,23 @@ export class Peer implements PickerPeer {
     return this.have.size > 0 && this.have.isFull;
   }
 
+  asked(key: number, at: Millis): void {
+    const own = this.outstanding === nothing.outstanding ? new Map<number, Millis>() : this.outstanding;
+    this.outstanding = (own as Map<number, Millis>).set(key, at);
+  }
+  tookBack(key: number): void {
+    this.cancelled = add(this.cancelled, key);
+  }
+  lend(ticket: number): void {
+    this.lent = add(this.lent, ticket);
+  }
+
   hasAsked(piece: number, block: number): boolean {
     return this.outstanding.has(piece * this.blocksPerPiece + block);
   }
+}
+
+function add(to: Omit<Set<number>, 'add'>, value: number): Omit<Set<number>, 'add'> {
+  const own = to === nothing.numbers ? new Set<number>() : to;
+  return (own as Set<number>).add(value);
 }

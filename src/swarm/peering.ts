@@ -2,12 +2,12 @@ import {
   addMs,
   Bitfield,
   type ConnId,
-  compareBytes,
   equalBytes,
   type InfoHash,
   type Millis,
   type PeerAddress,
   swarmKeyBytes,
+  toBinaryString,
 } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
 import { connEvents } from '../trace/index.ts';
@@ -283,10 +283,10 @@ export class Peering implements MessageEffects {
   #onDuplicate(peer: Peer): void {
     const others = [...this.#ctx.peers.values()].filter(
       // Ids are no secret: only the same host can take the place of its own connection.
-      (other) => other !== peer && equalBytes(other.id, peer.id) && other.address.host === peer.address.host,
+      (other) => other !== peer && other.id === peer.id && other.address.host === peer.address.host,
     );
     if (others.length === 0) return;
-    const lowerIsMine = compareBytes(this.#ctx.host.peerId, peer.id) < 0;
+    const lowerIsMine = toBinaryString(this.#ctx.host.peerId) < peer.id;
     const reason = { code: 'session/duplicate' };
     if (peer.incoming === lowerIsMine) this.#ctx.drop(peer, reason);
     else for (const other of others) this.#ctx.drop(other, reason);

@@ -179,7 +179,7 @@ export class Torrent {
   admit(now: Millis): boolean {
     this.#ctx.now = now;
     if (!this.#isActive && this.#phase !== 'fetching-metadata') return false;
-    return this.#ctx.peers.size < limits.peer.connsPerTorrent || this.#peering.dropIdler();
+    return this.#ctx.peers.size < this.#host.connsPerTorrent || this.#peering.dropIdler();
   }
   get peerCount(): number {
     return this.#ctx.peers.size;

@@ -249,7 +249,7 @@ export class Uploader {
 
   #account(peer: Peer, sent: { ticket: number; framed: number }, payload: number): void {
     if (peer.lent.size === 0) peer.lastWrittenAt = this.#ctx.now;
-    peer.lent.add(sent.ticket);
+    peer.lend(sent.ticket);
     peer.lentBytes += sent.framed;
     peer.up.add(this.#ctx.now, payload);
     peer.lastSentAt = this.#ctx.now;

@@ -53,6 +53,7 @@ export class FakePeer implements LinkOwner {
   /** Connects, and lets time pass until handshakes are through or the connection has failed. */
   dial(to: PeerAddress): void {
     this.ended = undefined;
+    this.handshake = undefined;
     this.link = WireLink.dial(this.#net, to, this, this.#identity);
     this.#wait(() => this.handshake !== undefined || this.ended !== undefined, 'the handshake');
   }

@@ -1,21 +1,37 @@
-import { formatAddress, type PeerAddress } from '../../base/index.ts';
+import type { PeerAddress } from '../../base/index.ts';
 import { decodePex, encodeMessage, encodePex, extensionNames, pexFlags } from '../../wire/index.ts';
 import type { SwarmContext } from '../context.ts';
 import { limits } from '../limits.ts';
 import type { Peer } from '../peer.ts';
 import type { Extension } from './extension.ts';
 
+/** What PEX knows of a peer: as one to be told of, and as one to tell. */
 interface Link {
-  readonly id: number;
-  /** What this peer was told and not told to drop. */
-  readonly told: Map<string, PeerAddress>;
+  readonly peer: Peer;
+  /** Where others are told it is, under which number it came; 0 = nowhere that we know of. */
+  address: PeerAddress | undefined;
+  number: number;
+  /** What to send with; 0 = it does not speak PEX. */
+  id: number;
+  /** It was told of everybody up to this number, */
+  toldTo: number;
+  /** and of everybody who had left by then. */
+  toldLeft: number;
   nextAt: number;
   lastInAt: number;
+}
+
+/** Somebody who was told of, and is not to be any more. Undefined address: back again. */
+interface Departure {
+  readonly number: number;
+  address: PeerAddress | undefined;
 }
 
 /**
  * BEP 11: peers tell each other whom they are connected to, at most once a minute and 50 addresses at a time. Never in private torrents
  * (BEP 27). What comes in is a rumour: it goes to the peer book, which is bounded.
+ *
+ * Who can be told of is numbered as it comes, so that what a peer was told is two numbers and not a list for each.
  */
 export class PexExtension implements Extension {
   readonly name: string = extensionNames.pex;
@@ -23,6 +39,12 @@ export class PexExtension implements Extension {
   readonly #ctx: SwarmContext;
   readonly #o: { isPrivate: () => boolean; onPeers: (peers: readonly PeerAddress[], from: Peer) => void };
   readonly #links = new Map<Peer, Link>();
+  /** Those with an address, by number. */
+  readonly #here: Link[] = [];
+  /** The last ones who left, in order; `#leftCount` counts all there ever were. */
+  readonly #left: Departure[] = [];
+  #leftCount = 0;
+  #lastNumber = 0;
 
   constructor(
     ctx: SwarmContext,
@@ -37,28 +59,23 @@ export class PexExtension implements Extension {
   }
 
   onHandshake(peer: Peer, theirId: number | undefined): void {
-    if (theirId === undefined || theirId === 0 || this.#o.isPrivate()) {
-      this.#links.delete(peer);
-      return;
-    }
-    const old = this.#links.get(peer);
+    if (this.#o.isPrivate()) return;
+    const link = this.#link(peer);
+    link.id = theirId ?? 0;
     // The first list goes out soon: a newcomer knows nobody. Spread a little, so that a busy seed does not answer all in one turn.
-    const nextAt = old?.nextAt ?? this.#ctx.now + 1_000 + this.#ctx.rng.below(2_000);
-    this.#links.set(peer, {
-      id: theirId,
-      told: old?.told ?? new Map(),
-      nextAt,
-      lastInAt: old?.lastInAt ?? Number.NEGATIVE_INFINITY,
-    });
+    if (link.nextAt === 0) link.nextAt = this.#ctx.now + 1_000 + this.#ctx.rng.below(2_000);
   }
 
   onGone(peer: Peer): void {
+    const link = this.#links.get(peer);
+    if (link === undefined) return;
     this.#links.delete(peer);
+    this.#depart(link);
   }
 
   onMessage(peer: Peer, payload: Uint8Array): void {
     const link = this.#links.get(peer);
-    if (link === undefined) return;
+    if (link === undefined || link.id === 0) return;
     if (this.#ctx.now - link.lastInAt < limits.extension.pexMinMs) return;
     link.lastInAt = this.#ctx.now;
     this.#o.onPeers(decodePex(payload).added.slice(0, limits.extension.pexMax * 2), peer);
@@ -66,34 +83,85 @@ export class PexExtension implements Extension {
 
   onTick(): void {
     if (this.#o.isPrivate()) return;
-    for (const [peer, link] of this.#links) {
-      if (this.#ctx.now < link.nextAt) continue;
+    for (const peer of this.#ctx.peers.values()) if (peer.listenAddress !== undefined) this.#arrive(this.#link(peer));
+    for (const link of this.#links.values()) {
+      if (link.id === 0 || this.#ctx.now < link.nextAt) continue;
       link.nextAt = this.#ctx.now + limits.extension.pexMs;
-      this.#tell(peer, link);
+      this.#tell(link);
     }
   }
 
-  #tell(to: Peer, link: Link): void {
-    const present = new Map<string, Peer>();
-    for (const peer of this.#ctx.peers.values()) {
-      if (peer !== to && peer.listenAddress !== undefined && !peer.isClosed)
-        present.set(formatAddress(peer.listenAddress), peer);
+  #link(peer: Peer): Link {
+    let link = this.#links.get(peer);
+    if (link === undefined) {
+      // Who comes is not told who left before.
+      const toldLeft = this.#leftCount;
+      const lastInAt = Number.NEGATIVE_INFINITY;
+      link = { peer, address: undefined, number: 0, id: 0, toldTo: 0, toldLeft, nextAt: 0, lastInAt };
+      this.#links.set(peer, link);
+    }
+    return link;
+  }
+
+  /** Others can be told of it from now on. */
+  #arrive(link: Link): void {
+    const address = link.peer.listenAddress as PeerAddress;
+    if (isSame(link.address, address)) return;
+    this.#depart(link);
+    // It is back before all have heard that it left.
+    for (const gone of this.#left) if (isSame(gone.address, address)) gone.address = undefined;
+    link.address = address;
+    link.number = ++this.#lastNumber;
+    this.#here.push(link);
+  }
+
+  #depart(link: Link): void {
+    if (link.number === 0) return;
+    this.#here.splice(this.#placeAfter(link.number) - 1, 1);
+    this.#left.push({ number: link.number, address: link.address });
+    this.#leftCount++;
+    if (this.#left.length > limits.extension.pexLeftMax) this.#left.shift();
+    link.number = 0;
+    link.address = undefined;
+  }
+
+  /** Index of the first in `#here` with a higher number. */
+  #placeAfter(number: number): number {
+    let from = 0;
+    let to = this.#here.length;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if ((this.#here[middle] as Link).number <= number) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+
+  #tell(link: Link): void {
+    const { toldTo } = link;
+    const dropped: PeerAddress[] = [];
+    const oldest = this.#leftCount - this.#left.length;
+    for (let i = Math.max(0, link.toldLeft - oldest); i < this.#left.length; i++) {
+      if (dropped.length >= limits.extension.pexMax) break;
+      const gone = this.#left[i] as Departure;
+      link.toldLeft = oldest + i + 1;
+      if (gone.address !== undefined && gone.number <= toldTo) dropped.push(gone.address);
     }
     const added: (PeerAddress & { flags: number })[] = [];
-    for (const [text, peer] of present) {
-      if (added.length >= limits.extension.pexMax || link.told.has(text)) continue;
+    for (let i = this.#placeAfter(toldTo); i < this.#here.length && added.length < limits.extension.pexMax; i++) {
+      const { peer, address, number } = this.#here[i] as Link;
+      link.toldTo = number;
+      if (peer === link.peer) continue;
       const flags =
         (peer.isSeed || peer.uploadOnly ? pexFlags.uploadOnly : 0) | (peer.incoming ? 0 : pexFlags.reachable);
-      added.push({ ...(peer.listenAddress as PeerAddress), flags });
-      link.told.set(text, peer.listenAddress as PeerAddress);
-    }
-    const dropped: PeerAddress[] = [];
-    for (const [text, address] of link.told) {
-      if (dropped.length >= limits.extension.pexMax || present.has(text)) continue;
-      dropped.push(address);
-      link.told.delete(text);
+      added.push({ ...(address as PeerAddress), flags });
     }
     if (added.length === 0 && dropped.length === 0) return;
-    this.#ctx.send(to, encodeMessage({ kind: 'extended', id: link.id, payload: encodePex({ added, dropped }) }));
+    const payload = encodePex({ added, dropped });
+    this.#ctx.send(link.peer, encodeMessage({ kind: 'extended', id: link.id, payload }));
   }
+}
+
+function isSame(a: PeerAddress | undefined, b: PeerAddress): boolean {
+  return a !== undefined && a.port === b.port && a.host === b.host;
 }

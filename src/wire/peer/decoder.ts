@@ -25,8 +25,10 @@ export interface PeerDecoderOptions {
   messageBytesMax?: number;
 }
 
-/** Room for every message of fixed length but the BEP 52 ones, so that an idle connection costs this and no more. */
+/** Room for every message of fixed length but the BEP 52 ones: kept once it was needed. */
 const SMALL_CARRY_BYTES = 32;
+/** Whoever has never split a message needs no carry. */
+const noCarry = new Uint8Array(0);
 const HASH_RANGE_LENGTH = 1 + hashRangeBytes;
 
 /** Shortest message of each kind, id included; 0 = nobody defined this id. For most kinds it is the only length. */
@@ -46,8 +48,7 @@ export class PeerDecoder {
   readonly #blockBytesMax: number;
   readonly #messageBytesMax: number;
   #bitfieldBytesMax: number;
-  readonly #small = new Uint8Array(SMALL_CARRY_BYTES);
-  #carry = this.#small;
+  #carry = noCarry;
   #carried = 0;
   /** Bytes of the current frame needed before it can be looked at again, length prefix included. */
   #wanted = 4;
@@ -80,7 +81,7 @@ export class PeerDecoder {
   /** Ends a running `push` as soon as the sink returns; later bytes are ignored. */
   stop(): void {
     this.#stopped = true;
-    this.#carry = this.#small;
+    this.#carry = noCarry;
   }
 
   /**
@@ -107,7 +108,7 @@ export class PeerDecoder {
         at = this.#gather(bytes, at);
       } else if (this.#readFrame(this.#carry, 0, this.#carried, sink) > 0) {
         this.#carried = 0;
-        this.#carry = this.#small;
+        if (this.#carry.length > SMALL_CARRY_BYTES) this.#carry = noCarry;
       }
     }
   }
@@ -125,7 +126,10 @@ export class PeerDecoder {
     const end = Math.min(at + this.#wanted - this.#carried, bytes.length);
     const needed = this.#carried + end - at;
     if (needed > this.#carry.length) {
-      const grown = new Uint8Array(Math.min(this.#wanted, Math.max(needed, this.#carry.length * 2)));
+      const isSmall = needed <= SMALL_CARRY_BYTES;
+      const grown = new Uint8Array(
+        isSmall ? SMALL_CARRY_BYTES : Math.min(this.#wanted, Math.max(needed, this.#carry.length * 2)),
+      );
       grown.set(this.#carry.subarray(0, this.#carried));
       this.#carry = grown;
     }

@@ -104,6 +104,37 @@ test('peers are told of each other where they can be dialled, of who comes and w
   assert.deepEqual(scene.stop(), []);
 });
 
+test('more peers than fit are told minute by minute, and who came back is not told as gone', () => {
+  const scene = new Scene({ has: [0] }).start();
+  const names = Array.from({ length: 60 }, (_, i) => String.fromCharCode(0x100 + i));
+  scene.join('A', ext);
+  for (const [i, name] of names.entries()) {
+    scene.join(name, ext);
+    scene.peer(name).play([`< ${hello({ port: 7000 + i })}`]);
+  }
+  // Last, so that all the others have a number before.
+  scene.play([`A< ${hello({ port: 6999 })}`]);
+  scene.run('10s');
+  const again = scene.peer(names[3] as string);
+  const gone = scene.peer(names[4] as string);
+  again.close();
+  gone.close();
+  scene.run('2s');
+  again.dial(scene.client.address);
+  again.play([`< ${hello({ port: 7003 })}`]);
+  scene.run('120s');
+  const told = pexOf(scene, 'A');
+  const ports = told.map((m) => m.added.map((a) => a.port).sort());
+  assert.equal(ports[0]?.length, 50);
+  // The ten that were left, and the one that has come again.
+  assert.deepEqual(ports[1], [7003, ...Array.from({ length: 10 }, (_, i) => 7050 + i)]);
+  assert.deepEqual(
+    told.flatMap((m) => m.dropped.map((a) => a.port)),
+    [7004],
+  );
+  assert.deepEqual(scene.stop(), []);
+});
+
 check('who no longer has a piece is not asked for it, and interest ends with the last one', {
   peers: { A: ext },
   script: [

@@ -54,8 +54,9 @@ function parseAuthority(authority: string, defaultPort: number): { host: string;
     const host = bracketed.includes(':') ? canonicalHost(bracketed) : undefined;
     return host === undefined ? undefined : { host, port };
   }
-  // What can stand in a host name, and letters of other scripts, which name resolution turns into ASCII.
-  if (!/^[a-z0-9._\-\u00a1-\uffff]+$/i.test(plain)) return undefined;
+  // What can stand in a host name, and letters and signs of other scripts, which name resolution turns into ASCII. No blanks of theirs,
+  // no line ends, no marks that reorder text on the screen: the URL is shown to people.
+  if (!/^[a-z0-9._\-\p{L}\p{M}\p{N}\p{S}]+$/iu.test(plain) || /[<>^`|~$+=]/.test(plain)) return undefined;
   return { host: canonicalHost(plain) ?? plain.toLowerCase(), port };
 }
 

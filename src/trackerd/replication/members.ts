@@ -1,6 +1,6 @@
 import type { MemberFacts, MemberRecord, ReplicationLimits, ReplicationState } from './types.ts';
 
-const states: ReadonlySet<string> = new Set<ReplicationState | 'left'>(['alone', 'joining', 'live', 'behind', 'left']);
+const states: ReadonlySet<unknown> = new Set<ReplicationState | 'left'>(['alone', 'joining', 'live', 'behind', 'left']);
 
 /** The trackers of a swarm as Redis knows them. */
 export class Members {
@@ -17,7 +17,7 @@ export class Members {
   read(reply: readonly unknown[]): void {
     this.#records.clear();
     for (let i = 0; i + 1 < reply.length && this.#records.size < this.#limits.membersMax; i += 2) {
-      const record = parseRecord(String(reply[i + 1]));
+      const record = parseMember(String(reply[i + 1]));
       if (record !== undefined) this.#records.set(String(reply[i]), record);
     }
   }
@@ -74,9 +74,10 @@ export class Members {
   }
 }
 
-function parseRecord(text: string): MemberRecord | undefined {
+/** @returns undefined where the text is no record of a tracker */
+export function parseMember(text: string): MemberRecord | undefined {
   const value = parseJson(text);
-  if (value === undefined || typeof value['name'] !== 'string' || !states.has(String(value['state']))) return undefined;
+  if (value === undefined || typeof value['name'] !== 'string' || !states.has(value['state'])) return undefined;
   const number = (key: string): number => (Number.isFinite(value[key]) ? Number(value[key]) : 0);
   return {
     name: value['name'].slice(0, 200),

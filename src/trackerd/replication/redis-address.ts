@@ -102,7 +102,9 @@ function readTls(url: URL): RedisTls {
 
 function toUrl(text: string): URL {
   try {
-    return new URL(text);
+    const url = new URL(text);
+    for (const part of [url.pathname, url.username, url.password]) decodeURIComponent(part);
+    return url;
   } catch {
     // The text may hold a password.
     throw new BtError('client/invalid', { what: 'an address of Redis is no URL' });

@@ -96,7 +96,8 @@ function bundleOf(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
   return bundle;
 }
 
-function* chunksOf(bundle: Uint8Array): Generator<Uint8Array> {
+/** @throws BtError `wire/truncated` */
+export function* chunksOf(bundle: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bundle.length; ) {
     const end = at + 4 + (at + 4 <= bundle.length ? readU32(bundle, at) : 0);
     if (end > bundle.length || end === at + 4) {
@@ -119,7 +120,13 @@ export function parseNotice(text: string): SnapshotNotice | undefined {
   if (typeof id !== 'string' || !/^[0-9a-f]{16}$/.test(id) || typeof node !== 'string') return undefined;
   if (!Number.isSafeInteger(takenMs) || !Number.isSafeInteger(chunkCount)) return undefined;
   if ((chunkCount as number) < 0 || (chunkCount as number) > replicationLimits.snapshotChunksMax) return undefined;
-  if (!Array.isArray(ids) || typeof sequences !== 'object' || sequences === null) return undefined;
+  if (
+    !Array.isArray(ids) ||
+    !ids.every((each) => typeof each === 'string') ||
+    typeof sequences !== 'object' ||
+    sequences === null
+  )
+    return undefined;
   const known: Record<string, readonly number[]> = {};
   for (const [name, numbers] of Object.entries(sequences)) {
     if (/^[0-9a-f]{16}$/.test(name) && Array.isArray(numbers) && numbers.every(Number.isSafeInteger))
@@ -130,7 +137,7 @@ export function parseNotice(text: string): SnapshotNotice | undefined {
     node,
     takenMs: takenMs as number,
     chunkCount: chunkCount as number,
-    ids: ids.map(String),
+    ids,
     sequences: known,
   };
 }

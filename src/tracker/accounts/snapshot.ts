@@ -76,10 +76,18 @@ class Tape {
     this.cells = new Float64Array(buffer);
     this.#bytes = new Uint8Array(buffer);
   }
-  /** @throws RangeError beyond the end */
+  /** @throws RangeError beyond the end, and for what is no number: rows that are free are marked so */
   read(): number {
     if (this.at >= this.cells.length) throw new RangeError('the accounts end too early');
-    return this.cells[this.at++]!;
+    const value = this.cells[this.at++]!;
+    if (Number.isNaN(value)) throw new RangeError('not a number');
+    return value;
+  }
+  /** @throws RangeError where it cannot be a count of what is there */
+  readCount(): number {
+    const value = this.read();
+    if (!Number.isInteger(value) || value < 0 || value > this.cells.length) throw new RangeError('not a count');
+    return value;
   }
   readRow(slab: RowSlab, row: number, column: number): void {
     for (let i = column; i < slab.stride; i++) slab.set(row, i, this.read());
@@ -182,12 +190,9 @@ export function restoreAccounts(accounts: Accounts, bytes: Uint8Array, originMs:
   try {
     const tape = new Tape(buffer);
     const shift = tape.read() - originMs;
-    const [users, torrents, pairs, sessions] = [tape.read(), tape.read(), tape.read(), tape.read()];
-    tape.read();
-    // What is claimed cannot be more than what is there.
-    const cellsLeft = tape.cells.length;
-    if (!Number.isFinite(shift) || !(torrents <= cellsLeft && pairs <= cellsLeft && sessions <= cellsLeft))
-      return false;
+    const [users, torrents, pairs, sessions] = [tape.readCount(), tape.readCount(), tape.readCount(), tape.readCount()];
+    tape.readCount();
+    if (!Number.isFinite(shift)) return false;
     accounts.ledger.reserve({ pairs, torrents });
     accounts.sessions.reserve(sessions);
     restoreUsers(accounts, tape, { count: users, shift });
@@ -262,11 +267,12 @@ function restoreSessions(
     const at = tape.at;
     const pair = o.pairRows[tape.cells[at + S.pair] ?? -1];
     if (pair === undefined) throw new RangeError('no such pair');
+    if (sessions.find(pair, peerId, 0) >= 0) throw new RangeError('a session twice');
     const row = sessions.add(pair, peerId);
     tape.at = at + S.epoch;
     tape.readRow(rows, row, S.epoch);
     rows.bump(row, S.at, o.shift);
-    for (let routes = tape.read(); routes > 0; routes--) {
+    for (let routes = tape.readCount(); routes > 0; routes--) {
       if (tape.at + routeCells > tape.cells.length) throw new RangeError('the accounts end too early');
       sessions.addRouteCells(row, tape.cells.subarray(tape.at, tape.at + routeCells), o.shift);
       tape.at += routeCells;

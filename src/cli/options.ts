@@ -115,7 +115,9 @@ export function parseSeconds(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(s|m|h)?$/i.exec(text.trim());
   if (match === null) throw new InvalidArgumentError('Give seconds like 90, or 5m, or 2h.');
   const factor = { s: 1, m: 60, h: 3600 }[(match[2] ?? 's').toLowerCase() as 's' | 'm' | 'h'];
-  return Math.round(Number(match[1]) * factor * 1000);
+  const ms = Math.round(Number(match[1]) * factor * 1000);
+  if (!Number.isSafeInteger(ms)) throw new InvalidArgumentError('That is longer than can be counted.');
+  return ms;
 }
 
 /** A URL of one of the given schemes, as it stands. */

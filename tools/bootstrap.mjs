@@ -27,6 +27,7 @@ const targets = {
   demo: { commands: [['build/examples/demo.js']] },
   sim: { commands: [['tools/sim.mjs']] },
   bench: { commands: [['build/bench/main.js']] },
+  fuzz: { commands: [['build/fuzz/main.js']] },
 };
 
 const minimumNode = [20, 19];

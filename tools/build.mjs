@@ -1,5 +1,5 @@
 /**
- * Builds src/, test/, bench/ and examples/ with `tsc -b` (incremental: nothing to do takes a fraction of a second).
+ * Builds src/, test/, bench/, fuzz/ and examples/ with `tsc -b` (incremental: nothing to do takes a fraction of a second).
  *
  * What `tsc -b` does not do by itself: outputs of deleted sources are removed, and everything is built anew when a
  * tsconfig or the compiler changed (it can repeat a stale error otherwise).

@@ -43,7 +43,7 @@ function checkBeps() {
 
 /** Paths in backticks that claim to be of this project: `src/…`, `test/…` and so on, without wildcards. */
 function checkPaths(document, text) {
-  const isOurs = /^(src|test|tools|docs|examples|bench|\.ci)\/(?!.*NAME)[\w./-]*$/;
+  const isOurs = /^(src|test|tools|docs|examples|bench|fuzz|\.ci)\/(?!.*NAME)[\w./-]*$/;
   for (const [, path] of text.matchAll(/`([^`\n]+)`/g)) {
     if (isOurs.test(path) && !existsSync(join(projectRoot, path))) problems.push(`${document}: ${path} does not exist`);
   }

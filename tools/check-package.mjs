@@ -20,7 +20,7 @@ function run(title, command, args, options = {}) {
 
 function checkContents(files) {
   const wrong = files.filter((path) =>
-    /tsbuildinfo$|^(test|bench|build|tools|examples|node_modules)\/|\.test\./.test(path),
+    /tsbuildinfo$|^(test|bench|fuzz|build|tools|examples|node_modules)\/|\.test\./.test(path),
   );
   if (wrong.length > 0) throw new Error(`files that do not belong into the package: ${wrong.join(', ')}`);
   const targets = entries.flatMap((path) => Object.values(manifest.exports[path]));

@@ -33,8 +33,13 @@ export const rooms = {
   cli: { pure: false, mayImport: [...library, 'sim', 'client', 'create', 'trackerd'] },
 };
 
-/** Projects outside src/: they may import every room, through the `#room` names of package.json. */
-export const outerProjects = ['test', 'bench', 'examples'];
+/**
+ * Projects outside src/: they may import every room, through the `#room` names of package.json. `fuzz` also imports `test/support/`, by
+ * relative path.
+ */
+export const outerProjects = ['test', 'bench', 'fuzz', 'examples'];
+/** Projects outside src/ whose files another of them imports: the compiler wants their declarations. */
+const importedOuter = { fuzz: ['test'] };
 
 function toText(config) {
   return `${JSON.stringify(config, null, 2)}\n`
@@ -63,6 +68,8 @@ export function formatConfigs() {
     );
   }
   for (const name of outerProjects) {
+    const imported = importedOuter[name] ?? [];
+    const isImported = Object.values(importedOuter).some((names) => names.includes(name));
     configs.set(
       `${name}/tsconfig.json`,
       toText({
@@ -71,13 +78,15 @@ export function formatConfigs() {
           rootDir: '.',
           outDir: `../build/${name}`,
           types: ['node'],
-          declaration: false,
+          declaration: isImported,
           isolatedDeclarations: false,
-          composite: false,
+          composite: isImported,
           incremental: true,
         },
         include: ['**/*.ts'],
-        references: names.map((room) => toReference(`../src/${room}`)),
+        references: [...names.map((room) => `../src/${room}`), ...imported.map((outer) => `../${outer}`)].map(
+          toReference,
+        ),
       }),
     );
   }

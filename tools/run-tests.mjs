@@ -19,11 +19,13 @@ const suites = [
   { name: 'contract', timeoutMs: 120_000 },
   { name: 'sim', timeoutMs: 120_000 },
   { name: 'conformance', timeoutMs: 120_000 },
+  { name: 'fuzz', timeoutMs: 120_000 },
   { name: 'e2e', timeoutMs: 120_000, processPerFile: true },
 ];
 const interopSuites = [{ name: 'interop', timeoutMs: 600_000, processPerFile: true }];
 
 const builtTests = join(projectRoot, 'build/test');
+const builtFuzz = join(projectRoot, 'build/fuzz');
 // One a run, so that two runs in one work tree do not meet.
 const workFolder = join(projectRoot, `build/test-run-${process.pid}`);
 const conformanceCountFile = join(projectRoot, 'build/conformance-count.json');
@@ -48,14 +50,15 @@ function parseArguments(args) {
 }
 
 function findTests(suite, parts) {
-  const folder = join(builtTests, suite);
+  // The replay of the fuzz targets lies beside them.
+  const folder = suite === 'fuzz' ? builtFuzz : join(builtTests, suite);
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true })
     .map((path) => join(folder, path))
     .filter((path) => path.endsWith('.test.js'))
     .filter((path) => {
-      const source = relative(builtTests, path).split(sep).join('/').replace(/\.js$/, '.ts');
-      return parts.length === 0 || parts.some((part) => `test/${source}`.includes(part));
+      const source = relative(join(projectRoot, 'build'), path).split(sep).join('/').replace(/\.js$/, '.ts');
+      return parts.length === 0 || parts.some((part) => source.includes(part));
     })
     .sort();
 }

@@ -24,7 +24,7 @@ export interface FormFields {
 export async function readForm(c: Context): Promise<FormFields> {
   // A visitor who goes away in the middle is no bug of ours.
   const body = Buffer.from(await c.req.arrayBuffer().catch(() => new ArrayBuffer(0)));
-  const fields = readFields(body, c.req.header('content-type') ?? '');
+  const fields = parseForm(body, c.req.header('content-type') ?? '');
   return {
     text: (name) => fields.get(name)?.toString('utf8').trim() ?? '',
     bytes: (name) => {
@@ -34,7 +34,12 @@ export async function readForm(c: Context): Promise<FormFields> {
   };
 }
 
-function readFields(body: Buffer, type: string): Map<string, Buffer> {
+/**
+ * @param type the value of `Content-Type`
+ * @returns the first value of each name; views of `body`
+ * @throws BtError `client/invalid`
+ */
+export function parseForm(body: Buffer, type: string): Map<string, Buffer> {
   const boundary = MULTIPART.exec(type)?.[2];
   if (boundary !== undefined) return readParts(body, `--${boundary}`);
   if (!/^application\/x-www-form-urlencoded(?:;|$)/i.test(type) || body.length > catalogueLimits.plainFormBytesMax)

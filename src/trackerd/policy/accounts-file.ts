@@ -52,21 +52,37 @@ export function readAccountsFile(
 ): Accounts | undefined {
   let firstError: unknown;
   const read = readIntact(path, (bytes): Accounts | 'newer' => {
-    const fail = (): never => {
-      const error = new BtError('swarm/state-damaged', { what: path });
+    try {
+      return decodeAccounts(bytes, newAccounts, { path, originMs: o.originMs });
+    } catch (error) {
       firstError ??= error;
       throw error;
-    };
-    const match = HEAD.exec(Buffer.from(bytes.subarray(0, HEAD_BYTES_MAX)).toString('latin1')) ?? fail();
-    if (Number(match[1]) > VERSION) return 'newer';
-    const body = bytes.subarray(match[0].length, -HASH_BYTES);
-    const isWhole = createHash('sha1').update(body).digest().equals(bytes.subarray(-HASH_BYTES));
-    if (Number(match[1]) !== VERSION || !isWhole) return fail();
-    const accounts = newAccounts();
-    return restoreAccounts(accounts, body, o.originMs) ? accounts : fail();
+    }
   });
   // Not the generation before a newer one: it would be written over the newer.
   if (read === 'newer') throw new BtError('swarm/state-newer', { what: path });
   if (firstError !== undefined) o.onDamaged(firstError);
   return read;
+}
+
+/**
+ * @param o.path for messages
+ * @returns `newer` where a later version of the program wrote it
+ * @throws BtError `swarm/state-damaged`
+ */
+export function decodeAccounts(
+  bytes: Uint8Array,
+  newAccounts: () => Accounts,
+  o: { path: string; originMs: number },
+): Accounts | 'newer' {
+  const fail = (): never => {
+    throw new BtError('swarm/state-damaged', { what: o.path });
+  };
+  const match = HEAD.exec(Buffer.from(bytes.subarray(0, HEAD_BYTES_MAX)).toString('latin1')) ?? fail();
+  if (Number(match[1]) > VERSION) return 'newer';
+  const body = bytes.subarray(match[0].length, -HASH_BYTES);
+  const isWhole = createHash('sha1').update(body).digest().equals(bytes.subarray(-HASH_BYTES));
+  if (Number(match[1]) !== VERSION || !isWhole) return fail();
+  const accounts = newAccounts();
+  return restoreAccounts(accounts, body, o.originMs) ? accounts : fail();
 }

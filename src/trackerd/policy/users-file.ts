@@ -58,7 +58,12 @@ export function writeUsersFile(path: string, document: UsersDocument): void {
   writeAtomic(path, Buffer.from(text), { sync: true, keepPrevious: true, mode: 0o600 });
 }
 
-function parseUsers(path: string, text: string): UsersDocument | 'newer' {
+/**
+ * @param path for messages
+ * @returns `newer` where a later version of the program wrote it
+ * @throws BtError `config/invalid`
+ */
+export function parseUsers(path: string, text: string): UsersDocument | 'newer' {
   const fail = (what: string): never => {
     throw new BtError('config/invalid', { problems: [`${path}: ${what}`] });
   };

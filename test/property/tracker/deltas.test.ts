@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BtError, type Millis, toHex } from '#base';
+import { type Millis, toHex } from '#base';
 import { AnnounceCall, checkDeltas, type DeltaBatch, DeltaLog, DeltaReader, streamOf } from '#tracker';
 import type { AnnounceEvent } from '#wire';
 
@@ -157,36 +157,4 @@ test('a batch waits for its time and no longer', () => {
   assert.equal(batches.length, 1);
   assert.equal(batches[0]?.startedAt, 50);
   assert.equal(batches[0]?.bytes.length, 39);
-});
-
-test('bytes that are no deltas are refused with a BtError, and nothing else is thrown', () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      let count: number | undefined;
-      try {
-        count = checkDeltas(bytes);
-      } catch (error) {
-        assert(BtError.is(error));
-      }
-      if (count !== undefined) assert.equal(read(bytes).length, count);
-    }),
-    { numRuns: 2_000 },
-  );
-  for (const flags of [16, 128, 8, 8 | 2 | 4]) {
-    const bytes = new Uint8Array(27).fill(1);
-    bytes[0] = flags;
-    assert.throws(
-      () => checkDeltas(bytes),
-      (error) => BtError.is(error, 'wire/invalid'),
-    );
-  }
-  assert.throws(
-    () => checkDeltas(new Uint8Array(26)),
-    (error) => BtError.is(error, 'wire/truncated'),
-  );
-  assert.throws(
-    () => checkDeltas(new Uint8Array(27)),
-    (error) => BtError.is(error, 'wire/invalid'),
-    'port 0',
-  );
 });

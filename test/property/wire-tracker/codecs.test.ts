@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BtError, fromBinaryString, type Millis, type PeerAddress, toHex } from '#base';
+import { type PeerAddress, toHex } from '#base';
 import {
   type AnnounceRequest,
   decodeHttpAnnounceResponse,
@@ -28,8 +28,6 @@ import {
   parseScrapeQuery,
   parseTrackerUrl,
   toScrapeUrl,
-  trackerWireLimits,
-  UdpTrackerClient,
 } from '#wire';
 
 const bytes = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
@@ -244,115 +242,5 @@ test('URLs: normalising twice is normalising once; any text is parsed or refused
       if (scrape !== undefined) assert.notEqual(parseTrackerUrl(formatTrackerUrl(scrape)), undefined);
     }),
     { ...seed, numRuns: 1_000 },
-  );
-});
-
-/** Anything at all, and good messages with some bytes changed, cut or added. */
-function mutated(good: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> {
-  const changes = fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 4 });
-  const damaged = fc
-    .tuple(good, changes, fc.nat(400), fc.uint8Array({ maxLength: 8 }))
-    .map(([message, edits, cut, tail]) => {
-      const copy = message.slice();
-      for (const [at, value] of edits) if (at < copy.length) copy[at] = value;
-      const kept = cut % 3 === 0 ? copy.subarray(0, cut) : copy;
-      return new Uint8Array(Buffer.concat([kept, tail]));
-    });
-  return fc.oneof(fc.uint8Array({ maxLength: 300 }), damaged);
-}
-
-function survives(run: () => unknown): void {
-  try {
-    run();
-  } catch (error) {
-    assert(BtError.is(error), `threw ${String(error)}`);
-  }
-}
-
-test('hostile bytes: every decoder gives an answer within its bounds or a BtError', () => {
-  const udp = fc
-    .tuple(fc.nat(4), fc.uint8Array({ maxLength: 300 }))
-    .map(([action, rest]) => new Uint8Array([0, 0, 0, action, ...rest]));
-  fc.assert(
-    fc.property(mutated(udp), (message) => {
-      survives(() => decodeUdpAnnounceRequest(message));
-      survives(() => decodeUdpScrapeRequest(message));
-      survives(() => decodeUdpConnectRequest(message));
-      for (const family of [4, 6] as const) survives(() => decodeUdpResponse(message, family));
-    }),
-    { ...seed, numRuns: 3_000 },
-  );
-  const http = fc.tuple(peers(host4), peers(host6), fc.boolean()).map(([four, six, compact]) => {
-    const { v4: peers4, v6: peers6 } = encodeCompactPeers([...four, ...six]);
-    const counts = { intervalSec: 60, minIntervalSec: 30, complete: 1, incomplete: 2, downloaded: 3 };
-    return encodeHttpAnnounceResponse(
-      { ...counts, peers4, peers6, trackerId: 'x' },
-      { compact, externalIp: new Uint8Array(4) },
-    );
-  });
-  fc.assert(
-    fc.property(mutated(http), (message) => {
-      survives(() => {
-        const reply = decodeHttpAnnounceResponse(message);
-        if (!reply.ok) return;
-        const { intervalSec, peers: found } = reply.response;
-        assert(intervalSec >= trackerWireLimits.intervalMinSec && intervalSec <= trackerWireLimits.intervalMaxSec);
-        assert(found.length <= trackerWireLimits.peersMax);
-      });
-      survives(() => decodeHttpScrapeResponse(message));
-      const text = Buffer.from(message).toString('latin1');
-      survives(() => parseAnnounceQuery(text));
-      survives(() => parseScrapeQuery(text));
-      survives(() => fromBinaryString(text));
-    }),
-    { ...seed, numRuns: 3_000 },
-  );
-});
-
-test('the UDP client keeps its promise under any datagrams and any timing: one outcome a request, nothing left', () => {
-  const at: PeerAddress = { host: '192.0.2.1', port: 1 };
-  const event = fc.oneof(
-    fc.record({ kind: fc.constant('start' as const) }),
-    fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(70_000) }),
-    fc.record({
-      kind: fc.constant('noise' as const),
-      bytes: mutated(
-        fc
-          .tuple(fc.nat(3), fc.nat(20))
-          .map(([a, t]) => new Uint8Array([0, 0, 0, a, 0, 0, 0, t, ...new Array(12).fill(1)])),
-      ),
-    }),
-  );
-  fc.assert(
-    fc.property(fc.array(event, { maxLength: 60 }), (script) => {
-      let transaction = 0;
-      let now = 0 as Millis;
-      const outcomes = new Map<number, number>();
-      const client = new UdpTrackerClient({
-        random32: () => transaction++ % 21,
-        ports: { send: () => {}, done: (id) => outcomes.set(id, (outcomes.get(id) ?? 0) + 1) },
-      });
-      const runTo = (end: Millis): void => {
-        for (let next = client.nextDeadline(); next <= end; next = client.nextDeadline()) {
-          assert(next >= now);
-          now = next;
-          client.onWake(now);
-        }
-        now = end;
-      };
-      let started = 0;
-      for (const e of script) {
-        if (e.kind === 'start' && client.pendingCount < 8) {
-          client.start(now, at, { kind: 'scrape', infoHashes: [new Uint8Array(20)] });
-          started++;
-        } else if (e.kind === 'wait') runTo((now + e.ms) as Millis);
-        else if (e.kind === 'noise') client.onDatagram(now, at, e.bytes);
-      }
-      runTo((now + 2_000_000) as Millis);
-      assert.equal(client.pendingCount, 0);
-      assert.equal(outcomes.size, started);
-      assert([...outcomes.values()].every((n) => n === 1));
-    }),
-    { ...seed, numRuns: 300 },
   );
 });

@@ -84,21 +84,6 @@ test('the reader of announces reads what the plain one reads', () => {
   );
 });
 
-test('any text is read alike or refused alike, one reader after many', () => {
-  const text = fc.array(fc.oneof(byte, fc.constantFrom('&', '=', 'info_hash=', 'port=1', '%')), { maxLength: 60 });
-  fc.assert(
-    fc.property(text, (parts) => {
-      const query = parts.join('');
-      assert.deepEqual(readAnnounce(query), readAnnounceSlowly(query));
-    }),
-    seed,
-  );
-  for (const count of [trackerWireLimits.queryParametersMax, trackerWireLimits.queryParametersMax + 1]) {
-    const query = 'a&'.repeat(count - 1);
-    assert.deepEqual(readAnnounce(query), readAnnounceSlowly(query));
-  }
-});
-
 test('the reader of scrapes reads what the plain one reads', () => {
   const part = fc.oneof(
     twenty.map((hash) => `info_hash=${hash}`),

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BtError, formatIp } from '#base';
+import { formatIp } from '#base';
 import {
   decodeCompactPeers,
   decodeExtendedHandshake,
   decodeHolepunch,
   decodeMetadataMessage,
   decodePex,
-  describePeerId,
   type ExtendedHandshake,
   encodeCompactPeers,
   encodeExtendedHandshake,
@@ -96,32 +95,4 @@ same('compact peers', record({ a: fc.array(v4()), b: fc.array(v6()) }), ({ a, b 
 
 test('peer priority is the same from both ends', () => {
   fc.assert(fc.property(addresses(), addresses(), (a, b) => assert.equal(peerPriority(a, b), peerPriority(b, a))));
-});
-
-test('random and damaged extension messages throw nothing but BtError', () => {
-  const sound = fc.oneof(
-    handshakes().map(encodeExtendedHandshake),
-    metadata().map(encodeMetadataMessage),
-    pex().map(encodePex),
-    holepunch().map(encodeHolepunch),
-  );
-  const damaged = fc
-    .tuple(sound, fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 4 }), fc.nat())
-    .map(([bytes, damage, cutAt]) => {
-      for (const [at, value] of damage) if (bytes.length > 0) bytes[at % bytes.length] = value;
-      return cutAt % 3 === 0 ? bytes.subarray(0, cutAt % (bytes.length + 1)) : bytes;
-    });
-  fc.assert(
-    fc.property(fc.oneof(damaged, fc.uint8Array({ maxLength: 100 })), (payload) => {
-      describePeerId(payload);
-      for (const decode of [decodeExtendedHandshake, decodeMetadataMessage, decodePex, decodeHolepunch]) {
-        try {
-          decode(payload);
-        } catch (error) {
-          assert.ok(BtError.is(error), String(error));
-        }
-      }
-    }),
-    { numRuns: 2000 },
-  );
 });

@@ -14,13 +14,10 @@ import { describe, test } from 'node:test';
 import { Bitfield, type TorrentId } from '#base';
 import { Geometry, v1PieceHash } from '#metainfo';
 import { readIntact, writeAtomic } from '#node';
-import { DiskHost } from '#room/node/disk/disk-host';
-import type { DiskReply, DiskRequest } from '#room/node/disk/protocol';
 import { type SystemCalls, systemCalls } from '#room/node/disk/system-calls';
-import { decodeResume, encodeResume } from '#room/swarm/resume';
-import { judgeResume } from '#room/swarm/resume-judge';
+import { encodeResume } from '#room/swarm/resume';
+import { type Believed, HostProbe, readBelieved } from '../../support/believed.ts';
 import { Crash, CrashCalls, type CrashPlan } from '../../support/crash-calls.ts';
-import { nodeCrypto } from '../../support/node-crypto.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 import { makeTorrent } from '../../support/torrents.ts';
 
@@ -41,41 +38,35 @@ function pieceOf(piece: number): Uint8Array {
 class Download {
   /** Pieces of which the disk has said that they are stored. */
   readonly told = new Set<number>();
-  readonly #host: DiskHost;
-  #last: DiskReply | undefined;
+  readonly #host: HostProbe;
 
   constructor(stateDir: string, calls: SystemCalls) {
-    this.#host = new DiskHost({ stateDir, calls, reply: (r) => (this.#last = r), later: () => {} });
+    this.#host = new HostProbe(stateDir, calls);
   }
 
   /** @throws Crash */
   run(folder: string): void {
-    this.ask({ verb: 'open', torrent: id, info, wanted, folder });
+    this.#host.ask({ verb: 'open', torrent: id, info, wanted, folder });
     this.#save(false);
     this.#commit(0);
     this.#commit(1);
     this.#save(false);
     // In two parts, as pieces longer than a buffer are.
     const bytes = pieceOf(3);
-    this.ask({ verb: 'segment', torrent: id, piece: 3, offset: 0, bytes: bytes.slice(0, 16_384) });
+    this.#host.ask({ verb: 'segment', torrent: id, piece: 3, offset: 0, bytes: bytes.slice(0, 16_384) });
     this.#commit(4);
-    this.ask({ verb: 'segment', torrent: id, piece: 3, offset: 16_384, bytes: bytes.slice(16_384) });
+    this.#host.ask({ verb: 'segment', torrent: id, piece: 3, offset: 16_384, bytes: bytes.slice(16_384) });
     this.#commit(3, [undefined, undefined]);
     this.#commit(5);
     this.#save(true);
-    this.ask({ verb: 'close', torrent: id });
-  }
-
-  ask(request: DiskRequest): DiskReply {
-    this.#host.handle(request);
-    return this.#last as DiskReply;
+    this.#host.ask({ verb: 'close', torrent: id });
   }
 
   #commit(piece: number, segments: (Uint8Array | undefined)[] = [pieceOf(piece)]): void {
     const expect = { v1: v1PieceHash(info, piece) as Uint8Array };
     const segmentBytes = segments.length === 1 ? info.pieceLength : 16_384;
     const job = { torrent: id, piece, segments, segmentBytes, expect, blockHashes: false };
-    const reply = this.ask({ verb: 'commit', job });
+    const reply = this.#host.ask({ verb: 'commit', job });
     assert.ok(reply.verb === 'commit' && reply.outcome.kind === 'ok', JSON.stringify(reply));
     this.told.add(piece);
   }
@@ -85,47 +76,14 @@ class Download {
     for (const piece of this.told) have.set(piece);
     const hashes = [info.hashV1].filter((h) => h !== undefined);
     const bytes = encodeResume({ infoHashes: hashes, have, wanted, uploaded: 0, downloaded: 0, peers: [] });
-    const reply = this.ask({ verb: 'save', torrent: id, bytes, final });
+    const reply = this.#host.ask({ verb: 'save', torrent: id, bytes, final });
     assert.ok(reply.verb === 'save' && reply.error === undefined, JSON.stringify(reply));
   }
 }
 
-interface Reopened {
-  readonly trusted: readonly number[];
-  readonly recheck: readonly number[];
-  readonly hadRecord: boolean;
-}
-
-/** What the next process believes. Every piece of it is hashed here, by the file system's own bytes. */
-function reopen(place: { folder: string; stateDir: string }, calls: SystemCalls): Reopened {
-  const next = new Download(place.stateDir, calls);
-  const reply = next.ask({ verb: 'open', torrent: id, info, wanted, folder: place.folder });
-  assert.ok(reply.verb === 'open' && reply.result.kind === 'ok', JSON.stringify(reply));
-  const { resume, files, partFile, wallMs } = reply.result;
-  let answer: Reopened = { trusted: [], recheck: [], hadRecord: false };
-  if (resume !== undefined) {
-    const data = decodeResume(resume.bytes);
-    const verdict = judgeResume({ saved: resume, data, info, files, partFile, wanted, wallMs });
-    const recheck = verdict.recheck.flatMap((r) => Array.from({ length: r.end - r.first }, (_, i) => r.first + i));
-    answer = { trusted: [...verdict.trusted], recheck, hadRecord: true };
-  }
-  for (const piece of answer.trusted) {
-    const length = geometry.pieceBytes(piece);
-    const into = new Uint8Array(length + Math.ceil(length / 16_384) * 13);
-    const run = next.ask({ verb: 'run', torrent: id, run: 1, piece, begin: 0, length, into });
-    assert.ok(run.verb === 'run' && run.error === undefined, `piece ${piece} cannot be read: ${JSON.stringify(run)}`);
-    assert.deepEqual(nodeCrypto.sha1(unframed(run.into, length)), v1PieceHash(info, piece), `piece ${piece} is bad`);
-  }
-  next.ask({ verb: 'close', torrent: id });
-  return answer;
-}
-
-function unframed(run: Uint8Array, length: number): Uint8Array {
-  const out = new Uint8Array(length);
-  for (let at = 0, from = 13; at < length; at += 16_384, from += 16_384 + 13) {
-    out.set(run.subarray(from, from + Math.min(16_384, length - at)), at);
-  }
-  return out;
+/** What the next process believes; every piece of it is hashed there. */
+function reopen(place: { folder: string; stateDir: string }, calls: SystemCalls): Believed {
+  return readBelieved({ info, wanted, ...place }, calls);
 }
 
 function crashAt(

@@ -9,13 +9,21 @@ export class JsonChild {
   #wake: (() => void) | undefined;
   #exited = false;
 
+  /**
+   * @param script below this folder as built
+   * @param options.program what runs it; this Node where absent
+   */
   constructor(
     script: string,
     args: readonly string[],
-    options: { readonly nodeArgs?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+    options: {
+      readonly program?: string;
+      readonly nodeArgs?: readonly string[];
+      readonly env?: Readonly<Record<string, string>>;
+    } = {},
   ) {
     const path = fileURLToPath(new URL(script, import.meta.url));
-    this.child = spawn(process.execPath, [...(options.nodeArgs ?? []), path, ...args], {
+    this.child = spawn(options.program ?? process.execPath, [...(options.nodeArgs ?? []), path, ...args], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, ...options.env },
     });

@@ -1,50 +1,36 @@
 /**
- * One side of a transfer benchmark, as a process of its own: `seed TORRENT DIR` or `leech TORRENT DIR HOST:PORT`. Speaks JSON lines on
- * stdout; ends when its standard input ends. CPU time is user and system of all threads, from the moment the data has been looked at.
+ * Eider as one side of a transfer: `seed TORRENT DIR` or `leech TORRENT DIR`. Says `ready` with its port as a JSON line on stdout. A
+ * leecher then waits for a line with addresses, adds the torrent, and says `complete` with the seconds it took. Ends with its standard
+ * input.
  */
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { createSession } from 'eider';
-import { parseAddress } from '#base';
+import { type PeerAddress, parseAddress } from '#base';
 
-const [role, torrentFile, dir, peer] = process.argv.slice(2) as [string, string, string, string?];
+const [role, torrentFile, dir] = process.argv.slice(2) as [string, string, string];
 const say = (fields: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(fields)}\n`);
-const peakMiB = () => Math.round(process.resourceUsage().maxRSS / 1024);
 
-const idleMiB = peakMiB();
 const session = await createSession({ listen: { host: '127.0.0.1', port: 0 } });
-const before = process.cpuUsage();
-const startedAt = performance.now();
-const torrent = await session.add(readFileSync(torrentFile), {
-  path: dir,
-  verified: role === 'seed',
-  ...(peer === undefined ? {} : { peers: [parseAddress(peer) as { host: string; port: number }] }),
-});
-
-function report(): void {
-  const { user, system } = process.cpuUsage(before);
-  say({
-    event: 'result',
-    seconds: (performance.now() - startedAt) / 1000,
-    userSec: user / 1e6,
-    systemSec: system / 1e6,
-    idleMiB,
-    peakMiB: peakMiB(),
-    downloaded: torrent.state.downloaded,
-    uploaded: torrent.state.uploaded,
-    wasted: torrent.state.wasted,
-  });
-}
+const ready = () => say({ event: 'ready', port: session.addresses[0]?.port });
 
 if (role === 'seed') {
+  const torrent = await session.add(readFileSync(torrentFile), { path: dir, verified: true });
   await torrent.ready();
-  say({ event: 'ready', port: session.addresses[0]?.port });
-} else {
-  await torrent.done();
-  await torrent.stop();
-  report();
+  ready();
 }
-process.stdin.resume();
-process.stdin.on('end', () => {
-  if (role === 'seed') report();
-  void session.close();
+const lines = createInterface({ input: process.stdin });
+lines.on('line', (line) => {
+  const peers = line.split(' ').flatMap((text) => (text === '' ? [] : [parseAddress(text) as PeerAddress]));
+  void fetchAll(peers);
 });
+lines.on('close', () => void session.close());
+if (role === 'leech') ready();
+
+async function fetchAll(peers: readonly PeerAddress[]): Promise<void> {
+  const startedAt = performance.now();
+  const torrent = await session.add(readFileSync(torrentFile), { path: dir, peers });
+  await torrent.done();
+  const { downloaded, wasted } = torrent.state;
+  say({ event: 'complete', seconds: (performance.now() - startedAt) / 1000, downloaded, wasted });
+}

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PeerAddress, toHex } from '#base';
+import { findFreePort, waitForListener } from '../support/ports.ts';
 import { JsonChild } from '../support/processes.ts';
 import { type EiderVariant, writeEiderConfig } from './eider-config.ts';
 import type { TrackerRules } from './judge.ts';
@@ -181,41 +180,6 @@ export const programs: readonly TrackerProgram[] = [
   openTracker,
   bittorrentTracker,
 ];
-
-/** @returns a port that is free for TCP and UDP, for programs that cannot be told to take any */
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const socket = createSocket('udp4');
-  const isFree = await new Promise<boolean>((resolve) => {
-    socket.once('error', () => resolve(false));
-    socket.bind(port, HOST, () => resolve(true));
-  });
-  socket.close();
-  server.close();
-  await once(server, 'close');
-  return isFree ? port : findFreePort();
-}
-
-async function waitForListener(child: ChildProcess, at: PeerAddress): Promise<void> {
-  let said = '';
-  child.stderr?.on('data', (text: Buffer) => {
-    said += text.toString();
-  });
-  for (let tries = 0; tries < 100; tries++) {
-    if (child.exitCode !== null) throw new Error(`the tracker ended: ${said}`);
-    const socket = connect(at.port, at.host);
-    const isUp = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true));
-      socket.once('error', () => resolve(false));
-    });
-    socket.destroy();
-    if (isUp) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('the tracker does not listen');
-}
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;

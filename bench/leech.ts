@@ -1,0 +1,23 @@
+/**
+ * `npm run bench -- leech [--runs 5] [--mib 1024] [--piece-kib 1024] [--format v1] [--programs eider,libtorrent] [--json FILE]`: one file
+ * from a libtorrent seeder over loopback. CPU and memory are the leecher's.
+ */
+import { compare } from './transfer/compare-programs.ts';
+import { libtorrent } from './transfer/libtorrent.ts';
+import { clients, figure, transferAs } from './transfer/transfers.ts';
+
+export function run(args: readonly string[]): Promise<void> {
+  return compare(
+    {
+      bench: 'leech',
+      work: 'downloaded from libtorrent',
+      plan: { format: 'v1', fileCount: 1, fileBytes: 2 ** 30, pieceLength: 2 ** 20 },
+      competitors: clients.map((client) => transferAs('leecher', client, { other: libtorrent })),
+      targets: [
+        { figure: figure.cpu, to: 'libtorrent', most: 0.9 },
+        { figure: figure.wall, to: 'libtorrent', most: 1.2 },
+      ],
+    },
+    args,
+  );
+}

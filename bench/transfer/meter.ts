@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { cpuTicks } from '../tracker-load/process-figures.ts';
+
+const TICKS_PER_SEC = 100;
+const SAMPLE_MS = 20;
+
+/** What a process used between two moments. */
+export interface Usage {
+  readonly userSec: number;
+  readonly systemSec: number;
+  /** MiB of memory of its own (anonymous and shared) at most, above what it had at the start. */
+  readonly ownMib: number;
+}
+
+/** Watches processes over a run; those of the same role are summed, of memory the largest is kept. */
+export class Meter {
+  readonly #watched: { pid: number; role: string; cpu: { user: number; system: number }; base: number; peak: number }[];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(sides: readonly { readonly pid: number; readonly role: string }[]) {
+    this.#watched = sides.map(({ pid, role }) => {
+      const base = ownMib(pid);
+      return { pid, role, cpu: cpuTicks(pid), base, peak: base };
+    });
+    this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
+  }
+
+  /** Ends the watch; the processes must be alive. */
+  read(): Map<string, Usage> {
+    clearInterval(this.#timer);
+    this.#sample();
+    const usage = new Map<string, Usage>();
+    for (const { pid, role, cpu, base, peak } of this.#watched) {
+      const now = cpuTicks(pid);
+      const before = usage.get(role) ?? { userSec: 0, systemSec: 0, ownMib: 0 };
+      usage.set(role, {
+        userSec: before.userSec + (now.user - cpu.user) / TICKS_PER_SEC,
+        systemSec: before.systemSec + (now.system - cpu.system) / TICKS_PER_SEC,
+        ownMib: Math.max(before.ownMib, peak - base),
+      });
+    }
+    return usage;
+  }
+
+  #sample(): void {
+    for (const one of this.#watched) one.peak = Math.max(one.peak, ownMib(one.pid));
+  }
+}
+
+/** Without pages of files that are mapped: those are the page cache's. */
+function ownMib(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0);
+  return (kib('RssAnon') + kib('RssShmem')) / 1024;
+}

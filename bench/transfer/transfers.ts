@@ -1,0 +1,74 @@
+import { aria2 } from './aria2.ts';
+import type { Competitor } from './compare-programs.ts';
+import { eiderProgram } from './eider.ts';
+import { libtorrent } from './libtorrent.ts';
+import type { Usage } from './meter.ts';
+import type { TransferProgram } from './program.ts';
+import { runTransfer } from './run-transfer.ts';
+
+/** Names of figures: the keys in JSON files and the columns of tables. */
+export const figure = {
+  wall: 'wall s',
+  rate: 'MB/s',
+  cpu: 'CPU-s/GiB',
+  user: 'user s/GiB',
+  system: 'system s/GiB',
+  own: 'own MiB',
+} as const;
+
+export const clients: readonly TransferProgram[] = [eiderProgram(), libtorrent, aria2];
+
+const GIB = 2 ** 30;
+
+/** A transfer in which the program named in the row plays one role, and whose usage is told. */
+export function transferAs(
+  role: 'seeder' | 'leecher',
+  program: TransferProgram,
+  { other, leechers = 1 }: { readonly other: TransferProgram; readonly leechers?: number },
+): Competitor {
+  return {
+    name: program.name,
+    missing: () => program.missing() ?? other.missing(),
+    run: async ({ content, folder }) => {
+      const [seeder, leecher] = role === 'seeder' ? [program, other] : [other, program];
+      const result = await runTransfer({ content, folder, seeder, leecher, leechers });
+      return toFigures(result.seconds, result[role], content.bytes * (role === 'leecher' ? leechers : 1));
+    },
+  };
+}
+
+/** Transfers between members that all run the same program: usage of all of them together. */
+export function transferToItself(program: TransferProgram, leechers: number): Competitor {
+  return {
+    name: program.name,
+    missing: () => program.missing(),
+    run: async ({ content, folder }) => {
+      const { seconds, seeder, leecher } = await runTransfer({
+        content,
+        folder,
+        seeder: program,
+        leecher: program,
+        leechers,
+      });
+      const all: Usage = {
+        userSec: seeder.userSec + leecher.userSec,
+        systemSec: seeder.systemSec + leecher.systemSec,
+        ownMib: Math.max(seeder.ownMib, leecher.ownMib),
+      };
+      return toFigures(seconds, all, content.bytes * leechers);
+    },
+  };
+}
+
+/** @param bytes that were moved: CPU time is told by these */
+export function toFigures(seconds: number, usage: Usage, bytes: number): Record<string, number> {
+  const perGib = GIB / bytes;
+  return {
+    [figure.wall]: seconds,
+    [figure.rate]: bytes / 1e6 / seconds,
+    [figure.cpu]: (usage.userSec + usage.systemSec) * perGib,
+    [figure.user]: usage.userSec * perGib,
+    [figure.system]: usage.systemSec * perGib,
+    [figure.own]: usage.ownMib,
+  };
+}

@@ -189,13 +189,15 @@ export class StoreImage {
   truncate(file: number, length: number, wallMs: number, isGone = false): void {
     const image = this.#files[file] as FileImage;
     const entry = this.info.files[file];
-    if (entry === undefined) return;
+    // Bytes of a file that is not wanted lie in the part file.
+    if (entry === undefined || this.#wanted[file] === false) return;
     image.length = Math.min(image.length, length);
     image.modifiedMs = wallMs;
     if (isGone) image.isThere = false;
     const pieceLength = this.info.pieceLength;
     const from = entry.offset + length;
     const to = entry.offset + entry.length;
+    if (from >= to) return;
     for (let piece = Math.floor(from / pieceLength); piece * pieceLength < to; piece++) {
       const start = piece * pieceLength;
       const isAll = from <= start && to >= start + this.geometry.pieceBytes(piece);

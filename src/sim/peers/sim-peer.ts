@@ -69,6 +69,8 @@ export class SimPeer implements LinkOwner, PeerView {
   /** What it lies by. */
   readonly #lies: Rng;
   readonly #port = 6881;
+  /** Connections whose handshakes are not through. */
+  readonly #greeting = new Set<WireLink>();
   #isStopped = false;
 
   constructor(options: SimPeerOptions) {
@@ -104,20 +106,24 @@ export class SimPeer implements LinkOwner, PeerView {
   }
 
   start(): void {
-    this.net.listen(this.#port, (socket) => WireLink.accept(socket, this, this.#identity));
+    this.net.listen(this.#port, (socket) => {
+      const link = WireLink.accept(socket, this, this.#identity);
+      this.#greeting.add(link);
+      return link;
+    });
     this.#announce('started');
   }
 
   stop(): void {
     this.#isStopped = true;
     this.net.unlisten(this.#port);
-    for (const link of [...this.links.keys()]) link.close();
+    for (const link of [...this.links.keys(), ...this.#greeting]) link.close();
     this.#announce('stopped');
   }
 
   dial(to: PeerAddress): void {
     if (this.links.size >= DIALS_MAX || this.#knows(to)) return;
-    WireLink.dial(this.net, to, this, this.#identity);
+    this.#greeting.add(WireLink.dial(this.net, to, this, this.#identity));
   }
 
   /** A piece has been taken. */
@@ -132,6 +138,7 @@ export class SimPeer implements LinkOwner, PeerView {
   // --- LinkOwner -----------------------------------------------------------------------------------------------------------------
 
   onReady(link: WireLink, theirs: Handshake): void {
+    this.#greeting.delete(link);
     const { hashV1, hashV2 } = this.torrent.torrent.info;
     const { knows } = this.traits;
     const known = [knows === 'v2' ? undefined : hashV1, knows === 'v1' ? undefined : hashV2];
@@ -192,6 +199,7 @@ export class SimPeer implements LinkOwner, PeerView {
   }
 
   onEnd(link: WireLink, reason: CloseReason): void {
+    this.#greeting.delete(link);
     this.endings.set(reason.code, (this.endings.get(reason.code) ?? 0) + 1);
     const state = this.links.get(link);
     this.links.delete(link);

@@ -13,9 +13,11 @@ import type { User } from './user.ts';
  */
 export class Claims {
   readonly #users: readonly User[];
+  readonly #plan: SwarmPlan;
   readonly #hasScriptedSeeder: boolean;
 
   constructor(plan: SwarmPlan, users: Iterable<User>) {
+    this.#plan = plan;
     this.#users = [...users].filter((user) => isReliable(plan, user));
     // A scripted seeder knows no hash trees: who lacks them cannot use what it sends.
     const needsHashes = plan.torrent.format !== 'v1' && [...users].some((user) => user.plan.isMagnet);
@@ -33,7 +35,7 @@ export class Claims {
       const { client, plan } = user;
       const phase = client.brain?.phase;
       if (phase === undefined) return [`${plan.name} does not run`];
-      if (phase === 'fetching-metadata') return this.#hasMetadataNear() ? [`${plan.name} has no metadata`] : [];
+      if (phase === 'fetching-metadata') return this.#hasMetadataNear(user) ? [`${plan.name} has no metadata`] : [];
       if (phase !== 'downloading' && phase !== 'seeding') return [`${plan.name} is ${phase}`];
       const lacks = this.#lacks(user);
       return lacks.length === 0 ? [] : [`${plan.name} lacks ${lacks.length} pieces, first ${lacks[0]}`];
@@ -51,22 +53,37 @@ export class Claims {
     const { pieceCount } = user.client.torrent.geometry;
     const lacks: number[] = [];
     for (let piece = 0; piece < pieceCount; piece++) {
-      if (user.client.wantsPiece(piece) && !has(user, piece) && this.#comesTo(piece)) lacks.push(piece);
+      if (user.client.wantsPiece(piece) && !has(user, piece) && this.#comesTo(user, piece)) lacks.push(piece);
     }
     return lacks;
   }
 
-  /** Whether those who want a piece get it. */
-  #comesTo(piece: number): boolean {
-    const circle = this.#users.filter((user) => has(user, piece) || user.client.wantsPiece(piece));
+  /** Whether this one gets a piece that it wants. */
+  #comesTo(user: User, piece: number): boolean {
     if (this.#hasScriptedSeeder) return true;
-    return circle.some((user) => has(user, piece)) && circle.some((user) => !user.plan.isFirewalled);
+    if (!this.#users.some((other) => has(other, piece))) return false;
+    return (
+      this.#isMet(user) ||
+      this.#users.some((other) => other.client.wantsPiece(piece) && this.#isMet(other)) ||
+      this.#users.some((other) => has(other, piece) && !other.plan.isFirewalled)
+    );
   }
 
-  #hasMetadataNear(): boolean {
+  #hasMetadataNear(user: User): boolean {
     if (this.#hasScriptedSeeder) return true;
-    const isKnown = this.#users.some(({ client }) => client.brain?.info !== undefined);
-    return isKnown && this.#users.some((user) => !user.plan.isFirewalled);
+    const knowing = this.#users.filter(({ client }) => client.brain?.info !== undefined);
+    return (
+      knowing.some((other) => !other.plan.isFirewalled) ||
+      (knowing.length > 0 && this.#users.some((other) => this.#isMet(other)))
+    );
+  }
+
+  /**
+   * Whether those who have something connect to it, and not only it to them. A seeder does not look again at whoever was a seed when they
+   * met: who may have lost what it had cannot count on being found by one that it cannot connect to.
+   */
+  #isMet({ plan: { name, isFirewalled } }: User): boolean {
+    return !isFirewalled && !this.#plan.troubles.some((trouble) => concerns(trouble, name));
   }
 }
 

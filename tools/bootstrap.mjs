@@ -26,6 +26,7 @@ const targets = {
   format: { build: false, commands: [['node_modules/@biomejs/biome/bin/biome', 'check', '--write', '.']] },
   demo: { commands: [['build/examples/demo.js']] },
   sim: { commands: [['tools/sim.mjs']] },
+  'sim-soak': { commands: [['tools/sim-soak.mjs']] },
   bench: { commands: [['build/bench/main.js']] },
   fuzz: { commands: [['build/fuzz/main.js']] },
 };

@@ -1,61 +1,71 @@
 /**
- * Replays simulated swarms (src/sim/scenarios/).
+ * Replays simulated swarms (src/sim/scenarios/, src/sim/random/).
  *
  *     node tools/sim.mjs                                      lists the scenarios
  *     node tools/sim.mjs --scenario NAME|all [--seed N] [--seeds COUNT] [--check-every N] [--log]
+ *     node tools/sim.mjs --random [--seed N] [--seeds COUNT] [--check-every N] [--log]     swarms drawn from their seeds
+ *     node tools/sim.mjs --plan FILE [--check-every N] [--log]                             one that was drawn, or made smaller, before
  *
  * `--seeds COUNT` runs COUNT seeds from N on; `--check-every 0` walks no invariants, which is faster; `--log` prints what happens.
- * Exit code 1 where a run fails; its report names the seed.
+ * Exit code 1 where a run fails; its report names the seed. See also tools/sim-soak.mjs.
  */
-import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { crypto, transfer } from './sim-ports.mjs';
 
 const { values } = parseArgs({
   options: {
     scenario: { type: 'string' },
+    random: { type: 'boolean', default: false },
+    plan: { type: 'string' },
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
     'check-every': { type: 'string' },
     log: { type: 'boolean', default: false },
   },
 });
-const { findScenario, runScenario, scenarios } = await import('../dist/sim/index.js');
+const { drawPlan, findScenario, runPlan, runScenario, scenarios } = await import('../dist/sim/index.js');
 
-const crypto = {
-  sha1: (data) => new Uint8Array(createHash('sha1').update(data).digest()),
-  sha256: (data) => new Uint8Array(createHash('sha256').update(data).digest()),
-  random: () => {
-    throw new Error('chance comes from the seed');
-  },
-};
-// Buffers that are given away are detached, as by a worker.
-const transfer = (buffer) => structuredClone(buffer, { transfer: [buffer] });
-
-function runOne(scenario, seed) {
+/** @param again the command that runs it once more */
+function runOne(name, seed, again, run) {
   const startedAt = performance.now();
   try {
     const log = values.log ? (line) => process.stdout.write(`${line}\n`) : undefined;
     const every = values['check-every'];
-    const checkEvery = every === undefined ? undefined : Number(every);
-    const report = runScenario(scenario, { seed, crypto, transfer, checkEvery, ...(log && { log }) });
+    const report = run({ crypto, transfer, ...(every && { checkEvery: Number(every) }), ...(log && { log }) });
     const seconds = (performance.now() - startedAt) / 1000;
-    const last = Math.max(...report.clients.map(({ doneSec }) => doneSec ?? 0));
+    const last = Math.max(0, ...report.clients.map(({ doneSec }) => doneSec ?? 0));
     const wasted = report.clients.reduce((sum, client) => sum + client.wasted, 0);
     process.stdout.write(
-      `${scenario.name} seed ${seed}: ok, last done after ${last.toFixed(1)} s, ${(wasted / 1024).toFixed(0)} KiB wasted; ` +
+      `${name} seed ${seed}: ok, last done after ${last.toFixed(1)} s, ${(wasted / 1024).toFixed(0)} KiB wasted; ` +
         `${report.virtualSec.toFixed(0)} virtual s in ${seconds.toFixed(2)} s, ${report.eventCount} events ` +
         `(${Math.round(report.eventCount / seconds)}/s), digest ${report.digest.toString(16)}\n`,
     );
     return true;
   } catch (error) {
-    process.stdout.write(`${scenario.name} seed ${seed}: FAILED\n${error.message}\n`);
+    process.stdout.write(`${name} seed ${seed}: FAILED\n${error.message}\n`);
     if (error.cause !== undefined) process.stdout.write(`${error.cause.stack}\n`);
-    process.stdout.write(`again: npm run sim -- --scenario ${scenario.name} --seed ${seed}\n`);
+    process.stdout.write(`again: npm run sim -- ${again}\n`);
     return false;
   }
 }
 
+function runPlans(plans, again) {
+  let failures = 0;
+  for (const plan of plans) {
+    if (values.log) process.stdout.write(`${JSON.stringify(plan)}\n`);
+    if (!runOne('random', plan.seed, again(plan), (options) => runPlan(plan, options))) failures++;
+  }
+  return failures === 0 ? 0 : 1;
+}
+
 function main() {
+  const first = Number(values.seed);
+  const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => first + i);
+  if (values.plan !== undefined) {
+    return runPlans([JSON.parse(readFileSync(values.plan, 'utf8'))], () => `--plan ${values.plan}`);
+  }
+  if (values.random) return runPlans(seeds.map(drawPlan), ({ seed }) => `--random --seed ${seed}`);
   if (values.scenario === undefined) {
     for (const { name, about } of scenarios) process.stdout.write(`${name.padEnd(20)} ${about}\n`);
     return 0;
@@ -65,10 +75,13 @@ function main() {
     process.stderr.write(`no scenario '${values.scenario}', known: ${scenarios.map(({ name }) => name).join(' ')}\n`);
     return 2;
   }
-  const first = Number(values.seed);
   let failures = 0;
   for (const scenario of chosen) {
-    for (let seed = first; seed < first + Number(values.seeds); seed++) if (!runOne(scenario, seed)) failures++;
+    const { name } = scenario;
+    for (const seed of seeds) {
+      const again = `--scenario ${name} --seed ${seed}`;
+      if (!runOne(name, seed, again, (options) => runScenario(scenario, { seed, ...options }))) failures++;
+    }
   }
   return failures === 0 ? 0 : 1;
 }

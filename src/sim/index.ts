@@ -25,6 +25,7 @@ export * from './random/draw-plan.ts';
 export * from './random/plan.ts';
 export * from './random/random-swarm.ts';
 export * from './random/run-plan.ts';
+export * from './random/shrink-plan.ts';
 export * from './run-scenario.ts';
 export * from './scenarios/index.ts';
 export type { Scenario } from './scenarios/scenario.ts';

@@ -35,7 +35,7 @@ export class Claims {
       const { client, plan } = user;
       const phase = client.brain?.phase;
       if (phase === undefined) return [`${plan.name} does not run`];
-      if (phase === 'fetching-metadata') return this.#hasMetadataNear(user) ? [`${plan.name} has no metadata`] : [];
+      if (phase === 'fetching-metadata') return this.#hasMetadataNear() ? [`${plan.name} has no metadata`] : [];
       if (phase !== 'downloading' && phase !== 'seeding') return [`${plan.name} is ${phase}`];
       const lacks = this.#lacks(user);
       return lacks.length === 0 ? [] : [`${plan.name} lacks ${lacks.length} pieces, first ${lacks[0]}`];
@@ -69,7 +69,7 @@ export class Claims {
     );
   }
 
-  #hasMetadataNear(user: User): boolean {
+  #hasMetadataNear(): boolean {
     if (this.#hasScriptedSeeder) return true;
     const knowing = this.#users.filter(({ client }) => client.brain?.info !== undefined);
     return (

@@ -18,7 +18,7 @@ export function drawPlan(seed: number): SwarmPlan {
   const size = drawSize(rng);
   const torrent = drawTorrent(rng, size);
   const clients = drawClients(rng, size, torrent);
-  const members: MemberPlan[] = [...clients, ...drawScripted(rng, size - clients.length)];
+  const members: MemberPlan[] = [...clients, ...drawScripted(rng, size - clients.length, size)];
   const troubles = drawTroubles(rng, members, torrent.files.length);
   return { seed, torrent, trackerCount: chance(rng, 0.2) ? 2 : 1, members, troubles };
 }
@@ -64,7 +64,7 @@ function drawClients(rng: Rng, size: number, torrent: SwarmPlan['torrent']): Cli
   const isLimitedPool = torrent.pieceLength > 4 * MIB || chance(rng, 0.2);
   const firewalledShare = chance(rng, 0.3) ? rng.unit() : 0;
   const magnetShare = chance(rng, 0.3) ? rng.unit() : 0;
-  const lines = drawLines(rng);
+  const lines = drawLines(rng, torrent.pieceLength > 4 * MIB);
   return Array.from({ length: count }, (_, i) => {
     const isSeeder = i < seederCount;
     const isPartial = chance(rng, isSeeder ? 0.1 : 0.15);
@@ -94,9 +94,10 @@ function poolBytes(rng: Rng, pieceLength: number): number {
   return Math.min(pieceLength, MIB) * (1 + rng.below(6));
 }
 
-/** Fast lines are over before anything can go wrong, so slow ones are likelier. */
-function drawLines(rng: Rng): LineName[] {
-  const all: LineName[] = ['ideal', 'lan', 'fibre', 'cable', 'cable', 'dsl', 'dsl', 'mobile', 'satellite', 'slow'];
+/** On fast lines all is over before anything can go wrong, so slow ones are likelier; but much content needs fast ones. */
+function drawLines(rng: Rng, isMuch: boolean): LineName[] {
+  const fast: LineName[] = ['ideal', 'lan', 'fibre', 'cable', 'cable'];
+  const all: LineName[] = isMuch ? fast : [...fast, 'dsl', 'dsl', 'mobile', 'satellite', 'slow'];
   return chance(rng, 0.5) ? [pick(rng, all)] : all;
 }
 
@@ -116,7 +117,7 @@ const scriptedKinds: readonly PeerKind[] = [
   'haveLiar',
 ];
 
-function drawScripted(rng: Rng, count: number): ScriptedPlan[] {
+function drawScripted(rng: Rng, count: number, size: number): ScriptedPlan[] {
   return Array.from({ length: Math.max(0, count) }, (_, i) => {
     const kind = pick(rng, scriptedKinds);
     const isFlooder = kind.endsWith('Flooder');
@@ -128,11 +129,15 @@ function drawScripted(rng: Rng, count: number): ScriptedPlan[] {
       ...(kind === 'liar'
         ? { traits: { badBlockRate: logBetween(rng, 5, 1000) / 1000, isBadConsistently: chance(rng, 0.5) } }
         : isFlooder
-          ? // A flood costs events, and less shows the same.
-            { traits: { floodPerSec: 20 + rng.below(200) } }
+          ? { traits: { floodPerSec: floodPerSec(rng, kind, size) } }
           : {}),
     };
   });
+}
+
+/** A flood goes to everybody all the time: less shows the same in a large swarm, and costs less. */
+function floodPerSec(rng: Rng, kind: PeerKind, size: number): number {
+  return Math.ceil(logBetween(rng, 10, kind === 'blockFlooder' ? 100 : 2000) / size);
 }
 
 function drawTroubles(rng: Rng, members: readonly MemberPlan[], fileCount: number): Trouble[] {

@@ -10,9 +10,12 @@ export interface Ban {
   readonly at: Millis;
 }
 
-/** On loopback everybody is one host, and nobody there needs a defence against crowds. */
+/**
+ * At the usual loopback address everybody is one host, and nobody there needs a defence against crowds. Whoever takes another one of
+ * 127.0.0.0/8 does so to be told apart.
+ */
 export function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1';
+  return host === '127.0.0.1' || host === '::1';
 }
 
 /** Who is meant by a ban: the host, since a port costs nothing; on loopback the address. */

@@ -145,6 +145,17 @@ export class Bitfield {
     return false;
   }
 
+  /** What this set has and `other` (of the same size) lacks. */
+  without(other: Bitfield): Bitfield {
+    const left = new Bitfield(this.size);
+    for (let i = 0; i < this.#bytes.length; i++) {
+      const byte = (this.#bytes[i] as number) & ~(other.#bytes[i] as number);
+      left.#bytes[i] = byte;
+      left.#count += ONES[byte] as number;
+    }
+    return left;
+  }
+
   *[Symbol.iterator](): Generator<number> {
     for (let i = this.nextSet(0); i >= 0; i = this.nextSet(i + 1)) yield i;
   }

@@ -94,6 +94,7 @@ export class Content {
         return;
       case 'hashes': {
         const outcome = this.hashes.onHashes(peer.conn, message, message.hashes);
+        if (outcome.kind === 'unasked') return;
         if (outcome.kind === 'bad')
           this.#ctx.drop(peer, { code: 'peer/bad-hashes', detail: 'hashes that do not lead to the root' });
         if (outcome.kind === 'accepted') {

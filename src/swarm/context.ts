@@ -1,6 +1,7 @@
 import type { BtError, ConnId, CryptoPort, Millis, PeerAddress, PeerId, Rng, TorrentId } from '../base/index.ts';
 import type { Tracer } from '../trace/index.ts';
 import type { CloseReason } from '../wire/index.ts';
+import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import type { PiecePool } from './piece-pool.ts';
 import type { ScrapeResult, SwarmPorts } from './ports.ts';
@@ -77,4 +78,23 @@ export interface SwarmContext {
   serve(peer: Peer): void;
   /** Disk trouble and the like: the torrent stops with this reason. */
   fail(error: BtError): void;
+}
+
+/** One more message that costs work and brings nothing. @returns true where there were too many within a second: the peer is dropped */
+export function isFlood(ctx: Pick<SwarmContext, 'drop' | 'now'>, peer: Peer): boolean {
+  if (ctx.now - peer.controlSince >= 1_000) {
+    peer.controlSince = ctx.now;
+    peer.controlCount = 0;
+  }
+  if (++peer.controlCount <= limits.peer.controlPerSecMax) return false;
+  const detail = `more than ${limits.peer.controlPerSecMax} messages in a second`;
+  ctx.drop(peer, { code: 'peer/message-flood', detail });
+  return true;
+}
+
+/** A block begins that nobody has asked for: counted, and too much of it ends the connection. */
+export function dropUnasked(ctx: Pick<SwarmContext, 'drop'>, peer: Peer, length: number): void {
+  peer.unaskedBytes += Math.max(length, limits.peer.unaskedBytesMin);
+  if (peer.unaskedBytes <= limits.peer.unaskedBytesMax) return;
+  ctx.drop(peer, { code: 'peer/unasked-data', detail: `${peer.unaskedBytes} bytes that nobody asked for` });
 }

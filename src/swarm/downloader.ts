@@ -4,7 +4,7 @@ import type { FileMap, Geometry } from '../metainfo/index.ts';
 import { connEvents, pickReasons } from '../trace/index.ts';
 import { encodeMessage, encodeRequests } from '../wire/index.ts';
 import type { BlameVerdict } from './blame.ts';
-import type { SwarmContext } from './context.ts';
+import { dropUnasked, type SwarmContext } from './context.ts';
 import type { HashBook } from './hash-book.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
@@ -151,20 +151,33 @@ export class Downloader {
     if (count > 0) this.#ctx.send(peer, encodeRequests(this.#triples.subarray(0, count * 3)));
   }
 
+  /**
+   * End-game: all is asked for, so what others owe is asked for too. Before that, who has nothing else to do is asked for what has been
+   * owed for long: whoever takes requests and stays silent must not keep pieces, and their buffers, from those who would send.
+   */
   #fillEndGame(peer: Peer, already: number): number {
-    if (!this.#ledger.isAllAsked || peer.outstanding.size > limits.requests.endGameIdleMax) return 0;
+    const { now } = this.#ctx;
+    if (peer.outstanding.size > limits.requests.endGameIdleMax) return 0;
+    if (!this.#ledger.isAllAsked) {
+      if (now - peer.soughtOwedAt < limits.peer.tickMs) return 0;
+      peer.soughtOwedAt = now;
+    }
+    // Who has sent nothing lately is no help while others do: those who owe would be asked for what their fellows owe.
+    if (!isLively(peer, now) && this.#hasLively(now)) return 0;
     let count = 0;
     const most = peer.snubbed ? 1 : limits.requests.endGameBatch;
-    const askedBefore = addMs(this.#ctx.now, -limits.requests.endGameWaitMs);
-    while (
-      count < most &&
-      already + count < limits.requests.max &&
-      this.picker.pickEndGame(peer, this.#pick, askedBefore)
-    ) {
+    const waitMs = this.#ledger.isAllAsked ? limits.requests.endGameWaitMs : limits.requests.owedMs;
+    const when = { askedBefore: addMs(now, -waitMs), owedBefore: addMs(now, -limits.requests.owedMs) };
+    while (count < most && already + count < limits.requests.max && this.picker.pickEndGame(peer, this.#pick, when)) {
       if (!this.#ask(peer, already + count)) break;
       count++;
     }
     return count;
+  }
+
+  #hasLively(now: Millis): boolean {
+    for (const peer of this.#ctx.peers.values()) if (isLively(peer, now)) return true;
+    return false;
   }
 
   /** Asks `peer` for what was picked. @returns false where there is no buffer for it */
@@ -209,6 +222,7 @@ export class Downloader {
       this.#unasked(peer, length);
       return;
     }
+    peer.arrival.isUnasked = false;
     const active = this.#ledger.active(piece);
     if (active === undefined || this.#ledger.state(piece) !== PieceState.active) {
       this.#waste(peer, length, wasAsked);
@@ -242,10 +256,12 @@ export class Downloader {
 
   onBlockBytes(peer: Peer, bytes: Uint8Array): void {
     const now = this.#ctx.now;
+    const arrival = peer.arrival;
+    this.#ctx.host.tookDownload(this.#ctx.torrent, bytes.length);
+    // Rubbish is no gift: it earns no slot, and keeps nobody from being snubbed.
+    if (arrival.isUnasked) return;
     peer.down.add(now, bytes.length);
     peer.lastPayloadAt = now;
-    this.#ctx.host.tookDownload(this.#ctx.torrent, bytes.length);
-    const arrival = peer.arrival;
     if (arrival.active === undefined) return;
     (arrival.segment as Uint8Array).set(bytes, arrival.at);
     arrival.at += bytes.length;
@@ -254,7 +270,9 @@ export class Downloader {
 
   onBlockEnd(peer: Peer): void {
     const now = this.#ctx.now;
-    const { askedAt } = peer.arrival;
+    const { askedAt, isUnasked } = peer.arrival;
+    if (isUnasked) return;
+    peer.lastBlockAt = now;
     peer.pipeline.onBlock(now, peer.down.bytesPerSec(now), askedAt === undefined ? undefined : now - askedAt);
     if (peer.snubbed) this.#unsnub(peer);
     peer.waitingSince = now;
@@ -269,11 +287,9 @@ export class Downloader {
   }
 
   #unasked(peer: Peer, length: number): void {
-    peer.unaskedBytes += length;
+    peer.arrival.isUnasked = true;
     this.#waste(peer, length, false);
-    if (peer.unaskedBytes > limits.peer.unaskedBytesMax) {
-      this.#ctx.drop(peer, { code: 'peer/unasked-data', detail: `${peer.unaskedBytes} bytes that nobody asked for` });
-    }
+    dropUnasked(this.#ctx, peer, length);
   }
 
   #waste(peer: Peer, length: number, duplicate: boolean): void {
@@ -507,6 +523,12 @@ export class Downloader {
   #key(piece: number, block: number): number {
     return piece * this.#blocksPerPiece + block;
   }
+}
+
+/** Sends what it is asked for, now or a moment ago. */
+function isLively(peer: Peer, now: Millis): boolean {
+  const hasSent = peer.lastBlockAt !== undefined && now - peer.lastBlockAt < limits.requests.owedMs;
+  return hasSent && !peer.snubbed && !peer.peerChoking;
 }
 
 /** When the oldest request was sent, or the block began that is still coming in. */

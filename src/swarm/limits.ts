@@ -31,6 +31,8 @@ export const limits = {
     endGameIdleMax: 2,
     /** ms that a block must have been asked for before a second peer is asked: sooner, most duplicates would be waste. */
     endGameWaitMs: 1_000,
+    /** ms that a block must have been owed until somebody with nothing else to do is asked for it before end-game, or in it beside `endGameAskersMax`. */
+    owedMs: 5_000,
     /** ms that a block may take until the second copy of it is preferred to the first: the rest of that one is waste then. */
     takeOverMs: 2_000,
     /** Duplicates asked of one peer at a time. */
@@ -67,6 +69,8 @@ export const limits = {
     readAheadRuns: 3,
     /** Bytes at the socket of one peer that are not written yet: fills bandwidth x delay together with the kernel's buffer. */
     windowBytes: 1_048_576,
+    /** Blocks, or rows of them, in the same: who asks for single bytes must not hold a write for each. Twice the window in whole blocks. */
+    windowViewsMax: 128,
     /** Runs that one peer's socket may hold; what else it asks for is copied, so that peers who do not read cannot hold all buffers. */
     heldRunsMax: 4,
     /** ms in which nothing at all has left for a peer that has asked for data: it does not read. */
@@ -89,10 +93,12 @@ export const limits = {
     idlerMs: 60_000,
     /** Connections of one torrent. */
     connsPerTorrent: 80,
-    /** Messages a second, requests and blocks not counted, that no honest client reaches (a HAVE for each 16 KiB at 300 MiB/s). */
+    /** Messages a second, blocks and requests that are queued not counted, that no honest client reaches (a HAVE for each 16 KiB at 300 MiB/s). */
     controlPerSecMax: 20_000,
     /** Bytes of payload never asked for until a peer is dropped. */
     unaskedBytesMax: 1_048_576,
+    /** Bytes that an unasked block counts for at least: an empty one is not for nothing. */
+    unaskedBytesMin: 1_024,
     /** HAVEs kept of one peer before the metadata is known: some 300 KB. Honest peers send a bitfield. */
     earlyHavesMax: 8_192,
     /** Fewer connections than this while downloading: trackers are asked again as soon as they allow. */
@@ -123,8 +129,10 @@ export const limits = {
     metadataTimeoutMs: 10_000,
     /** Metadata requests open at one peer. */
     metadataRequestsMax: 4,
-    /** Metadata requests of one peer served a minute: several whole fetches of a large torrent. */
-    metadataServedPerMinute: 4_096,
+    /** Whole fetches of the metadata that one peer is served a minute: they count for no upload limit. */
+    metadataFetchesPerMinute: 4,
+    /** Metadata requests served a minute all the same, however small the dictionary. */
+    metadataServedPerMinute: 64,
     /** Bytes that trackers are told as missing while the size is not known. */
     leftUnknownBytes: 16_384,
     /** Hash requests of one peer served a minute. */

@@ -1,7 +1,7 @@
 import { Bitfield, BtError, unreachable } from '../base/index.ts';
 import { directions, wireKinds } from '../trace/index.ts';
 import type { PeerMessage, PeerMessageSink } from '../wire/index.ts';
-import type { SwarmContext } from './context.ts';
+import { isFlood, type SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 
@@ -67,8 +67,9 @@ export class PeerMessages implements PeerMessageSink {
   }
 
   onMessage(message: PeerMessage): void {
-    // Requests are bounded by their queue and come by the ten thousand from a fast peer.
-    if (message.kind !== 'request' && this.#isFlood()) return;
+    // Requests are bounded by their queue and come by the ten thousand from a fast peer; before there is a queue nobody needs so many.
+    const isQueued = message.kind === 'request' && this.#to.pieceCount !== undefined;
+    if (!isQueued && isFlood(this.#ctx, this.#peer)) return;
     const peer = this.#peer;
     this.#trace(message);
     switch (message.kind) {
@@ -139,8 +140,9 @@ export class PeerMessages implements PeerMessageSink {
       this.#drop('peer/bad-bitfield', `${bits.length} bytes for ${count} pieces, or spare bits set`);
     else if (isFirst) this.#to.onHaves(peer, have);
     else {
-      for (const piece of have) {
-        if (!peer.have.has(piece)) this.#to.onHave(peer, piece);
+      // Only what is new is walked: the same one again and again must cost no more than its bytes.
+      for (const piece of have.without(peer.have)) {
+        this.#to.onHave(peer, piece);
         if (peer.isClosed) return;
       }
     }
@@ -175,17 +177,6 @@ export class PeerMessages implements PeerMessageSink {
     if (this.#peer.flags.fast) return true;
     this.#drop('peer/not-negotiated', 'a message of the fast extension that was not agreed on');
     return false;
-  }
-
-  #isFlood(): boolean {
-    const peer = this.#peer;
-    if (this.#ctx.now - peer.controlSince >= 1_000) {
-      peer.controlSince = this.#ctx.now;
-      peer.controlCount = 0;
-    }
-    if (++peer.controlCount <= limits.peer.controlPerSecMax) return false;
-    this.#drop('peer/message-flood', `more than ${limits.peer.controlPerSecMax} messages in a second`);
-    return true;
   }
 
   #drop(code: string, detail: string): void {

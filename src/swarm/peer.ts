@@ -30,6 +30,8 @@ export interface Arrival {
   since: Millis;
   /** When it was asked for; undefined: it had been taken back. */
   askedAt: Millis | undefined;
+  /** Nobody has asked for it. */
+  isUnasked: boolean;
 }
 
 /** What the peer said it has before we knew how many pieces there are (magnet links). Bounded by the decoder's bitfield limit. */
@@ -93,6 +95,7 @@ export class Peer implements PickerPeer {
     at: 0,
     since: 0 as Millis,
     askedAt: undefined,
+    isUnasked: false,
   };
   /** Pieces it rejected while not choking us: not asked again for a while, or the two of us would go round in circles. */
   refused: Set<number> | undefined;
@@ -100,6 +103,8 @@ export class Peer implements PickerPeer {
   allowedFast: Set<number> | undefined;
   readonly down: RateMeter = new RateMeter();
   lastPayloadAt: Millis;
+  /** When the last byte of a block came that it was asked for. */
+  lastBlockAt: Millis | undefined;
   /** When the pipe last went from empty to not empty. */
   waitingSince: Millis;
   snubbed = false;
@@ -108,6 +113,8 @@ export class Peer implements PickerPeer {
   unaskedBytes = 0;
   /** Nothing to ask it for, since this state of the ledger; asked again when the state has changed. */
   dryAt = -1;
+  /** When it was last considered for what others have owed for long. */
+  soughtOwedAt: Millis = 0 as Millis;
 
   // Upload
   readonly requests: BlockRef[] = [];

@@ -16,6 +16,7 @@ import { peerKey } from './ban-list.ts';
 import type { BlameVerdict } from './blame.ts';
 import type { Connections } from './connections.ts';
 import type { Content } from './content.ts';
+import { dropUnasked } from './context.ts';
 import type { ExtensionRegistry, OwnFacts } from './extensions/registry.ts';
 import type { PeerFinder } from './finder.ts';
 import { limits } from './limits.ts';
@@ -236,7 +237,9 @@ export class Peering implements MessageEffects {
     this.#view.active?.onHashMessage(peer, message);
   }
   onBlockStart(peer: Peer, piece: number, begin: number, length: number): void {
-    this.#view.active?.downloader.onBlockStart(peer, piece, begin, length);
+    const { active } = this.#view;
+    if (active !== undefined) active.downloader.onBlockStart(peer, piece, begin, length);
+    else dropUnasked(this.#ctx, peer, length);
   }
   onBlockBytes(peer: Peer, bytes: Uint8Array): void {
     // Only what is taken: what nobody asked for is waste, and counted there.

@@ -104,9 +104,14 @@ export class Picker {
 
   /**
    * A block somebody else was asked for before `askedBefore` and has not sent: what was asked a moment ago will mostly come by itself,
-   * and a second copy would be waste. Only meaningful where the ledger says that all is asked for.
+   * and a second copy would be waste. What was asked of as many as may be, and last before `owedBefore`, is asked of one more: they may
+   * be in league.
    */
-  pickEndGame(peer: PickerPeer, out: Pick, askedBefore: Millis): boolean {
+  pickEndGame(
+    peer: PickerPeer,
+    out: Pick,
+    { askedBefore, owedBefore }: { askedBefore: Millis; owedBefore: Millis },
+  ): boolean {
     if (peer.peerChoking) return false;
     let best: ActivePiece | undefined;
     let bestBlock = -1;
@@ -117,8 +122,9 @@ export class Picker {
       for (let b = 0; b < active.blocks.length; b++) {
         const s = active.blocks[b] as number;
         if (s !== BlockState.asked && s !== BlockState.arriving) continue;
-        if ((active.askedAt[b] as number) > askedBefore) continue;
-        if ((active.askers[b] as number) >= this.#o.endGameAskersMax || peer.hasAsked(active.piece, b)) continue;
+        const askedAt = active.askedAt[b] as number;
+        if (askedAt > askedBefore || peer.hasAsked(active.piece, b)) continue;
+        if ((active.askers[b] as number) >= this.#o.endGameAskersMax && askedAt > owedBefore) continue;
         // Reservoir sampling: every candidate is equally likely, so peers spread over the last blocks.
         if (this.#o.rng.below(++seen) === 0) {
           best = active;

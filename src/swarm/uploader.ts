@@ -2,7 +2,7 @@ import type { Bitfield, BtError } from '../base/index.ts';
 import type { Geometry } from '../metainfo/index.ts';
 import { directions, wireKinds } from '../trace/index.ts';
 import { type BlockRef, encodeMessage, writeBlockHeader } from '../wire/index.ts';
-import type { SwarmContext } from './context.ts';
+import { isFlood, type SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { framedLength, type Run, runLength } from './run-cache.ts';
@@ -70,7 +70,7 @@ export class Uploader {
 
   /** Sends as much of the peer's queue as may go now. */
   serve(peer: Peer): void {
-    while (peer.requests.length > 0 && peer.lentBytes < limits.upload.windowBytes && !peer.isClosed) {
+    while (peer.requests.length > 0 && hasWindow(peer) && !peer.isClosed) {
       const allowance = this.#ctx.host.uploadAllowance(this.#ctx.torrent);
       if (allowance <= 0) return;
       const head = peer.requests[0] as BlockRef;
@@ -261,6 +261,7 @@ export class Uploader {
   #refuse(peer: Peer, request: BlockRef): void {
     this.counts.rejected++;
     peer.refusedCount++;
+    if (isFlood(this.#ctx, peer)) return;
     if (peer.refusedCount > limits.upload.floodMax) {
       this.#ctx.drop(peer, {
         code: 'peer/request-flood',
@@ -270,6 +271,11 @@ export class Uploader {
     }
     if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ ...request, kind: 'reject' }));
   }
+}
+
+/** Small blocks fill no window by their bytes, but each costs a write and its memory. */
+function hasWindow(peer: Peer): boolean {
+  return peer.lentBytes < limits.upload.windowBytes && peer.lent.size < limits.upload.windowViewsMax;
 }
 
 function isSame(a: BlockRef, b: BlockRef): boolean {

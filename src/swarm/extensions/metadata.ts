@@ -143,7 +143,10 @@ export class MetadataExtension implements Extension {
       this.#served.set(peer, served);
     }
     served.count++;
-    const isTooMuch = served.count > limits.extension.metadataServedPerMinute || this.#ctx.isBackedUp(peer);
+    const { metadataFetchesPerMinute, metadataServedPerMinute } = limits.extension;
+    const pieces = Math.ceil((bytes?.length ?? 0) / metadataPieceLength);
+    const most = Math.max(metadataServedPerMinute, pieces * metadataFetchesPerMinute);
+    const isTooMuch = served.count > most || this.#ctx.isBackedUp(peer);
     const refuse = bytes === undefined || at >= bytes.length || isTooMuch;
     const message = refuse
       ? encodeMetadataMessage({ kind: 'reject', piece })

@@ -240,7 +240,11 @@ test('in end-game a block is asked of two at most, never twice of one, and never
       for (let round = 0; round < 3; round++) {
         for (const peer of world.peers) {
           while (world.picker.pick(peer, pick)) ask(world, peer, pick);
-          for (let n = 0; n < 200 && world.picker.pickEndGame(peer, pick, 1 as Millis); n++) {
+          for (
+            let n = 0;
+            n < 200 && world.picker.pickEndGame(peer, pick, { askedBefore: 1 as Millis, owedBefore: -1 as Millis });
+            n++
+          ) {
             judge(world, peer, pick);
             const { active, block } = pick as { active: ActivePiece; block: number };
             assert.ok((active.askers[block] as number) < 2 && !peer.hasAsked(active.piece, block));
@@ -263,8 +267,8 @@ test('what was asked for a moment ago is not asked for again', () => {
   const pick = newPick();
   assert.ok(world.picker.pick(a, pick));
   world.ledger.ask(pick.active as ActivePiece, pick.block, 5_000 as Millis);
-  assert.equal(world.picker.pickEndGame(b, pick, 4_999 as Millis), false);
-  assert.equal(world.picker.pickEndGame(b, pick, 5_000 as Millis), true);
+  assert.equal(world.picker.pickEndGame(b, pick, { askedBefore: 4_999 as Millis, owedBefore: 0 as Millis }), false);
+  assert.equal(world.picker.pickEndGame(b, pick, { askedBefore: 5_000 as Millis, owedBefore: 0 as Millis }), true);
 });
 
 test('peers that have everything change no order, but count', () => {

@@ -21,11 +21,28 @@ check('what a snubbed peer was asked for is asked of others', {
     'A> interested',
     'A< unchoke',
     ...asked.map((line) => `A${line}`),
-    '= 15000',
-    'B< unchoke',
-    'B= 6500',
+    '= 21500',
     'A> cancel 0 0',
-    ...asked.map((line) => `B${line}`),
+    'B< unchoke',
+    ...asked.slice(1).map((line) => `B${line}`),
+  ],
+});
+
+check('what is owed for five seconds is asked of one who has nothing else to do', {
+  peers: { A: {}, B: {} },
+  script: [
+    'B< bitfield 80',
+    'B> interested',
+    'A< bitfield 80',
+    'A> interested',
+    'A< unchoke',
+    ...asked.map((line) => `A${line}`),
+    'B< unchoke',
+    'B! 4000 request',
+    'B= 3000',
+    'B>* request 0',
+    'B>* request 0',
+    'A! 500 cancel',
   ],
 });
 

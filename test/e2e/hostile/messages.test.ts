@@ -1,6 +1,16 @@
 import { type Attack, scale } from '../../support/hostile/arena.ts';
 import { bitfield, getUnchoked, greet, have, poseAsSeed } from '../../support/hostile/behaviour.ts';
-import { extended, extendedHandshake, extensions, handshake, ids, keepAlive, message, times, u32 } from '../../support/hostile/raw-wire.ts';
+import {
+  extended,
+  extendedHandshake,
+  extensions,
+  handshake,
+  ids,
+  keepAlive,
+  message,
+  times,
+  u32,
+} from '../../support/hostile/raw-wire.ts';
 import { runAttacks } from '../../support/hostile/run-attacks.ts';
 
 const MIB = 1_048_576;
@@ -136,7 +146,10 @@ const attacks: readonly Attack[] = [
     name: 'have-all after a bitfield',
     act: async (peer, scene) => {
       await greet(peer, scene);
-      peer.send(bitfield(scene.target.pieceCount, () => false), message(ids.haveAll));
+      peer.send(
+        bitfield(scene.target.pieceCount, () => false),
+        message(ids.haveAll),
+      );
     },
     expect: { code: 'peer/late-bitfield' },
   },
@@ -147,7 +160,10 @@ const attacks: readonly Attack[] = [
       await greet(peer, scene);
       const bits = bitfield(scene.target.pieceCount, (p) => p % 2 === 0);
       scene.begin();
-      await peer.flood(times(500, () => bits), { stop: scene.isOver });
+      await peer.flood(
+        times(500, () => bits),
+        { stop: scene.isOver },
+      );
     },
     expect: { also: ['peer/message-flood'] },
   },
@@ -237,7 +253,10 @@ const attacks: readonly Attack[] = [
     name: 'donthave of pieces that nobody has or knows',
     act: async (peer, scene) => {
       await greet(peer, scene);
-      peer.send(extendedHandshake(), times(100, (i) => extended(extensions.dontHave, u32(i * 50_000_000))));
+      peer.send(
+        extendedHandshake(),
+        times(100, (i) => extended(extensions.dontHave, u32(i * 50_000_000))),
+      );
       scene.begin();
       await scene.over;
     },

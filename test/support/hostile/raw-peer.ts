@@ -81,7 +81,10 @@ export class RawPeer {
   }
 
   /** The same bytes again and again, as fast as the victim takes them, until it ends the connection or `until` does. */
-  async flood(bytes: Uint8Array, until: { readonly times?: number; readonly stop?: () => boolean } = {}): Promise<number> {
+  async flood(
+    bytes: Uint8Array,
+    until: { readonly times?: number; readonly stop?: () => boolean } = {},
+  ): Promise<number> {
     let sent = 0;
     while (!this.#isClosed && sent < (until.times ?? Number.POSITIVE_INFINITY) && until.stop?.() !== true) {
       await this.sendAll(bytes);

@@ -30,7 +30,7 @@ export const extensions = { handshake: 0, metadata: 1, pex: 2, dontHave: 3, uplo
 
 export function u32(...values: readonly number[]): Buffer {
   const out = Buffer.alloc(values.length * 4);
-  values.forEach((value, i) => out.writeUInt32BE(value >>> 0, i * 4));
+  for (const [i, value] of values.entries()) out.writeUInt32BE(value >>> 0, i * 4);
   return out;
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseTorrentFile } from '#metainfo';
 import { createTorrent } from 'eider/create';
+import { parseTorrentFile } from '#metainfo';
 import { nodeCrypto } from '../node-crypto.ts';
 import { makeBytes } from '../temp-folder.ts';
 

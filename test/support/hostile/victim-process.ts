@@ -29,7 +29,10 @@ export class VictimProcess {
   }
 
   /** @throws Error where the victim fails the call, or is dead: no attack may do that */
-  async call<K extends keyof VictimCalls>(call: K, ...args: Parameters<VictimCalls[K]>): Promise<ReturnType<VictimCalls[K]>> {
+  async call<K extends keyof VictimCalls>(
+    call: K,
+    ...args: Parameters<VictimCalls[K]>
+  ): Promise<ReturnType<VictimCalls[K]>> {
     await this.#started;
     if (this.#death !== undefined) throw new Error(this.#death);
     const id = this.#nextId++;

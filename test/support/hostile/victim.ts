@@ -53,7 +53,9 @@ function facts(): VictimFacts {
   };
 }
 
-const calls: { [K in keyof VictimCalls]: (...args: Parameters<VictimCalls[K]>) => Promise<ReturnType<VictimCalls[K]>> } = {
+const calls: {
+  [K in keyof VictimCalls]: (...args: Parameters<VictimCalls[K]>) => Promise<ReturnType<VictimCalls[K]>>;
+} = {
   async open(o) {
     closed = {};
     bans = [];

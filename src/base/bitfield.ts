@@ -147,12 +147,19 @@ export class Bitfield {
 
   /** What this set has and `other` (of the same size) lacks. */
   without(other: Bitfield): Bitfield {
+    if (this.isEmpty || other.isEmpty) return this.clone();
     const left = new Bitfield(this.size);
-    for (let i = 0; i < this.#bytes.length; i++) {
-      const byte = (this.#bytes[i] as number) & ~(other.#bytes[i] as number);
-      left.#bytes[i] = byte;
-      left.#count += ONES[byte] as number;
+    if (other.isFull) return left;
+    const bytes = this.#bytes?.slice() ?? this.#fill();
+    const theirs = other.#bytes as Uint8Array;
+    let count = 0;
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = (bytes[i] as number) & ~(theirs[i] as number);
+      bytes[i] = byte;
+      count += ONES[byte] as number;
     }
+    left.#count = count;
+    if (count > 0) left.#bytes = bytes;
     return left;
   }
 

@@ -7,6 +7,7 @@ import { runAttacks } from '../../support/hostile/run-attacks.ts';
 const attacks: readonly Attack[] = [
   {
     name: 'whole pieces of rubbish',
+    direction: 'both',
     act: async (peer, scene) => {
       await poseAsSeed(peer, scene);
       serve(peer, scene, (right) => Buffer.alloc(right.length, 7));
@@ -16,6 +17,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'one bad block in pieces that honest peers help to fill',
+    direction: 'both',
     target: 'wide',
     act: async (peer, scene) => {
       await poseAsSeed(peer, scene);
@@ -50,6 +52,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'two liars in league, each the other half of the blocks',
+    direction: 'both',
     target: 'wide',
     attackers: 2,
     act: async (peer, scene) => {
@@ -73,7 +76,6 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'a liar who comes back from the same host, and is known',
-    direction: 'in',
     act: async (peer, scene) => {
       await poseAsSeed(peer, scene);
       serve(peer, scene, (right) => spoilt(right));
@@ -88,6 +90,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'blocks that nobody asked for',
+    direction: 'both',
     act: async (peer, scene) => {
       await greet(peer, scene);
       await peer.flood(block(1, 0, scene.target.read(1, 0, BLOCK)), { times: 200 });
@@ -146,6 +149,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'five who take requests and stay silent',
+    direction: 'both',
     attackers: 5,
     act: async (peer, scene) => {
       await poseAsSeed(peer, scene, { fast: scene.index % 2 === 0 });
@@ -171,6 +175,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'five who begin every block and do not go on',
+    direction: 'both',
     attackers: 5,
     act: async (peer, scene) => {
       await poseAsSeed(peer, scene);
@@ -204,7 +209,6 @@ const attacks: readonly Attack[] = [
     name: 'interest, and then no reading of what is sent',
     target: 'large',
     seeding: true,
-    direction: 'in',
     attackers: 8,
     act: async (peer, scene) => {
       await getUnchoked(peer, scene);

@@ -19,6 +19,7 @@ const MIB = 1_048_576;
 const attacks: readonly Attack[] = [
   {
     name: 'a length of 4 GiB',
+    direction: 'both',
     act: async (peer, scene) => {
       await greet(peer, scene);
       // Filled as far as the victim lets: what it holds must not follow what is claimed.
@@ -64,7 +65,6 @@ const attacks: readonly Attack[] = [
   ...[ids.choke, ids.have, ids.request, ids.port, ids.hashRequest].map(
     (id): Attack => ({
       name: `message ${id} of a wrong length`,
-      direction: 'in',
       act: async (peer, scene) => {
         await greet(peer, scene);
         peer.send(message(id, Buffer.alloc(id === ids.port ? 1 : 7)));
@@ -84,6 +84,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'half a message, then the end',
+    direction: 'both',
     act: async (peer, scene) => {
       await poseAsSeed(peer, scene);
       await Promise.race([peer.next((m) => m.id === ids.request), peer.closed]);
@@ -95,6 +96,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'everything one byte at a time',
+    direction: 'both',
     act: async (peer, scene) => {
       const { infoHash, pieceCount } = scene.target;
       const hello = handshake({ infoHash, peerId: peer.peerId });
@@ -135,6 +137,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'a bitfield without end before the metadata is known',
+    direction: 'both',
     magnet: true,
     act: async (peer, scene) => {
       await greet(peer, scene);
@@ -144,6 +147,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'have-all after a bitfield',
+    direction: 'both',
     act: async (peer, scene) => {
       await greet(peer, scene);
       peer.send(
@@ -194,7 +198,6 @@ const attacks: readonly Attack[] = [
   {
     name: 'a request of 4 GiB',
     seeding: true,
-    direction: 'in',
     act: async (peer, scene) => {
       await getUnchoked(peer, scene);
       peer.send(message(ids.request, u32(0, 0, 0xff_ff_ff_ff)));
@@ -230,6 +233,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'choke and unchoke in turn, as a seed',
+    direction: 'both',
     attackers: 3,
     act: async (peer, scene) => {
       await poseAsSeed(peer, scene, { fast: scene.index % 2 === 0 });

@@ -69,6 +69,10 @@ test('two bitfields compare as sets do', () => {
     fc.property(fc.integer({ min: 1, max: 12 }), steps, steps, (size, mine, theirs) => {
       const a = play(size, mine);
       const b = play(size, theirs);
+      const left = a.field.without(b.field);
+      const expected = [...a.model].filter((at) => !b.model.has(at)).sort((x, y) => x - y);
+      assert.deepEqual([...left], expected);
+      assert.equal(left.count, expected.length);
       assert.equal(
         a.field.lacksAnyOf(b.field),
         [...b.model].some((i) => !a.model.has(i)),

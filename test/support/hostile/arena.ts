@@ -28,8 +28,8 @@ export interface Attack {
   readonly magnet?: true;
   /** The victim has the content already and seeds it. */
   readonly seeding?: true;
-  /** `in`: they connect to the victim; `out`: the victim dials them. Both are tried where it is absent. */
-  readonly direction?: Direction;
+  /** `in`, where it is absent: they connect to the victim; `out`: the victim dials them; `both`, where that may differ: one after the other. */
+  readonly direction?: Direction | 'both';
   /** Each from a host of its own. */
   readonly attackers?: number;
   /** Connects by itself: `act` gets no connection that is open. */

@@ -10,7 +10,7 @@ export function runAttacks(attacks: readonly Attack[]): void {
   });
   after(() => arena?.close());
   for (const attack of attacks) {
-    const directions: readonly Direction[] = attack.direction === undefined ? ['in', 'out'] : [attack.direction];
+    const directions: readonly Direction[] = attack.direction === 'both' ? ['in', 'out'] : [attack.direction ?? 'in'];
     for (const direction of directions) {
       const way = attack.unconnected === true ? '' : direction === 'in' ? ', connecting' : ', dialled';
       test(`${attack.name}${way}`, { skip, timeout: 60_000 }, (t) => arena.run(t, attack, direction));

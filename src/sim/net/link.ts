@@ -7,6 +7,8 @@ export interface Chunk {
   /** The part of `bytes` that is still to be read: at .. end-1. */
   at: number;
   end: number;
+  /** Place in its stream: 0 is the first chunk. */
+  order: number;
   /** Nothing follows: the sender has closed. Has no bytes. */
   isLast: boolean;
 }
@@ -37,6 +39,7 @@ export class ChunkPool {
       bytes: new Uint8Array(SIZES[size] as number),
       at: 0,
       end: 0,
+      order: 0,
       isLast: false,
     };
     chunk.at = 0;

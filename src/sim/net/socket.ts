@@ -47,6 +47,10 @@ export class SimSocket implements Flow, Socket {
   readonly #unread: Chunk[] = [];
   /** Chunks that a cut swallowed; TCP repeats them when it has healed. */
   readonly #swallowed: Chunk[] = [];
+  /** Chunks that arrived before others that a cut had swallowed. */
+  readonly #early: Chunk[] = [];
+  #launchedCount = 0;
+  #arrivedCount = 0;
   #giveUp: SimEvent | undefined;
   #flush: SimEvent | undefined;
 
@@ -189,6 +193,7 @@ export class SimSocket implements Flow, Socket {
 
   launch(chunk: Chunk): void {
     const length = chunk.end;
+    chunk.order = this.#launchedCount++;
     this.sentBytes += length;
     this.#fabric.sentBytes += length;
     const peer = this.#peer as SimSocket;
@@ -291,6 +296,19 @@ export class SimSocket implements Flow, Socket {
       this.#armGiveUp();
       return;
     }
+    if (chunk.order !== this.#arrivedCount) {
+      if (this.state === 'closed') peer.#discard(chunk);
+      else this.#early.push(chunk);
+      return;
+    }
+    this.#deliver(chunk, peer);
+    if (this.#early.length === 0) return;
+    const early = this.#early.sort((a, b) => a.order - b.order);
+    while (early[0]?.order === this.#arrivedCount) this.#deliver(early.shift() as Chunk, peer);
+  }
+
+  #deliver(chunk: Chunk, peer: SimSocket): void {
+    this.#arrivedCount++;
     const at = peer.place.down.reserve(chunk.end);
     if (at === this.#fabric.world.now) peer.#receive(chunk);
     else this.#fabric.world.at(at, 'net.received', () => peer.#receive(chunk));
@@ -400,7 +418,8 @@ export class SimSocket implements Flow, Socket {
     this.#waiting.length = 0;
     for (const chunk of this.#unread.splice(0)) this.#discard(chunk);
     for (const chunk of this.#buffered.splice(0)) this.#fabric.pool.give(chunk);
-    for (const chunk of this.#swallowed.splice(0)) (this.#peer as SimSocket).#discard(chunk);
+    for (const chunk of [...this.#swallowed.splice(0), ...this.#early.splice(0)])
+      (this.#peer as SimSocket).#discard(chunk);
     this.#bufferedBytes = 0;
     this.place.forget(this);
   }

@@ -12,13 +12,16 @@ import type { User } from './user.ts';
  * leave, whose disk lies, or that may not have a connection for everybody; nobody claims anything for them, nor by their help.
  */
 export class Claims {
+  readonly #all: readonly User[];
+  /** Those for whom, and by whose help, more is claimed than that they work. */
   readonly #users: readonly User[];
   readonly #plan: SwarmPlan;
   readonly #hasScriptedSeeder: boolean;
 
   constructor(plan: SwarmPlan, users: Iterable<User>) {
     this.#plan = plan;
-    this.#users = [...users].filter((user) => isReliable(plan, user));
+    this.#all = [...users].filter((user) => !isLeaving(plan, user));
+    this.#users = this.#all.filter((user) => isReliable(plan, user));
     // A scripted seeder knows no hash trees: who lacks them cannot use what it sends.
     const needsHashes = plan.torrent.format !== 'v1' && [...users].some((user) => user.plan.isMagnet);
     this.#hasScriptedSeeder = !needsHashes && plan.members.some((m) => m.kind === 'seeder' && isPlain(m));
@@ -31,15 +34,24 @@ export class Claims {
 
   /** What is still missing, one line a client; empty where everything claimed is true. */
   missing(): string[] {
-    return this.#users.flatMap((user) => {
-      const { client, plan } = user;
-      const phase = client.brain?.phase;
-      if (phase === undefined) return [`${plan.name} does not run`];
-      if (phase === 'fetching-metadata') return this.#hasMetadataNear() ? [`${plan.name} has no metadata`] : [];
-      if (phase !== 'downloading' && phase !== 'seeding') return [`${plan.name} is ${phase}`];
-      const lacks = this.#lacks(user);
-      return lacks.length === 0 ? [] : [`${plan.name} lacks ${lacks.length} pieces, first ${lacks[0]}`];
-    });
+    return [...this.#all.flatMap((user) => this.#works(user)), ...this.#users.flatMap((user) => this.#hasAll(user))];
+  }
+
+  /** Whoever stays comes to work, whatever has befallen it. */
+  #works({ client, plan, isHeld }: User): string[] {
+    const phase = client.brain?.phase;
+    if (phase === undefined || isHeld) return [`${plan.name} does not run`];
+    const isAtWork = phase === 'downloading' || phase === 'seeding' || phase === 'fetching-metadata';
+    return isAtWork ? [] : [`${plan.name} is ${phase}`];
+  }
+
+  #hasAll(user: User): string[] {
+    const { client, plan } = user;
+    if (client.brain?.phase === 'fetching-metadata') {
+      return this.#hasMetadataNear() ? [`${plan.name} has no metadata`] : [];
+    }
+    const lacks = this.#lacks(user);
+    return lacks.length === 0 ? [] : [`${plan.name} lacks ${lacks.length} pieces, first ${lacks[0]}`];
   }
 
   /** Pieces that the clients have together: grows as long as something goes on. */
@@ -106,9 +118,13 @@ function has({ client }: User, piece: number): boolean {
   return client.brain?.content?.ledger.have.has(piece) === true;
 }
 
-function isReliable({ members, troubles }: SwarmPlan, user: User): boolean {
-  const { name, connsMax } = user.plan;
-  if (user.isTainted || troubles.some((t) => t.kind === 'leave' && concerns(t, name))) return false;
+function isLeaving({ troubles }: SwarmPlan, { plan: { name } }: User): boolean {
+  return troubles.some((trouble) => trouble.kind === 'leave' && concerns(trouble, name));
+}
+
+function isReliable({ members }: SwarmPlan, user: User): boolean {
+  const { connsMax } = user.plan;
+  if (user.isTainted) return false;
   // Dials to dead addresses count as connections while they last.
   return connsMax === undefined || connsMax >= 2 * members.length;
 }

@@ -37,6 +37,11 @@ export class User {
     world.after(plan.startMs, 'user.start', () => this.release('not yet'));
   }
 
+  /** Something holds it, or it is being stopped. */
+  get isHeld(): boolean {
+    return this.#isStopping || this.#holds.size > 0;
+  }
+
   /** The client must not run. @returns the hold's name, for `release` */
   hold(why: string): string {
     const name = `${why} ${this.#holdCount++}`;

@@ -3,7 +3,7 @@
  * each.
  *
  *     --runs N      inputs a target, no bound but the time by default
- *     --seconds S   10 by default, for `all` altogether
+ *     --seconds S   10 by default, for all that are run together
  *     --seed K      by the clock where it is left out; always printed
  *     --input HEX   runs that one input and nothing else
  *     --keep TEXT   with --input: keeps it in fuzz/corpus/, as one that shows TEXT
@@ -139,10 +139,12 @@ if (unknown.length > 0) {
 else if (values.input !== undefined) await replay(chosen[0] ?? '', values.input);
 else {
   const seed = values.seed === undefined ? Date.now() % 1_000_000_007 : Number(values.seed);
-  const seconds = Number(values.seconds) / chosen.length;
-  process.stdout.write(`seed ${seed}, ${seconds.toFixed(1)} s a target\n`);
+  const shares = new Map<string, number>();
+  for (const name of chosen) shares.set(name, (await loadTarget(name)).share ?? 1);
+  const shareSeconds = Number(values.seconds) / [...shares.values()].reduce((sum, share) => sum + share, 0);
+  process.stdout.write(`seed ${seed}\n`);
   let failures = 0;
-  for (const name of chosen) if (!(await fuzzOne(name, seconds, seed))) failures++;
+  for (const [name, share] of shares) if (!(await fuzzOne(name, share * shareSeconds, seed))) failures++;
   process.stdout.write(failures === 0 ? 'fuzz: all good\n' : `fuzz: ${failures} of ${chosen.length} targets failed\n`);
   process.exitCode = failures === 0 ? 0 : 1;
 }

@@ -16,6 +16,8 @@ export interface FuzzTarget {
   readonly testRuns?: number;
   /** What one run may take, in milliseconds, where 50 is not enough. Only looked at by `npm run fuzz`. */
   readonly msMax?: number;
+  /** Share of the time of `npm run fuzz -- all`, 1 where it is left out. */
+  readonly share?: number;
   /** Words of the format, which mutations put in. */
   readonly tokens?: readonly (string | Uint8Array)[];
   /** Sound inputs to begin with. */

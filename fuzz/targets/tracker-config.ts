@@ -27,7 +27,7 @@ export const target: FuzzTarget = {
   ],
   parsers: [],
   bytesMax: 2_000,
-  testRuns: 600,
+  testRuns: 300,
   msMax: 200,
   tokens: [
     ...namedKeys.flatMap(({ section, name }) => [`[${section}]\n`, `${name} = `, `${section}.${name}=`]),

@@ -69,7 +69,7 @@ export const target: FuzzTarget = {
   files: ['tracker/snapshot', 'tracker/snapshot-chunk', 'trackerd/replication/snapshots'],
   parsers: ['tracker/snapshot SnapshotReader'],
   bytesMax: 3_000,
-  testRuns: 400,
+  testRuns: 80,
   msMax: 200,
   seeds: () => [0, 3, 60].map((peers) => Uint8Array.of(1, 9, ...write(filled(peers)))),
   tokens: ['EiderSwm', '\x01', '\x04\x01\x00', '\x06\x01\x01', '\0\0\0\0\0\0\0\x01', '\0\0\0\x19'],

@@ -6,7 +6,15 @@ import { HttpConnection, type SocketTaker } from '#room/trackerd/http/connection
 import { Networks } from '#room/trackerd/http/networks';
 import { HttpRoutes, type HttpRoutesOptions } from '#room/trackerd/http/routes';
 import { type FrontLimits, frontLimits } from '#room/trackerd/limits';
-import { type CounterRow, CounterTable, DenseStore, type TrackerHooks, TrackerLogic, toTrackerLimits } from '#tracker';
+import {
+  type CounterRow,
+  CounterTable,
+  DenseStore,
+  type TrackerHooks,
+  type TrackerLimits,
+  TrackerLogic,
+  toTrackerLimits,
+} from '#tracker';
 
 /** The parts of a tracker that its HTTP front end needs, with a small store and a clock that stands still until it is moved. */
 export class HttpParts {
@@ -21,11 +29,12 @@ export class HttpParts {
   constructor(
     options: {
       limits?: Partial<FrontLimits>;
+      tracker?: Partial<TrackerLimits>;
       hooks?: readonly TrackerHooks[];
       routes?: (parts: HttpParts) => Partial<HttpRoutesOptions>;
     } = {},
   ) {
-    const limits = toTrackerLimits({ swarmsMax: 20_000, peersMax: 20_000, intervalJitterSec: 0 });
+    const limits = toTrackerLimits({ swarmsMax: 20_000, peersMax: 20_000, intervalJitterSec: 0, ...options.tracker });
     this.limits = { ...frontLimits, ...options.limits };
     this.store = DenseStore.create({ limits, rng: seededRng(3) });
     const { store } = this;

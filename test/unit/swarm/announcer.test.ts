@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { BtError, type Millis, NEVER, type Rng, seededRng } from '#base';
 import { type AnnounceFigures, type AnnounceOutcome, Announcer } from '#room/swarm/announcer';
 import type { AnnounceRequest, AnnounceResponse } from '#wire';
@@ -382,74 +381,4 @@ test('announcer: the ledger says what happened and what is next', () => {
     ['b', 0, 'standby', undefined, undefined, undefined, undefined],
     ['c', 1, 'failing', undefined, undefined, 60_009, 'retry'],
   ]);
-});
-
-// --- properties ------------------------------------------------------------------------------------------------------------------
-
-const move = fc.oneof(
-  fc.record({ do: fc.constant('wait' as const), ms: fc.nat(2_000_000) }),
-  fc.record({ do: fc.constant('answer' as const), which: fc.nat(9), with: fc.constantFrom(...Object.keys(outcomes)) }),
-  fc.record({ do: fc.constantFrom('want' as const, 'complete' as const, 'due' as const) }),
-);
-
-test('announcer: never sooner than the minimum, one at a time in a lane, events in their order', () => {
-  fc.assert(
-    fc.property(fc.array(move, { maxLength: 60 }), fc.nat(), (moves, seed) => {
-      const announcer = newAnnouncer('a b | c', { rng: seededRng(seed), hashes: [hashA, hashB] });
-      const open: { url: string; request: AnnounceRequest }[] = [];
-      const accepted = new Set<string>();
-      const farewells = new Set<string>();
-      const notBefore = new Map<string, number>();
-      let now = 0;
-      let completed = 0;
-      const nameOf = (c: { url: string; request: AnnounceRequest }) => `${c.url}${c.request.infoHash[0]}`;
-      const send = () => {
-        const at = announcer.nextAt();
-        const calls = announcer.due(now as Millis, figures);
-        assert.equal(calls.length > 0, at <= now, 'due and nextAt agree');
-        for (const call of calls) {
-          const name = nameOf(call);
-          const { event } = call.request;
-          if (event === 'none') assert.ok(now >= (notBefore.get(name) ?? 0), 'sooner than the minimum');
-          if (event === 'started') assert.ok(!accepted.has(name));
-          else assert.ok(accepted.has(name), `${event} before started`);
-          if (event === 'stopped') assert.ok(!farewells.has(name), 'two farewells');
-          if (event === 'stopped') farewells.add(name);
-          if (event === 'completed') assert.ok(completed > 0);
-          open.push(call);
-        }
-        const lanes = open.map((c) => `${c.url === 'c' ? 1 : 0}${c.request.infoHash[0]}`);
-        if (farewells.size === 0) assert.equal(new Set(lanes).size, lanes.length, 'one at a time');
-      };
-      const answer = (which: number, name: string) => {
-        const [call] = open.splice(which % Math.max(1, open.length), 1);
-        if (call === undefined) return;
-        const outcome = outcomes[name] as AnnounceOutcome;
-        announcer.onResult(now as Millis, call.url, call.request, outcome);
-        if (!outcome.ok) return;
-        accepted.add(nameOf(call));
-        const least = outcome.response.minIntervalSec ?? Math.min(60, outcome.response.intervalSec);
-        notBefore.set(nameOf(call), now + least * 1000);
-      };
-      announcer.start(0 as Millis, false);
-      for (const m of moves) {
-        if (m.do === 'wait') now += m.ms;
-        else if (m.do === 'answer') answer(m.which, m.with);
-        else if (m.do === 'want') announcer.wantPeers();
-        else if (m.do === 'complete') {
-          completed++;
-          announcer.complete();
-        }
-        send();
-      }
-      announcer.stop();
-      for (let i = 0; i < 20; i++) {
-        send();
-        answer(0, 'ok');
-      }
-      assert.ok(announcer.isQuiet);
-      assert.deepEqual([...farewells].sort(), [...accepted].sort());
-    }),
-    { numRuns: 1000 },
-  );
 });

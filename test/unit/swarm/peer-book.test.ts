@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type ConnId, formatAddress, type Millis, NEVER, type PeerAddress, parseAddress, seededRng } from '#base';
 import { PeerBook, type PeerBookOptions } from '#room/swarm/peer-book';
 import type { PeerSource } from '#room/swarm/peer-order';
@@ -294,81 +293,6 @@ test('peer book: a given priority decides among equals', () => {
   for (const text of ['9.0.0.1:1', '9.0.0.2:1', '9.0.0.3:1']) book.add(0 as Millis, at(text), 'tracker');
   book.setPriority((to) => (to.host === '9.0.0.2' ? 5 : 1));
   assert.equal(book.next(0 as Millis, false)?.host, '9.0.0.2');
-});
-
-// --- properties ------------------------------------------------------------------------------------------------------------------
-
-const address = fc
-  .record({
-    host: fc.constantFrom('9.0.0.1', '9.0.0.2', '9.0.0.3', '127.0.0.1', '::1'),
-    port: fc.integer({ min: 1, max: 6 }),
-  })
-  .map((a) => a as PeerAddress);
-const action = fc.oneof(
-  fc.record({
-    do: fc.constant('add' as const),
-    address,
-    source: fc.constantFrom<PeerSource>('manual', 'tracker', 'incoming', 'resume', 'pex'),
-  }),
-  fc.record({ do: fc.constant('dial' as const), ok: fc.boolean() }),
-  fc.record({ do: fc.constant('incoming' as const), address, listen: fc.option(fc.integer({ min: 1, max: 6 })) }),
-  fc.record({
-    do: fc.constant('close' as const),
-    which: fc.nat(20),
-    outcome: fc.constantFrom('failed', 'idle', 'useful'),
-  }),
-  fc.record({ do: fc.constant('ban' as const), host: fc.constantFrom('9.0.0.1', '127.0.0.1:3') }),
-  fc.record({ do: fc.constant('wait' as const), ms: fc.nat(100_000) }),
-);
-
-test('peer book: whatever happens, it stays bounded, its counts agree, and it never proposes who must not be dialled', () => {
-  fc.assert(
-    fc.property(fc.array(action, { maxLength: 80 }), fc.nat(), (actions, seed) => {
-      const book = new PeerBook({ rng: seededRng(seed), perHostMax: 2, sizeMax: 8, pexMax: 4 });
-      const open = new Map<number, string>();
-      let conn = 0;
-      let now = 0;
-      for (const a of actions) {
-        const t = now as Millis;
-        if (a.do === 'add') book.add(t, a.address, a.source);
-        else if (a.do === 'wait') now += a.ms;
-        else if (a.do === 'ban') book.ban(t, a.host, 'x', undefined);
-        else if (a.do === 'incoming') {
-          conn++;
-          if (book.onIncoming(conn as ConnId, a.address) === 'ok') {
-            open.set(conn, formatAddress(a.address));
-            if (a.listen !== null) book.onListenPort(t, conn as ConnId, a.listen);
-          }
-        } else if (a.do === 'close') {
-          const victim = [...open.keys()][a.which % Math.max(1, open.size)];
-          if (victim !== undefined) book.onClosed(t, victim as ConnId, a.outcome as 'idle');
-          if (victim !== undefined) open.delete(victim);
-        } else {
-          const next = book.next(t, false);
-          const nextAt = book.nextAt(t, false);
-          assert.equal(next !== undefined, nextAt <= t, 'next and nextAt agree');
-          if (next === undefined) continue;
-          assert.ok(!book.bans.has(next));
-          const entry = book.entries().find((e) => formatAddress(e.address) === formatAddress(next));
-          assert.ok(entry?.state === 'idle' || entry?.state === 'failed');
-          book.onDial(next);
-          if (a.ok) {
-            conn++;
-            book.onConnected(conn as ConnId, next);
-            open.set(conn, formatAddress(next));
-          } else book.onDialFailed(t, next);
-        }
-        book.assertInvariants();
-        assert.ok(book.size <= 8, 'size');
-        const links = [...open.values()].filter((x) => x.startsWith('9.0.0.1:')).length;
-        assert.ok(links <= 2, 'connections of a host');
-      }
-      for (const c of open.keys()) book.onClosed(now as Millis, c as ConnId, 'idle');
-      book.assertInvariants();
-      assert.ok(book.entries().every((e) => e.state !== 'connected' && e.state !== 'dialing'));
-    }),
-    { numRuns: 1000 },
-  );
 });
 
 test('peer book: a flood of invented addresses pushes out nothing a tracker gave', () => {

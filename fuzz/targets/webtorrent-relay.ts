@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import fc from 'fast-check';
 import { type Millis, seededRng } from '#base';
 import {
   type CounterName,
@@ -13,6 +11,8 @@ import {
   WebRelay,
 } from '#tracker';
 import { decodeWsResponse, encodeWsRequest, type WsResponse } from '#wire';
+import { Tape } from '../support/tape.ts';
+import { type FuzzTarget, magnitude } from '../support/target.ts';
 
 const connectionsMax = 5;
 const torrents = ['1', '2'].map((name) => name.padEnd(20));
@@ -21,31 +21,52 @@ const offerIds = ['a', 'b', 'c', 'd'];
 const limits = { ...relayLimits, swarmsPerConnectionMax: 3, peerIdsPerConnectionMax: 2, offersPerConnectionMax: 6 };
 const trackerLimits = toTrackerLimits({ swarmsMax: 1_000, peersMax: 1_000 });
 
-const pick = <T>(values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
-const step = fc.oneof(
-  fc.record({
-    do: fc.constant('announce' as const),
-    on: fc.nat(connectionsMax - 1),
-    infoHash: pick(torrents),
-    peerId: pick(peerIds),
-    left: pick([0, 1]),
-    event: pick(['none', 'started', 'completed', 'stopped'] as const),
-    offers: fc.subarray(offerIds),
-  }),
-  fc.record({
-    do: fc.constant('answer' as const),
-    on: fc.nat(connectionsMax - 1),
-    infoHash: pick(torrents),
-    peerId: pick(peerIds),
-    toPeerId: pick(peerIds),
-    offerId: pick(offerIds),
-  }),
-  // Of what a connection has heard, which makes good answers frequent.
-  fc.record({ do: fc.constant('reply' as const), on: fc.nat(connectionsMax - 1), which: fc.nat(3) }),
-  fc.record({ do: fc.constant('close' as const), on: fc.nat(connectionsMax - 1) }),
-  fc.record({ do: fc.constant('wait' as const), ms: pick([1, 100, 20_000, 70_000]) }),
-);
-type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+type Step =
+  | {
+      readonly do: 'announce';
+      readonly on: number;
+      readonly infoHash: string;
+      readonly peerId: string;
+      readonly left: number;
+      readonly event: 'none' | 'started' | 'completed' | 'stopped';
+      readonly offers: readonly string[];
+    }
+  | {
+      readonly do: 'answer';
+      readonly on: number;
+      readonly infoHash: string;
+      readonly peerId: string;
+      readonly toPeerId: string;
+      readonly offerId: string;
+    }
+  /** Of what a connection has heard, which makes good answers frequent. */
+  | { readonly do: 'reply'; readonly on: number; readonly which: number }
+  | { readonly do: 'close'; readonly on: number }
+  | { readonly do: 'noise'; readonly on: number; readonly text: string }
+  | { readonly do: 'wait'; readonly ms: number };
+
+function readStep(tape: Tape): Step {
+  const kind = tape.below(12);
+  if (kind === 11) return { do: 'wait', ms: tape.pick([1, 100, 20_000, 70_000]) };
+  const on = tape.below(connectionsMax);
+  const [infoHash, peerId] = [tape.pick(torrents), tape.pick(peerIds)];
+  if (kind < 5) {
+    const event = tape.pick(['none', 'started', 'completed', 'stopped'] as const);
+    const offers = offerIds.filter(() => tape.isTrue());
+    return { do: 'announce', on, infoHash, peerId, left: tape.below(2), event, offers };
+  }
+  if (kind < 7)
+    return { do: 'answer', on, infoHash, peerId, toPeerId: tape.pick(peerIds), offerId: tape.pick(offerIds) };
+  if (kind < 9) return { do: 'reply', on, which: tape.below(4) };
+  if (kind === 9) return { do: 'close', on };
+  const good = encodeWsRequest({ kind: 'scrape', infoHashes: [infoHash] });
+  const at = tape.below(good.length);
+  return {
+    do: 'noise',
+    on,
+    text: good.slice(0, at) + String.fromCharCode(tape.byte()) + good.slice(at + tape.below(3)),
+  };
+}
 
 interface HeardOffer {
   readonly infoHash: string;
@@ -92,7 +113,11 @@ class World {
       return;
     }
     const at = this.#connectionOf(s.on);
-    if (s.do === 'close') {
+    if (s.do === 'noise') {
+      this.relay.receive(this.now, at.connection, s.text);
+      assert(at.heard.length <= 1, 'one message, at most one response');
+      at.heard.length = 0;
+    } else if (s.do === 'close') {
       this.relay.disconnect(this.now, at.connection);
       this.open[s.on] = undefined;
     } else if (s.do === 'announce') this.#announce(at, s);
@@ -105,6 +130,20 @@ class World {
       this.#answer(at, { ...offer, peerId, toPeerId: offer.fromPeerId });
     }
     this.#check();
+  }
+
+  /** All go. */
+  end(): void {
+    for (const mock of this.open) if (mock !== undefined) this.relay.disconnect(this.now, mock.connection);
+    this.open.length = 0;
+    this.#check();
+    // What nobody will answer any more is kept for its time.
+    for (let i = 0; i < 3; i++) {
+      this.now = (this.now + limits.offerMs) as Millis;
+      this.relay.sweep(this.now);
+    }
+    assert.equal(this.relay.waitingOfferCount, 0);
+    assert.equal(this.relay.connectionCount, 0);
   }
 
   #connectionOf(place: number): Mock {
@@ -232,52 +271,21 @@ class World {
   }
 }
 
-test('whatever connections do: the store knows who is there, offers stay in their swarm, answers follow offers', () => {
-  let answers = 0;
-  fc.assert(
-    fc.property(fc.array(step, { minLength: 40, maxLength: 120 }), (steps) => {
-      const world = new World();
-      for (const s of steps) world.play(s);
-      answers += world.counts.wsAnswersRelayed;
-    }),
-    { numRuns: 150, seed: 20 },
-  );
-  assert(answers > 20, 'there was something to see');
-});
-
-test('messages of any kind, by the thousand, break nothing and leave nothing', () => {
-  const rng = seededRng(99);
-  const world = new World();
-  const heard: string[] = [];
-  const connection = world.relay.connect(
-    { sendText: (text) => heard.push(text) },
-    { source: new Uint8Array(4), target: '/' },
-  );
-  const good = encodeWsRequest({
-    kind: 'announce',
-    infoHash: torrents[0] as string,
-    peerId: peerIds[0] as string,
-    uploaded: 0,
-    downloaded: 0,
-    left: 1,
-    event: 'none',
-    numWant: 3,
-    offers: offerIds.map((offerId) => ({ offerId, sdp: 'v=0' })),
-  });
-  const alphabet = '{}[]",:01eE+-.truefalsn\\u ';
-  for (let i = 0; i < 50_000; i++) {
-    const chars = [...good];
-    const changes = 1 + rng.below(4);
-    for (let k = 0; k < changes; k++) {
-      const at = rng.below(chars.length);
-      const by = alphabet[rng.below(alphabet.length)] as string;
-      chars.splice(at, rng.below(3), ...(rng.below(2) === 0 ? [by] : [by, by]));
-    }
-    world.relay.receive(world.now, connection, chars.join(''));
-    assert(heard.length <= 2, 'one message, at most one response and one offer');
-    heard.length = 0;
-  }
-  world.relay.disconnect(world.now, connection);
-  assert.equal(world.store.stats().peerCountWeb, 0);
-  assert.equal(world.relay.connectionCount, 0);
-});
+export const target: FuzzTarget = {
+  about:
+    'WebTorrent peers brought together: the store knows who is there, offers stay in their swarm, answers follow offers',
+  form: 'choices',
+  files: ['tracker/relay/relay', 'tracker/relay/connection', 'tracker/relay/handed-offers'],
+  parsers: [],
+  bytesMax: 1_000,
+  testRuns: 300,
+  msMax: 500,
+  run(input) {
+    const tape = new Tape(input);
+    const world = new World();
+    tape.moves(150, () => world.play(readStep(tape)));
+    const { wsAnswersRelayed } = world.counts;
+    world.end();
+    return `${magnitude(wsAnswersRelayed)} ${magnitude(world.offers.length)}`;
+  },
+};

@@ -1,4 +1,4 @@
-import { BtError, type ConnId, type Millis, type PeerAddress, type TorrentId } from '../base/index.ts';
+import { BtError, type ConnId, type InfoHash, type Millis, type PeerAddress, type TorrentId } from '../base/index.ts';
 import type {
   AnnounceResult,
   CommitPiece,
@@ -127,6 +127,9 @@ export class NodeLoop implements SwarmPorts {
     this.#connections.close(conn, reason);
   }
 
+  loadTorrent(torrent: TorrentId, infoHash: InfoHash): void {
+    this.#disk.loadTorrent(torrent, infoHash);
+  }
   openStore(torrent: TorrentId, open: OpenStore): void {
     this.#disk.openStore(torrent, open);
   }

@@ -38,50 +38,48 @@ export class Bandwidth {
   }
 
   setTorrent(now: Millis, torrent: TorrentId, rates: Partial<Rates>): void {
-    setBuckets(now, this.#get(torrent), rates);
+    const own = this.#of.get(torrent);
+    if (own !== undefined) setBuckets(now, own, rates);
+    else this.addTorrent(now, torrent, { upload: NEVER, download: NEVER, ...rates });
   }
 
   /** Payload bytes that may leave in one go; 0 while a limit is used up. */
   uploadAllowance(now: Millis, torrent: TorrentId): number {
-    const own = this.#get(torrent).upload;
-    if (!own.isOpen(now) || !this.#all.upload.isOpen(now)) return 0;
-    return Math.min(toBurst(own.rate), toBurst(this.#all.upload.rate));
+    const own = this.#of.get(torrent)?.upload;
+    if (own?.isOpen(now) === false || !this.#all.upload.isOpen(now)) return 0;
+    return Math.min(toBurst(own?.rate ?? NEVER), toBurst(this.#all.upload.rate));
   }
 
   tookUpload(now: Millis, torrent: TorrentId, bytes: number): void {
-    this.#get(torrent).upload.take(now, bytes);
+    this.#of.get(torrent)?.upload.take(now, bytes);
     this.#all.upload.take(now, bytes);
   }
 
   tookDownload(now: Millis, torrent: TorrentId, bytes: number): void {
-    this.#get(torrent).download.take(now, bytes);
+    this.#of.get(torrent)?.download.take(now, bytes);
     this.#all.download.take(now, bytes);
   }
 
   mayRead(now: Millis, torrent: TorrentId): boolean {
-    return this.#all.download.isOpen(now) && this.#get(torrent).download.isOpen(now);
+    return this.#all.download.isOpen(now) && this.#of.get(torrent)?.download.isOpen(now) !== false;
   }
 
   uploadOpensAt(now: Millis, torrent: TorrentId): Millis {
-    return Math.max(this.#all.upload.opensAt(now), this.#get(torrent).upload.opensAt(now)) as Millis;
+    return Math.max(this.#all.upload.opensAt(now), this.#of.get(torrent)?.upload.opensAt(now) ?? 0) as Millis;
   }
 
   readOpensAt(now: Millis, torrent: TorrentId): Millis {
-    return Math.max(this.#all.download.opensAt(now), this.#get(torrent).download.opensAt(now)) as Millis;
+    return Math.max(this.#all.download.opensAt(now), this.#of.get(torrent)?.download.opensAt(now) ?? 0) as Millis;
   }
 
   /** The tighter of the two limits, bytes per second; undefined = none. */
   uploadLimit(torrent: TorrentId): number | undefined {
-    const rate = Math.min(this.#all.upload.rate, this.#get(torrent).upload.rate);
+    const rate = Math.min(this.#all.upload.rate, this.#of.get(torrent)?.upload.rate ?? NEVER);
     return rate === Number.POSITIVE_INFINITY ? undefined : rate;
   }
 
   isDownloadLimited(torrent: TorrentId): boolean {
-    return Math.min(this.#all.download.rate, this.#get(torrent).download.rate) !== (NEVER as number);
-  }
-
-  #get(torrent: TorrentId): Buckets {
-    return this.#of.get(torrent) ?? this.#all;
+    return Math.min(this.#all.download.rate, this.#of.get(torrent)?.download.rate ?? NEVER) !== (NEVER as number);
   }
 }
 

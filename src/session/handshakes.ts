@@ -9,7 +9,7 @@ import {
   type PeerId,
   toHex,
 } from '../base/index.ts';
-import type { AddPeer, SwarmPorts, Torrent } from '../swarm/index.ts';
+import type { AddPeer, SwarmPorts } from '../swarm/index.ts';
 import {
   type CloseReason,
   encodeHandshake,
@@ -17,6 +17,7 @@ import {
   HandshakeDecoder,
   type HandshakeStart,
 } from '../wire/index.ts';
+import type { HeldTorrent } from './held-torrent.ts';
 import { limits } from './limits.ts';
 
 interface Pending {
@@ -24,7 +25,7 @@ interface Pending {
   readonly address: PeerAddress;
   readonly incoming: boolean;
   /** Known from the start for dials, after 48 bytes for others. */
-  torrent: Torrent | undefined;
+  torrent: HeldTorrent | undefined;
   readonly decoder: HandshakeDecoder;
   /** Our handshake has been sent. */
   greeted: boolean;
@@ -35,15 +36,15 @@ export interface HandshakesOptions {
   readonly ports: SwarmPorts;
   readonly peerId: PeerId;
   /** @param swarmKey the 20 bytes of a handshake as 40 hex digits */
-  readonly find: (swarmKey: string) => Torrent | undefined;
+  readonly find: (swarmKey: string) => HeldTorrent | undefined;
   /** Whether the torrent takes one more connection from outside. */
-  readonly admits: (torrent: Torrent) => boolean;
+  readonly admits: (torrent: HeldTorrent) => boolean;
   /** Both handshakes are complete and fit. `rest` follows in the same chunk. */
-  readonly onOpen: (torrent: Torrent, peer: AddPeer, rest: Uint8Array) => void;
+  readonly onOpen: (torrent: HeldTorrent, peer: AddPeer, rest: Uint8Array) => void;
   /** It came to nothing; for dials the torrent learns it. */
   readonly onFailed: (failed: {
     address: PeerAddress;
-    torrent: Torrent | undefined;
+    torrent: HeldTorrent | undefined;
     incoming: boolean;
     reason: CloseReason;
   }) => void;
@@ -92,7 +93,7 @@ export class Handshakes {
     return false;
   }
 
-  dial(now: Millis, conn: ConnId, to: PeerAddress, torrent: Torrent): void {
+  dial(now: Millis, conn: ConnId, to: PeerAddress, torrent: HeldTorrent): void {
     this.#add(now, { conn, address: to, incoming: false, torrent });
     this.#o.ports.dial(conn, to);
   }
@@ -126,7 +127,7 @@ export class Handshakes {
   }
 
   /** Ends what belongs to a torrent that stops. */
-  forget(torrent: Torrent): void {
+  forget(torrent: HeldTorrent): void {
     for (const p of [...this.#pending.values()]) {
       if (p.torrent === torrent) this.#fail(p, { code: 'session/stopped' });
     }
@@ -172,14 +173,14 @@ export class Handshakes {
     return true;
   }
 
-  #greet(p: Pending, torrent: Torrent, asked?: HandshakeStart): void {
+  #greet(p: Pending, torrent: HeldTorrent, asked?: HandshakeStart): void {
     p.greeted = true;
     const { infoHash, flags } = torrent.handshake(asked);
     this.#o.ports.write(p.conn, encodeHandshake({ infoHash, peerId: this.#o.peerId, flags }));
   }
 
   #finish(p: Pending, handshake: Handshake, rest: Uint8Array): void {
-    const torrent = p.torrent as Torrent;
+    const torrent = p.torrent as HeldTorrent;
     if (!torrent.swarmKeys.includes(toHex(handshake.infoHash))) {
       this.#fail(p, { code: 'peer/wrong-info-hash', detail: toHex(handshake.infoHash) });
       return;

@@ -4,6 +4,9 @@
  * May know: swarm and all below.
  * Must never know: node:*, the clock, promises, tracker (the server's brain).
  */
+export type { AddTorrent, KnownTorrent } from './add-torrent.ts';
 export type { Rates } from './bandwidth.ts';
+export type { HeldTorrent } from './held-torrent.ts';
 export { limits as sessionLimits } from './limits.ts';
-export { type AddTorrent, type ReadRun, Session, type SessionOptions } from './session.ts';
+export { type ReadRun, Session, type SessionOptions } from './session.ts';
+export { decodeState, encodeState, rowKey, type SessionState, type TorrentRow } from './state.ts';

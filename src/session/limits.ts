@@ -8,10 +8,26 @@ export const limits = {
   incomingPendingMax: 200,
   /** ms for a handshake, from connected to complete. */
   handshakeMs: 15_000,
-  /** ms between the first announces of torrents beyond the first ones: thousands at once would be an attack on the tracker. */
+  /** Announces a second beyond the first ones, all torrents together: thousands at once would be an attack on the tracker. */
+  announcesPerSec: 40,
+  /** Announces that leave without delay after a quiet time. */
+  announceBurst: 40,
+  /** Announces to one tracker that are not answered yet: a connection each. */
+  announcesInFlightMax: 100,
+  /** ms over which the first announces of one sleeping torrent of many are spread by chance, times their number: 25 = 40 a second. */
   announceSpreadMs: 25,
-  /** Torrents that announce without delay when added. */
-  announceAtOnce: 20,
+  /** ms, the longest such spread: the interval that most trackers ask for. */
+  announceSpreadMaxMs: 1_800_000,
+  /** ms without a peer after which a seed goes to sleep: longer than a peer takes to come back, short enough that memory follows demand. */
+  sleepMs: 180_000,
+  /** ms between two looks at the queue while something waits in it. */
+  queueMs: 10_000,
+  /** ms without payload after which a download gives its place to one that waits. A swarm that is alive answers sooner. */
+  stalledMs: 300_000,
+  /** ms after which an active seed gives its place to one that somebody asked for: some pieces have been passed on by then. */
+  seedTurnMs: 600_000,
+  /** ms for which a refused connection counts as somebody who waits. */
+  seedWantedMs: 60_000,
   /** Seconds of payload that a limit may save up for a burst: short, so that a limit holds within any second. */
   burstSec: 0.1,
   /** Smallest burst, bytes: one block. */

@@ -16,6 +16,7 @@ import {
   type AnnounceResult,
   type CommitOutcome,
   PiecePool,
+  type RestReason,
   RunCache,
   type ScrapeResult,
   type StoreOpened,
@@ -23,16 +24,20 @@ import {
   type SwarmInputs,
   type SwarmPorts,
   limits as swarmLimits,
-  Torrent,
+  type Torrent,
   type TorrentEvent,
-  type TorrentSource,
+  type TorrentSnapshot,
+  type TrackerPort,
   unframe,
 } from '../swarm/index.ts';
-import type { Tracer } from '../trace/index.ts';
 import type { AnnounceRequest, CloseReason } from '../wire/index.ts';
+import type { AddTorrent } from './add-torrent.ts';
+import { AnnounceGate } from './announce-gate.ts';
 import { Bandwidth, type Rates } from './bandwidth.ts';
 import { Handshakes } from './handshakes.ts';
+import { HeldTorrent } from './held-torrent.ts';
 import { limits } from './limits.ts';
+import { type ActiveLimits, orderDownloads } from './queue.ts';
 
 export interface SessionOptions {
   readonly ports: SwarmPorts;
@@ -47,17 +52,12 @@ export interface SessionOptions {
   readonly downloadLimit?: number;
   readonly connsMax?: number;
   readonly connsPerTorrentMax?: number;
+  /** Downloads at work at a time, and seeds with somebody to give to; default: all. */
+  readonly activeLimits?: Partial<ActiveLimits>;
   /** Budget of piece buffers, bytes. */
   readonly pieceBytesMax?: number;
   /** Walks all invariants after every input: for simulation and tests. */
   readonly checked?: boolean;
-}
-
-export interface AddTorrent extends TorrentSource {
-  readonly tracer?: Tracer | undefined;
-  /** Bytes per second for this torrent alone; Infinity = no limit. */
-  readonly uploadLimit?: number;
-  readonly downloadLimit?: number;
 }
 
 export type ReadRun =
@@ -66,7 +66,7 @@ export type ReadRun =
   | { readonly ok: false; readonly error: BtError | undefined };
 
 /** Who wakes up: a torrent, or one of the session's own affairs. */
-type Waker = TorrentId | 'handshakes' | 'upload' | 'download';
+type Waker = TorrentId | 'handshakes' | 'upload' | 'download' | 'announces' | 'queue';
 
 /**
  * All torrents of one client. Owns what they share: the peer id, the names and limits of connections, handshakes before the torrent is
@@ -80,13 +80,16 @@ export class Session implements SwarmInputs {
   readonly runs: RunCache;
   readonly #o: SessionOptions;
   readonly #ports: SwarmPorts;
-  readonly #torrents = new Map<TorrentId, Torrent>();
-  readonly #bySwarmKey = new Map<string, Torrent>();
-  readonly #conns = new Map<ConnId, Torrent>();
+  readonly #torrents = new Map<TorrentId, HeldTorrent>();
+  readonly #bySwarmKey = new Map<string, HeldTorrent>();
+  readonly #conns = new Map<ConnId, HeldTorrent>();
   readonly #handshakes: Handshakes;
   readonly #bandwidth: Bandwidth;
+  readonly #gate: AnnounceGate;
+  readonly #host: SwarmHost;
+  readonly #trackers: TrackerPort;
   readonly #wakes = new WakeHeap<Waker>();
-  readonly #touched = new Set<Torrent>();
+  readonly #touched = new Set<HeldTorrent>();
   readonly #waitingToUpload = new Set<TorrentId>();
   /** Torrents whose connections are not read from until the download limit allows. */
   readonly #notReading = new Set<TorrentId>();
@@ -98,6 +101,12 @@ export class Session implements SwarmInputs {
   #depth = 0;
   #isClosed = false;
   #reclaimAt = 0 as Millis;
+  #active: ActiveLimits;
+  #rankMax = 0;
+  /** Something has changed that the queue goes by. */
+  #queueMoved = false;
+  /** Downloads that wait for a place, in the order in which they get one. */
+  #waitingForPlace: HeldTorrent[] = [];
 
   constructor(options: SessionOptions) {
     this.#o = options;
@@ -106,25 +115,33 @@ export class Session implements SwarmInputs {
     this.#now = options.now;
     this.pool = new PiecePool(options.pieceBytesMax ?? swarmLimits.pool.pieceBytes);
     this.runs = new RunCache(options.ports);
+    this.#active = { downloads: NEVER, seeds: NEVER, ...options.activeLimits };
+    this.#gate = new AnnounceGate(options.ports, options.now);
+    this.#trackers = {
+      announce: (torrent, url, request) => this.#gate.announce(this.#now, torrent, url, request),
+      scrape: (torrent, url, hash) => options.ports.scrape(torrent, url, hash),
+    };
     this.#bandwidth = new Bandwidth({
       now: options.now,
       upload: options.uploadLimit ?? Number.POSITIVE_INFINITY,
       download: options.downloadLimit ?? Number.POSITIVE_INFINITY,
     });
+    this.#host = this.#hostOf();
     this.#handshakes = new Handshakes({
       ports: options.ports,
       peerId: options.peerId,
       admits: (torrent) => {
         this.#touched.add(torrent);
-        return torrent.admit(this.#now);
+        return this.#admits(torrent);
       },
       find: (swarmKey) => this.#bySwarmKey.get(swarmKey),
       onOpen: (torrent, peer, rest) => {
         this.#conns.set(peer.conn, torrent);
         this.#touched.add(torrent);
+        if (torrent.phase === 'dormant') this.#wake(torrent, 'a peer');
         torrent.addPeer(this.#now, peer);
         if (this.#conns.has(peer.conn) && !this.#bandwidth.mayRead(this.#now, torrent.id)) this.#stopReading(torrent);
-        if (rest.length > 0) torrent.onBytes(this.#now, peer.conn, rest);
+        if (rest.length > 0) torrent.awake?.onBytes(this.#now, peer.conn, rest);
       },
       onFailed: ({ address, torrent, incoming }) => {
         if (incoming || torrent === undefined) return;
@@ -136,29 +153,31 @@ export class Session implements SwarmInputs {
 
   // --- what the owner of the session may ask ---
 
-  /** Adds a torrent and starts it. Its events carry the id. */
+  /** Adds a torrent and starts it, where it has a place. Its events carry the id. */
   add(now: Millis, source: AddTorrent): TorrentId {
     return this.#input(now, () => {
-      const id = this.#nextTorrent++ as TorrentId;
-      const unlimited = Number.POSITIVE_INFINITY;
-      this.#bandwidth.addTorrent(now, id, {
-        upload: source.uploadLimit ?? unlimited,
-        download: source.downloadLimit ?? unlimited,
+      const held = this.#hold(source);
+      this.#place(held, source, now);
+      return held.id;
+    });
+  }
+
+  /**
+   * Adds what an earlier run had: complete ones sleep until they are needed, and first announces are spread by chance, so that thousands
+   * do not come at once.
+   * @param onId called for each before it can do anything
+   * @returns ids in the same order
+   */
+  restore(now: Millis, sources: readonly AddTorrent[], onId?: (id: TorrentId, index: number) => void): TorrentId[] {
+    return this.#input(now, () => {
+      const many = Math.max(0, sources.length - limits.announceBurst);
+      const spreadMs = Math.min(limits.announceSpreadMaxMs, many * limits.announceSpreadMs);
+      return sources.map((source, i) => {
+        const held = this.#hold(source);
+        onId?.(held.id, i);
+        this.#place(held, source, addMs(now, spreadMs * this.#o.rng.unit()));
+        return held.id;
       });
-      const spread = Math.max(0, this.#torrents.size - limits.announceAtOnce) * limits.announceSpreadMs;
-      const torrent = new Torrent({
-        ...source,
-        announceAfterMs: source.announceAfterMs ?? spread,
-        host: this.#hostOf(),
-        id,
-        rng: this.#o.rng.fork(`torrent ${id}`),
-        now,
-      });
-      this.#torrents.set(id, torrent);
-      this.#index(id);
-      torrent.start(now);
-      this.#touched.add(torrent);
-      return id;
     });
   }
 
@@ -167,10 +186,10 @@ export class Session implements SwarmInputs {
     return this.#bySwarmKey.has(swarmKey);
   }
 
-  torrent(id: TorrentId): Torrent | undefined {
+  torrent(id: TorrentId): HeldTorrent | undefined {
     return this.#torrents.get(id);
   }
-  get torrents(): IterableIterator<Torrent> {
+  get torrents(): IterableIterator<HeldTorrent> {
     return this.#torrents.values();
   }
   get connCount(): number {
@@ -183,8 +202,10 @@ export class Session implements SwarmInputs {
       const torrent = this.#torrents.get(id);
       if (torrent === undefined) return;
       this.#handshakes.forget(torrent);
+      this.#unsay(torrent);
       torrent.stop(now, limits.stopAnnounceMs);
       this.#touched.add(torrent);
+      this.#queueMoved = true;
     });
   }
 
@@ -199,25 +220,96 @@ export class Session implements SwarmInputs {
       this.#bandwidth.removeTorrent(id);
       this.#wakes.delete(id);
       this.#touched.delete(torrent);
+      this.#gate.forget(id);
     });
   }
 
+  /** It does not run until `unpause`; what it has stays. */
+  pause(now: Millis, id: TorrentId): void {
+    this.#input(now, () => {
+      const torrent = this.#touch(id);
+      if (torrent === undefined) return;
+      this.#rest(torrent, 'paused', 'paused');
+      this.#queueMoved = true;
+    });
+  }
+
+  /** It runs again, as soon as it has a place. */
+  unpause(now: Millis, id: TorrentId): void {
+    this.#input(now, () => {
+      const torrent = this.#touch(id);
+      if (torrent?.phase !== 'paused') return;
+      torrent.stalledAt = 0 as Millis;
+      if (torrent.isKept && torrent.isComplete) torrent.rest(now, 'dormant', 'idle');
+      else this.#begin(torrent);
+    });
+  }
+
+  /** Somebody wants to see or read it: if it sleeps it wakes, and `ready` follows. A paused one stays as it is. */
+  wake(now: Millis, id: TorrentId): void {
+    this.#input(now, () => {
+      const torrent = this.#touch(id);
+      torrent?.touch(now);
+      if (torrent?.phase === 'dormant') this.#wake(torrent, 'asked for');
+    });
+  }
+
+  /** The session's state has its .torrent file from now on: it may sleep. */
+  keep(now: Millis, id: TorrentId): void {
+    this.#input(now, () => this.#touch(id)?.keep());
+  }
+
+  /** Downloads at work at a time, and seeds with somebody to give to. */
+  setActiveLimits(now: Millis, active: Partial<ActiveLimits>): void {
+    this.#input(now, () => {
+      this.#active = { ...this.#active, ...active };
+      this.#queueMoved = true;
+    });
+  }
+
+  /** @param position 1 = first. Others move to make room */
+  moveInQueue(now: Millis, id: TorrentId, position: number): void {
+    this.#input(now, () => {
+      const torrent = this.#touch(id);
+      if (torrent === undefined) return;
+      const others = [...this.#torrents.values()].filter((t) => t !== torrent).sort((a, b) => a.rank - b.rank);
+      others.splice(Math.max(0, Math.floor(position) - 1), 0, torrent);
+      others.forEach((t, i) => {
+        t.rank = i + 1;
+      });
+      this.#rankMax = others.length;
+      torrent.stalledAt = 0 as Millis;
+      this.#queueMoved = true;
+    });
+  }
+
+  /** A torrent as it is now; undefined where there is none. */
+  snapshot(now: Millis, id: TorrentId): TorrentSnapshot | undefined {
+    const torrent = this.#torrents.get(id);
+    const place = torrent?.phase === 'queued' ? this.#waitingForPlace.indexOf(torrent) : -1;
+    return torrent?.snapshot(now, place < 0 ? undefined : place + 1);
+  }
+
   addPeers(now: Millis, id: TorrentId, addresses: readonly PeerAddress[]): void {
-    this.#input(now, () => this.#touch(id)?.addPeers(now, addresses));
+    this.#input(now, () => {
+      const torrent = this.#touch(id);
+      if (torrent?.phase === 'dormant') this.#wake(torrent, 'asked for');
+      torrent?.awake?.addPeers(now, addresses);
+    });
   }
 
   /** @returns how many `scraped` events follow, one a tracker */
   scrape(now: Millis, id: TorrentId): number {
-    return this.#input(now, () => this.#touch(id)?.scrape(now) ?? 0);
+    return this.#input(now, () => this.#touch(id)?.scrape() ?? 0);
   }
 
   setUrgent(now: Millis, id: TorrentId, pieces: readonly number[]): void {
-    this.#input(now, () => this.#touch(id)?.setUrgent(now, pieces));
+    this.#input(now, () => this.#touch(id)?.awake?.setUrgent(now, pieces));
   }
 
   /** Hashes all data of a torrent again; `checking`, `ready` follow. */
   recheck(now: Millis, id: TorrentId): void {
-    this.#input(now, () => this.#touch(id)?.recheck(now));
+    this.#input(now, () => this.#touch(id)?.awake?.recheck(now));
   }
 
   /**
@@ -278,7 +370,7 @@ export class Session implements SwarmInputs {
         return;
       }
       this.#touched.add(torrent);
-      torrent.onBytes(now, conn, bytes);
+      torrent.awake?.onBytes(now, conn, bytes);
     });
   }
 
@@ -287,7 +379,7 @@ export class Session implements SwarmInputs {
       const torrent = this.#conns.get(conn);
       if (torrent !== undefined) this.#touched.add(torrent);
       // The connection may be gone on our side: the view is free all the same.
-      if (torrent?.onWritten(now, conn, ticket) !== true) this.runs.release(ticket);
+      if (torrent?.awake?.onWritten(now, conn, ticket) !== true) this.runs.release(ticket);
     });
   }
 
@@ -300,14 +392,17 @@ export class Session implements SwarmInputs {
       }
       this.#conns.delete(conn);
       this.#touched.add(torrent);
-      torrent.onConnClosed(now, conn, reason);
+      torrent.awake?.onConnClosed(now, conn, reason);
     });
   }
 
   // --- disk and trackers: each goes to its torrent ---
 
+  onTorrentLoaded(now: Millis, id: TorrentId, bytes: Uint8Array | undefined): void {
+    this.#input(now, () => this.#touch(id)?.disk?.onTorrentLoaded(now, bytes));
+  }
   onStoreOpened(now: Millis, id: TorrentId, result: StoreOpened): void {
-    this.#input(now, () => this.#touch(id)?.onStoreOpened(now, result));
+    this.#input(now, () => this.#touch(id)?.disk?.onStoreOpened(now, result));
   }
   onCommitted(
     now: Millis,
@@ -317,7 +412,7 @@ export class Session implements SwarmInputs {
     segments: (Uint8Array | undefined)[],
     blockHashes: Uint8Array | undefined,
   ): void {
-    this.#input(now, () => this.#touch(id)?.onCommitted(now, piece, outcome, segments, blockHashes));
+    this.#input(now, () => this.#touch(id)?.disk?.onCommitted(now, piece, outcome, segments, blockHashes));
   }
   onSegmentStored(
     now: Millis,
@@ -327,7 +422,7 @@ export class Session implements SwarmInputs {
     bytes: Uint8Array,
     error: BtError | undefined,
   ): void {
-    this.#input(now, () => this.#touch(id)?.onSegmentStored(now, piece, offset, bytes, error));
+    this.#input(now, () => this.#touch(id)?.disk?.onSegmentStored(now, piece, offset, bytes, error));
   }
   onRun(now: Millis, id: TorrentId, run: number, bytes: Uint8Array, error: BtError | undefined): void {
     this.#input(now, () => {
@@ -336,22 +431,31 @@ export class Session implements SwarmInputs {
     });
   }
   onRechecked(now: Millis, id: TorrentId, first: number, good: Uint8Array, error: BtError | undefined): void {
-    this.#input(now, () => this.#touch(id)?.onRechecked(now, first, good, error));
+    this.#input(now, () => this.#touch(id)?.disk?.onRechecked(now, first, good, error));
   }
   onLeaves(now: Millis, id: TorrentId, piece: number, leaves: Uint8Array | undefined): void {
-    this.#input(now, () => this.#touch(id)?.onLeaves(now, piece, leaves));
+    this.#input(now, () => this.#touch(id)?.disk?.onLeaves(now, piece, leaves));
   }
   onResumeSaved(now: Millis, id: TorrentId, error: BtError | undefined): void {
-    this.#input(now, () => this.#touch(id)?.onResumeSaved(now, error));
+    this.#input(now, () => this.#touch(id)?.disk?.onResumeSaved(now, error));
   }
   onStoreClosed(now: Millis, id: TorrentId): void {
-    this.#input(now, () => this.#touch(id)?.onStoreClosed(now));
+    this.#input(now, () => this.#touch(id)?.disk?.onStoreClosed(now));
   }
   onAnnounced(now: Millis, id: TorrentId, url: string, request: AnnounceRequest, result: AnnounceResult): void {
-    this.#input(now, () => this.#touch(id)?.onAnnounced(now, url, request, result));
+    this.#input(now, () => {
+      this.#gate.onAnnounced(now, url);
+      const torrent = this.#touch(id);
+      const peers = torrent?.onAnnounced(now, url, request, result) ?? [];
+      if (torrent?.phase !== 'dormant' || !result.ok) return;
+      // A seed has something to say to downloaders only. Those who can connect to us do; the others wait for us.
+      if (peers.length > 0 && result.response.incomplete !== 0 && this.#hasSeedPlace()) {
+        this.#wake(torrent, 'a tracker knows downloaders').finder.addAddresses(peers, 'tracker');
+      }
+    });
   }
   onScraped(now: Millis, id: TorrentId, url: string, result: ScrapeResult): void {
-    this.#input(now, () => this.#touch(id)?.onScraped(now, url, result));
+    this.#input(now, () => this.#touch(id)?.onScraped(url, result));
   }
 
   // --- time ---
@@ -363,6 +467,8 @@ export class Session implements SwarmInputs {
         if (waker === 'handshakes') this.#handshakes.onTimer(now);
         else if (waker === 'upload') this.#resumeUpload();
         else if (waker === 'download') this.#resumeReading();
+        else if (waker === 'announces') this.#gate.onTimer(now);
+        else if (waker === 'queue') this.#queueMoved = true;
         else this.#touch(waker)?.onTimer(now);
       }
     });
@@ -386,12 +492,15 @@ export class Session implements SwarmInputs {
   }
 
   #endTurn(): void {
+    if (this.#queueMoved) this.#judgeQueue();
     for (const torrent of this.#touched) {
       const wake = torrent.endTurn(this.#now);
       if (this.#torrents.has(torrent.id)) this.#wakes.set(torrent.id, wake);
     }
     this.#touched.clear();
+    if (this.#queueMoved) this.#wakes.set('queue', this.#now);
     this.#wakes.set('handshakes', this.#handshakes.nextAt);
+    this.#wakes.set('announces', this.#gate.nextAt);
     if (this.#o.checked === true) this.assertInvariants();
     const next = this.#wakes.next();
     if (next === this.#wakeAt) return;
@@ -399,7 +508,7 @@ export class Session implements SwarmInputs {
     if (next !== NEVER) this.#ports.wakeAt(Math.max(next, this.#now) as Millis);
   }
 
-  #touch(id: TorrentId): Torrent | undefined {
+  #touch(id: TorrentId): HeldTorrent | undefined {
     const torrent = this.#torrents.get(id);
     if (torrent !== undefined) this.#touched.add(torrent);
     return torrent;
@@ -409,7 +518,118 @@ export class Session implements SwarmInputs {
   #index(id: TorrentId): void {
     const torrent = this.#torrents.get(id);
     for (const key of torrent?.swarmKeys ?? [])
-      if (!this.#bySwarmKey.has(key)) this.#bySwarmKey.set(key, torrent as Torrent);
+      if (!this.#bySwarmKey.has(key)) this.#bySwarmKey.set(key, torrent as HeldTorrent);
+  }
+
+  // --- the queue ---
+
+  #hold(source: AddTorrent): HeldTorrent {
+    const id = this.#nextTorrent++ as TorrentId;
+    const rank = source.rank ?? this.#rankMax + 1;
+    this.#rankMax = Math.max(this.#rankMax, rank);
+    const { uploadLimit: upload = NEVER, downloadLimit: download = NEVER } = source;
+    if (upload !== NEVER || download !== NEVER) this.#bandwidth.addTorrent(this.#now, id, { upload, download });
+    const rng = this.#o.rng.fork(`torrent ${id}`);
+    const held = new HeldTorrent({ source, id, rank, rng, host: this.#host, trackers: this.#trackers });
+    this.#torrents.set(id, held);
+    this.#index(id);
+    this.#touched.add(held);
+    return held;
+  }
+
+  #place(held: HeldTorrent, source: AddTorrent, announceAt: Millis): void {
+    if (source.isPaused === true) held.rest(this.#now, 'paused', 'paused');
+    else if (held.isKept && held.isComplete) held.rest(this.#now, 'dormant', 'idle', announceAt);
+    else this.#begin(held);
+  }
+
+  /** A torrent that is to run: at once, or when a place for it falls free. */
+  #begin(held: HeldTorrent): void {
+    if (held.isComplete || this.#active.downloads === NEVER) this.#wake(held, 'started');
+    else held.rest(this.#now, 'queued', 'active-downloads');
+    this.#queueMoved = true;
+  }
+
+  #wake(held: HeldTorrent, reason: string): Torrent {
+    this.#touched.add(held);
+    return held.wake(this.#now, reason);
+  }
+
+  #rest(held: HeldTorrent, phase: 'paused' | 'queued' | 'dormant', reason: RestReason): void {
+    this.#touched.add(held);
+    this.#handshakes.forget(held);
+    if (phase !== 'dormant') this.#unsay(held);
+    held.rest(this.#now, phase, reason);
+  }
+
+  /** What it has not told trackers yet is not to be told any more. */
+  #unsay(held: HeldTorrent): void {
+    for (const { url, request } of this.#gate.forget(held.id)) held.announces.announcer.onUnsent(url, request);
+  }
+
+  #admits(held: HeldTorrent): boolean {
+    if (held.awake !== undefined) return held.awake.admit(this.#now);
+    if (held.phase !== 'dormant') return false;
+    if (this.#hasSeedPlace()) return true;
+    held.wantedAt = this.#now;
+    this.#planQueue();
+    return false;
+  }
+
+  #hasSeedPlace(): boolean {
+    return this.#active.seeds === NEVER || this.#activeSeeds().length < this.#active.seeds;
+  }
+
+  /** Those that somebody is connected to, or that are about to find out; the one with a place for longest first. */
+  #activeSeeds(): HeldTorrent[] {
+    const isActive = (t: HeldTorrent) => t.isKept && t.isAwake && t.isComplete;
+    return [...this.#torrents.values()].filter(isActive).sort((a, b) => a.awakeSince - b.awakeSince);
+  }
+
+  #judgeQueue(): void {
+    this.#queueMoved = false;
+    if (this.#active.downloads !== NEVER) this.#judgeDownloads();
+    if (this.#active.seeds !== NEVER) this.#judgeSeeds();
+  }
+
+  #judgeDownloads(): void {
+    const now = this.#now;
+    const wants = (t: HeldTorrent) => !t.isComplete && (t.phase === 'queued' || (t.isAwake && !t.hasEnded));
+    const downloads = [...this.#torrents.values()].filter(wants);
+    const isAnyWaiting = downloads.length > this.#active.downloads;
+    for (const t of downloads) {
+      const isLooking = t.phase !== 'downloading' && t.phase !== 'fetching-metadata';
+      if (t.downloaded !== t.seen.downloaded || isLooking) {
+        t.seen = { downloaded: t.downloaded, at: now };
+        if (!isLooking) t.stalledAt = 0 as Millis;
+      } else if (isAnyWaiting && t.isAwake && now - t.seen.at >= limits.stalledMs) t.stalledAt = now;
+    }
+    const { go, wait } = orderDownloads(downloads, this.#active.downloads);
+    this.#waitingForPlace = wait;
+    for (const t of wait) this.#rest(t, 'queued', t.stalledAt > 0 ? 'stalled' : 'active-downloads');
+    for (const t of go) if (!t.isAwake) this.#wake(t, 'a place fell free');
+    if (wait.length > 0) this.#planQueue();
+  }
+
+  /** Seeds with a place keep it while nobody else is asked for, and for a turn at least. */
+  #judgeSeeds(): void {
+    const now = this.#now;
+    const seeds = this.#activeSeeds();
+    let wanted = 0;
+    for (const t of this.#torrents.values()) {
+      if (t.wantedAt === undefined) continue;
+      if (now - t.wantedAt >= limits.seedWantedMs) t.wantedAt = undefined;
+      else if (t.phase === 'dormant') wanted++;
+    }
+    const excess = seeds.length - this.#active.seeds;
+    const overdue = seeds.filter((t) => now - t.awakeSince >= limits.seedTurnMs).length;
+    const going = Math.max(excess, Math.min(wanted, overdue));
+    for (const t of seeds.slice(0, Math.max(0, going))) this.#rest(t, 'dormant', 'active-seeds');
+    if (wanted > 0) this.#planQueue();
+  }
+
+  #planQueue(): void {
+    this.#wakes.set('queue', addMs(this.#now, limits.queueMs));
   }
 
   #hostOf(): SwarmHost {
@@ -437,7 +657,11 @@ export class Session implements SwarmInputs {
       uploadLimit: (torrent) => this.#bandwidth.uploadLimit(torrent),
       emit: (event) => {
         if (event.type === 'metadata') this.#index(event.torrent);
-        this.#o.onEvent(event);
+        if (event.type === 'done' || event.type === 'error' || event.type === 'ready') this.#queueMoved = true;
+        // A brain that only rests is nobody's business.
+        const torrent = this.#torrents.get(event.torrent);
+        if (event.type === 'stopped' && torrent?.phase !== 'stopped') torrent?.onRested(this.#now);
+        else this.#o.onEvent(event);
       },
     };
   }
@@ -450,6 +674,7 @@ export class Session implements SwarmInputs {
       take({ ok: false, error: undefined });
       return;
     }
+    torrent?.touch(this.#now);
     const known = this.runs.find(id, piece, begin);
     const run = known ?? this.runs.read(id, { piece, begin, pieceBytes: content.geometry.pieceBytes(piece) });
     if (run === undefined) this.runs.whenRoom(() => this.#read(id, piece, begin, take));
@@ -466,7 +691,7 @@ export class Session implements SwarmInputs {
     // A look at every torrent: not more often than something can have become stale.
     if (this.#now < this.#reclaimAt) return false;
     this.#reclaimAt = addMs(this.#now, limits.reclaimMs);
-    for (const torrent of this.#torrents.values()) if (torrent.id !== id) torrent.giveUpStale(this.#now);
+    for (const torrent of this.#torrents.values()) if (torrent.id !== id) torrent.awake?.giveUpStale(this.#now);
     return true;
   }
 
@@ -500,12 +725,12 @@ export class Session implements SwarmInputs {
       if (this.#bandwidth.uploadAllowance(this.#now, id) === 0) continue;
       // Out and in again: next time the others are before it.
       this.#waitingToUpload.delete(id);
-      this.#touch(id)?.serveAll(this.#now);
+      this.#touch(id)?.awake?.serveAll(this.#now);
     }
     this.#planUpload();
   }
 
-  #stopReading(torrent: Torrent | undefined): void {
+  #stopReading(torrent: HeldTorrent | undefined): void {
     if (torrent === undefined) return;
     this.#notReading.add(torrent.id);
     for (const conn of torrent.conns) this.#ports.reading(conn, false);

@@ -1,7 +1,7 @@
 import { assert, type CryptoPort, type Millis, type PeerAddress, type PeerId, type TorrentId } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
-import { Session, type SessionOptions } from '../session/index.ts';
-import type { Torrent, TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
+import { type HeldTorrent, Session, type SessionOptions } from '../session/index.ts';
+import type { TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
 import { type DiskOptions, SimDisk } from './disk/disk.ts';
 import { SimHost } from './host.ts';
 import type { NetHost } from './net/net.ts';
@@ -22,6 +22,9 @@ export interface ClientOptions {
   readonly isMagnet?: boolean;
   /** Of a magnet link to a hybrid torrent: the one info-hash that it names; both where absent. */
   readonly magnetNames?: 'v1' | 'v2';
+  /** An earlier run left it complete, with its .torrent file in the session's state: it begins asleep. */
+  readonly isKept?: boolean;
+  readonly activeLimits?: SessionOptions['activeLimits'];
   /** By file. */
   readonly select?: (info: Info) => readonly boolean[];
   /** Peers it is told of. */
@@ -107,7 +110,7 @@ export class SimClient {
   }
 
   /** The torrent of the process that runs; undefined where none does. */
-  get brain(): Torrent | undefined {
+  get brain(): HeldTorrent | undefined {
     return this.#id === undefined ? undefined : this.#session?.torrent(this.#id);
   }
 
@@ -116,7 +119,8 @@ export class SimClient {
     assert(this.#session === undefined, `${this.label} is not running`);
     const { world, crypto, trackers, torrent } = this.#place;
     const makeSession = this.#place.makeSession ?? ((options) => new Session(options));
-    const { uploadLimit, downloadLimit, connsMax, pieceBytesMax, timersLateMs, checkEvery = 1 } = this.#options;
+    const { uploadLimit, downloadLimit, connsMax, pieceBytesMax } = this.#options;
+    const { activeLimits, timersLateMs, checkEvery = 1 } = this.#options;
     const rng = world.rng.fork(`client ${this.label} ${this.#runCount++}`);
     if (!this.net.isUp) this.net.restart();
     const host = new SimHost({ world, net: this.net, disk: this.disk, trackers, listenPorts: [PORT], timersLateMs });
@@ -129,7 +133,7 @@ export class SimClient {
       peerId: rng.bytes(20) as PeerId,
       now: world.now,
       onEvent: (event) => this.#onEvent(event),
-      ...defined({ uploadLimit, downloadLimit, connsMax, pieceBytesMax }),
+      ...defined({ uploadLimit, downloadLimit, connsMax, pieceBytesMax, activeLimits }),
     });
     this.#host = host;
     this.#session = session;
@@ -193,12 +197,16 @@ export class SimClient {
   }
 
   #source(torrent: SimTorrent): TorrentSource {
-    const { isMagnet, magnetNames, isTrackerless, select, peers } = this.#options;
+    const { isMagnet, magnetNames, isKept, isTrackerless, select, peers } = this.#options;
     const { info, pieceLayers } = torrent.torrent;
     const hashV1 = magnetNames === 'v2' ? undefined : info.hashV1;
     const hashV2 = magnetNames === 'v1' ? undefined : info.hashV2;
+    const hasHashesOnly = isMagnet === true || isKept === true;
+    if (isKept === true) this.disk.torrentFiles.set(info.hashV1 ?? (info.hashV2 as string), torrent.bytes);
+    const known = { name: info.name, isComplete: true, wantedBytes: info.totalLength, totalBytes: info.totalLength };
     return {
-      ...(isMagnet === true ? defined({ hashV1, hashV2 }) : { info, layers: pieceLayers }),
+      ...(isKept === true ? { isKept, known: { ...known, pieceCount: info.pieceCount } } : {}),
+      ...(hasHashesOnly ? defined({ hashV1, hashV2 }) : { info, layers: pieceLayers }),
       trackers: isTrackerless === true ? [] : this.#place.trackers.all.map((tracker) => [tracker.url]),
       ...defined({ select, peers }),
     };
@@ -224,9 +232,9 @@ export class SimClient {
   }
 
   #look(session: Session): TorrentSnapshot {
-    const torrent = session.torrent(this.#id as TorrentId);
-    assert(torrent !== undefined, `${this.label} has its torrent`);
-    return torrent.snapshot(this.#place.world.now);
+    const state = session.snapshot(this.#place.world.now, this.#id as TorrentId);
+    assert(state !== undefined, `${this.label} has its torrent`);
+    return state;
   }
 }
 

@@ -2,6 +2,7 @@ import {
   assert,
   BtError,
   type ConnId,
+  type InfoHash,
   type Millis,
   NEVER,
   type PeerAddress,
@@ -164,6 +165,9 @@ export class SimHost implements SwarmPorts {
 
   // --- DiskPort ------------------------------------------------------------------------------------------------------------------
 
+  loadTorrent(torrent: TorrentId, infoHash: InfoHash): void {
+    this.#diskPort.loadTorrent(torrent, infoHash);
+  }
   openStore(torrent: TorrentId, open: OpenStore): void {
     this.#diskPort.openStore(torrent, open);
   }

@@ -153,6 +153,11 @@ export class Announcer {
     this.#phase = 'stopping';
   }
 
+  /** Between `start` and `stop`. */
+  get isRunning(): boolean {
+    return this.#phase === 'running';
+  }
+
   /** Nothing is under way and no farewell is owed: after `stop`, all is said. */
   get isQuiet(): boolean {
     if (this.#phase === 'running') return false;
@@ -224,6 +229,14 @@ export class Announcer {
     if (event === 'completed' || (event === 'started' && left === 0)) tracker.toldCompleted = true;
     const { peers, externalIp, warning } = result.response;
     return { peers, externalIp, warning };
+  }
+
+  /** An announce of `due` was not sent and will not be. */
+  onUnsent(url: string, request: Pick<AnnounceRequest, 'infoHash'>): void {
+    for (const lane of this.#lanes) {
+      if (!equalBytes(lane.infoHash, request.infoHash)) continue;
+      for (const t of lane.trackers) if (t.url === url) t.pending = undefined;
+    }
   }
 
   /** Every tracker and hash, in the order they are tried. */

@@ -5,6 +5,7 @@ import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import type { PiecePool } from './piece-pool.ts';
 import type { ScrapeResult, SwarmPorts } from './ports.ts';
+import type { RestReason } from './rest-reason.ts';
 import type { RunCache } from './run-cache.ts';
 
 /** What a torrent may ask of the session it lives in: the things that all torrents of a client share. */
@@ -54,6 +55,15 @@ export type TorrentEvent =
   | { readonly type: 'scraped'; readonly torrent: TorrentId; readonly url: string; readonly result: ScrapeResult }
   /** Something is in the way (a full disk); it goes on by itself when that is gone. */
   | { readonly type: 'waiting'; readonly torrent: TorrentId; readonly error: BtError }
+  /** It has let go of everything that being at work needs, and why. */
+  | {
+      readonly type: 'resting';
+      readonly torrent: TorrentId;
+      readonly phase: 'paused' | 'queued' | 'dormant';
+      readonly reason: RestReason;
+    }
+  /** It is at work again; `ready` follows. */
+  | { readonly type: 'waking'; readonly torrent: TorrentId; readonly reason: string }
   | { readonly type: 'error'; readonly torrent: TorrentId; readonly error: BtError }
   /** Stopped: resume data is saved and files are closed. */
   | { readonly type: 'stopped'; readonly torrent: TorrentId };

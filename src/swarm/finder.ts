@@ -1,6 +1,7 @@
-import { addMs, type BtError, type Millis, NEVER, type PeerAddress, type Rng } from '../base/index.ts';
+import { addMs, type Millis, NEVER, type PeerAddress, type Rng } from '../base/index.ts';
 import { type AnnounceRequest, peerPriority } from '../wire/index.ts';
-import { type AnnounceFigures, Announcer } from './announcer.ts';
+import type { AnnounceDesk } from './announce-desk.ts';
+import type { Announcer } from './announcer.ts';
 import type { SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
 import { PeerBook } from './peer-book.ts';
@@ -8,26 +9,20 @@ import type { PeerSource } from './peer-order.ts';
 import type { AnnounceResult } from './ports.ts';
 
 export interface FinderOptions {
-  readonly tiers: readonly (readonly string[])[];
-  readonly infoHashes: readonly Uint8Array[];
+  readonly announces: AnnounceDesk;
   readonly rng: Rng;
-  /** What trackers are told, as it is now. */
-  readonly figures: () => AnnounceFigures;
   /** Connections may be opened. */
   readonly mayDial: () => boolean;
   /** We want nothing: seeds are of no use. */
   readonly isSeeding: () => boolean;
-  readonly onTracker: (url: string, error: BtError | undefined) => void;
 }
 
-/** Finds peers: asks trackers, remembers addresses, dials the best of them. Owner of the peer book and of the announcer. */
+/** Finds peers while the torrent is awake: asks trackers, remembers addresses, dials the best of them. Owner of the peer book. */
 export class PeerFinder {
   readonly book: PeerBook;
-  readonly announcer: Announcer;
   readonly #ctx: SwarmContext;
   readonly #o: FinderOptions;
   #externalIp: string | undefined;
-  #isStarted = false;
   /** Of a dial that the session had no room for. */
   #retryAt: Millis = NEVER;
   #dialAt: Millis = NEVER;
@@ -36,33 +31,34 @@ export class PeerFinder {
     this.#ctx = ctx;
     this.#o = options;
     this.book = new PeerBook({ rng: options.rng.fork('peer-book') });
-    this.announcer = new Announcer({
-      tiers: options.tiers,
-      infoHashes: options.infoHashes,
-      peerId: ctx.host.peerId,
-      key: options.rng.u32(),
-      rng: options.rng.fork('announcer'),
-    });
+  }
+
+  get announcer(): Announcer {
+    return this.#o.announces.announcer;
   }
 
   /** When `onTimer` has something to do. */
   get nextAt(): Millis {
-    return Math.min(this.announcer.nextAt(), this.#dialAt) as Millis;
+    return Math.min(this.#o.announces.nextAt, this.#dialAt) as Millis;
   }
 
   /** Begins to announce (after a while, where many torrents start at once) and to dial; goes on where it has begun already. */
   start(announceAt: Millis, isComplete: boolean): void {
-    if (!this.#isStarted) this.announcer.start(announceAt, isComplete);
-    this.#isStarted = true;
+    this.#o.announces.start(announceAt, isComplete);
     this.announceDue();
     this.dial();
   }
 
   /** Says goodbye to trackers; nobody is dialled any more. */
   stop(): void {
-    this.#dialAt = NEVER;
+    this.rest();
     this.announcer.stop();
     this.announceDue();
+  }
+
+  /** Nobody is dialled any more; announces are somebody else's from now on. */
+  rest(): void {
+    this.#dialAt = NEVER;
   }
 
   onTimer(): void {
@@ -107,24 +103,12 @@ export class PeerFinder {
   }
 
   announceDue(): void {
-    for (const { url, request, reason } of this.announcer.due(this.#ctx.now, this.#o.figures())) {
-      const { event, left } = request;
-      this.#ctx.tracer?.announce?.(this.#ctx.now, 'sent', url, { event, left, reason });
-      this.#ctx.host.ports.announce(this.#ctx.torrent, url, request);
-    }
+    this.#o.announces.announceDue(this.#ctx.now);
   }
 
   onAnnounced(url: string, request: AnnounceRequest, result: AnnounceResult): void {
-    const { now, tracer } = this.#ctx;
-    const { peers, warning, externalIp } = this.announcer.onResult(now, url, request, result);
-    const { event } = request;
-    if (result.ok) {
-      const { complete, incomplete } = result.response;
-      tracer?.announce?.(now, 'answered', url, { event, peers: peers.length, complete, incomplete });
-    } else tracer?.announce?.(now, 'failed', url, { event, error: result.error.message });
-    if (warning !== undefined) tracer?.note?.(now, 'tracker-warning', { url, warning });
+    const { peers, externalIp } = this.#o.announces.onAnnounced(this.#ctx.now, url, request, result);
     if (externalIp !== undefined) this.#setExternalIp(externalIp);
-    this.#o.onTracker(url, result.ok ? undefined : result.error);
     this.addAddresses(peers, 'tracker');
     this.announceDue();
   }

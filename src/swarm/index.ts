@@ -4,6 +4,7 @@
  * May know: base, bencode, trace, wire, metainfo.
  * Must never know: node:*, the clock, randomness of its own, promises, tracker, session.
  */
+export { AnnounceDesk, type AnnounceOwner } from './announce-desk.ts';
 export * from './announcer.ts';
 export * from './ban-list.ts';
 export * from './blame.ts';
@@ -11,6 +12,7 @@ export * from './choker.ts';
 export type { Content } from './content.ts';
 export type { SwarmHost, TorrentEvent } from './context.ts';
 export type { DownloadCounts } from './downloader.ts';
+export { Identity } from './identity.ts';
 export { limits } from './limits.ts';
 export * from './peer-book.ts';
 export type { AddPeer } from './peering.ts';
@@ -18,7 +20,8 @@ export { type Pick, type PickCandidate, Picker, type PickerPeer } from './picker
 export { PieceLedger, PieceState } from './piece-ledger.ts';
 export { PiecePool } from './piece-pool.ts';
 export type * from './ports.ts';
+export type { RestReason } from './rest-reason.ts';
 export { framedLength, RunCache, runLength, unframe } from './run-cache.ts';
 export type { PeerSnapshot, TorrentPhase, TorrentSnapshot } from './snapshot.ts';
-export { Torrent, type TorrentOptions, type TorrentSource } from './torrent.ts';
+export { Torrent, type TorrentOptions, type TorrentSource, type Totals } from './torrent.ts';
 export type { AnnounceReason, TrackerSnapshot } from './tracker-ledger.ts';

@@ -41,6 +41,8 @@ export interface PeeringView {
   /** Absent in v1 torrents, and while only the v1 hash of a hybrid is known. */
   readonly hashV2: InfoHash | undefined;
   readonly isSeeding: boolean;
+  /** Soon it is known what is here: greetings wait for that. */
+  readonly isWaking: boolean;
   readonly ownFacts: OwnFacts;
 }
 
@@ -56,6 +58,8 @@ export class Peering implements MessageEffects {
   readonly #view: PeeringView;
   readonly #finder: PeerFinder;
   readonly #extensions: ExtensionRegistry;
+  /** Came while the torrent was waking: their greeting is still to come. */
+  readonly #waiting = new Set<Peer>();
 
   constructor(ctx: Connections, parts: { view: PeeringView; finder: PeerFinder; extensions: ExtensionRegistry }) {
     this.#ctx = ctx;
@@ -92,6 +96,10 @@ export class Peering implements MessageEffects {
     this.#onDuplicate(peer);
     if (peer.isClosed) return;
     this.#fitToInfo(peer);
+    if (this.#view.isWaking) {
+      this.#waiting.add(peer);
+      return;
+    }
     if (flags.extensions) this.#extensions.sendHandshake(peer, this.#view.ownFacts);
     if (this.#view.active !== undefined) this.#view.active.exchange.greet(peer);
     // BEP 6 wants a word about pieces first, and we know nothing yet.
@@ -105,10 +113,25 @@ export class Peering implements MessageEffects {
       this.#fitToInfo(peer);
       // Those who look for the metadata too learn that it can be had here.
       if (peer.flags.extensions) this.#extensions.sendHandshake(peer, this.#view.ownFacts);
+      if (this.#waiting.has(peer)) {
+        content.exchange.greet(peer);
+        content.exchange.adopt(peer, content.geometry.pieceCount);
+        continue;
+      }
       content.exchange.adopt(peer, content.geometry.pieceCount);
       // They were told "nothing" while we did not know: now they learn piece by piece.
       for (const piece of content.ledger.have) this.#ctx.send(peer, encodeMessage({ kind: 'have', piece }));
     }
+    this.#waiting.clear();
+  }
+
+  /** Those whose greeting waits are told "nothing": it takes longer until it is known what is here. */
+  greetBlank(): void {
+    for (const peer of this.#waiting) {
+      if (peer.flags.extensions) this.#extensions.sendHandshake(peer, this.#view.ownFacts);
+      if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'have-none' }));
+    }
+    this.#waiting.clear();
   }
 
   dropAll(reason: CloseReason): void {
@@ -140,6 +163,7 @@ export class Peering implements MessageEffects {
       content.peerGone(peer);
     }
     this.#extensions.onGone(peer);
+    this.#waiting.delete(peer);
     const outcome =
       byUs && breaches.test(reason.code) ? 'failed' : peer.down.total + peer.up.total > 0 ? 'useful' : 'idle';
     this.#finder.book.onClosed(this.#ctx.now, peer.conn, outcome);

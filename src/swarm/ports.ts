@@ -1,4 +1,4 @@
-import type { BtError, ConnId, Millis, PeerAddress, TorrentId } from '../base/index.ts';
+import type { BtError, ConnId, InfoHash, Millis, PeerAddress, TorrentId } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
 import type { AnnounceRequest, AnnounceResponse, CloseReason } from '../wire/index.ts';
 
@@ -93,6 +93,8 @@ export type CommitOutcome =
   | { readonly kind: 'failed'; readonly error: BtError };
 
 export interface DiskPort {
+  /** Reads the .torrent file that the session's state keeps under this info-hash. -> onTorrentLoaded */
+  loadTorrent(torrent: TorrentId, infoHash: InfoHash): void;
   /** -> onStoreOpened */
   openStore(torrent: TorrentId, open: OpenStore): void;
   /** Verifies, then stores. Takes the segments. -> onCommitted brings them back */
@@ -154,6 +156,8 @@ export type StoreOpened =
   | { readonly kind: 'failed'; readonly error: BtError };
 
 export interface DiskInputs {
+  /** @param bytes undefined: there is none that could be read */
+  onTorrentLoaded(now: Millis, torrent: TorrentId, bytes: Uint8Array | undefined): void;
   onStoreOpened(now: Millis, torrent: TorrentId, result: StoreOpened): void;
   onCommitted(
     now: Millis,

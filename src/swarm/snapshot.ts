@@ -1,15 +1,24 @@
 import type { BtError, InfoHash, Millis, PeerAddress } from '../base/index.ts';
 import type { Content } from './content.ts';
 import type { Peer } from './peer.ts';
+import type { RestReason } from './rest-reason.ts';
 
 /**
  * - `fetching-metadata` a magnet link's info dictionary is still to come
+ * - `paused` the user does not want it to run
+ * - `queued` others are active first
+ * - `dormant` complete and nobody there: it is announced, and wakes when somebody comes; only its state is in memory
+ * - `waking` the info dictionary is being read again
  * - `opening`, `checking` what is on disk is being looked at
  * - `downloading`, `seeding` at work; seeding = every wanted piece is here
  * - `stopping`, `stopped` closed by the user
  * - `error` cannot go on; `error` in the snapshot says why
  */
 export type TorrentPhase =
+  | 'paused'
+  | 'queued'
+  | 'dormant'
+  | 'waking'
   | 'fetching-metadata'
   | 'opening'
   | 'checking'
@@ -49,6 +58,10 @@ export interface PeerSnapshot {
 /** A torrent as it is now: immutable, computed when asked for. Bytes, bytes per second, counts. */
 export interface TorrentSnapshot {
   readonly phase: TorrentPhase;
+  /** While `paused`, `queued` or `dormant`. */
+  readonly restReason: RestReason | undefined;
+  /** Place in the queue while `queued`, 1 = next. */
+  readonly queuePosition: number | undefined;
   /** Something is in the way and goes on by itself when it is gone (for example a full disk). */
   readonly waitingFor: BtError | undefined;
   readonly error: BtError | undefined;

@@ -12,10 +12,10 @@ import {
   swarmKeyBytes,
   type TorrentId,
 } from '../base/index.ts';
-import { type Info, parseInfo } from '../metainfo/index.ts';
+import { type Info, parseInfo, parseTorrentFile } from '../metainfo/index.ts';
 import type { Tracer } from '../trace/index.ts';
 import type { AnnounceRequest, CloseReason, HandshakeStart } from '../wire/index.ts';
-import type { AnnounceFigures } from './announcer.ts';
+import type { AnnounceDesk } from './announce-desk.ts';
 import type { BlameVerdict } from './blame.ts';
 import { Connections } from './connections.ts';
 import { Content } from './content.ts';
@@ -26,11 +26,11 @@ import { PexExtension } from './extensions/pex.ts';
 import { ExtensionRegistry } from './extensions/registry.ts';
 import { dontHaveExtension, type StatementExtension, uploadOnlyExtension } from './extensions/statement.ts';
 import { PeerFinder } from './finder.ts';
-import { Identity } from './identity.ts';
+import type { Identity } from './identity.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { type AddPeer, Peering, type PeeringView } from './peering.ts';
-import type { AnnounceResult, CommitOutcome, ScrapeResult, StoreOpened } from './ports.ts';
+import type { AnnounceResult, CommitOutcome, StoreOpened } from './ports.ts';
 import { encodeResume } from './resume.ts';
 import { measure, type PeerSnapshot, snapshotPeer, type TorrentPhase, type TorrentSnapshot } from './snapshot.ts';
 import { Storage } from './storage.ts';
@@ -50,16 +50,30 @@ export interface TorrentSource {
   readonly select?: (info: Info) => readonly boolean[];
   /** The data was hashed a moment ago: files of the right length are believed. */
   readonly verified?: boolean;
+  /** The session's state has the .torrent file: `ports.loadTorrent` brings it. The torrent may sleep, and begins so if it is complete. */
+  readonly isKept?: boolean;
+  /** It was complete when it was seen last. */
+  readonly wasComplete?: boolean;
   /** ms to wait before the first announce. */
   readonly announceAfterMs?: number;
+}
+
+/** Payload bytes. */
+export interface Totals {
+  readonly uploaded: number;
+  readonly downloaded: number;
 }
 
 export interface TorrentOptions extends TorrentSource {
   readonly host: SwarmHost;
   readonly id: TorrentId;
+  readonly identity: Identity;
+  readonly announces: AnnounceDesk;
   readonly rng: Rng;
   readonly now: Millis;
   readonly tracer?: Tracer | undefined;
+  /** What was exchanged before in this run of the process: a torrent may sleep and wake many times. */
+  readonly carried: Totals;
 }
 
 type Timer = 'tick' | 'choke' | 'find' | 'resume' | 'retry' | 'stop';
@@ -86,11 +100,17 @@ export class Torrent {
   readonly #peering: Peering;
   readonly #identity: Identity;
   readonly #trouble: DiskTrouble;
-  #phase: TorrentPhase = 'fetching-metadata';
+  #phase: TorrentPhase;
+  /** From a sleep, until what is on disk is known: peers that come meanwhile are greeted then. */
+  #isWaking: boolean;
+  /** Peers brought the info dictionary. */
+  #isFromPeers = false;
   #content: Content | undefined;
   #storage: Storage | undefined;
   #error: BtError | undefined;
   #doneEmitted = false;
+  /** What is on disk has been looked at, and is followed since. */
+  #isJudged = false;
   /** Totals of earlier runs. */
   #earlier = { downloaded: 0, uploaded: 0 };
   #serveFrom = 0;
@@ -100,10 +120,10 @@ export class Torrent {
     this.id = options.id;
     this.#o = options;
     this.#host = options.host;
-    this.#identity = new Identity({
-      hashV1: options.info?.hashV1 ?? options.hashV1,
-      hashV2: options.info?.hashV2 ?? options.hashV2,
-    });
+    this.#identity = options.identity;
+    this.#isWaking = options.info === undefined && options.isKept === true;
+    this.#phase = this.#isWaking ? 'waking' : 'fetching-metadata';
+    this.#doneEmitted = options.wasComplete === true;
     this.#ctx = new Connections({
       host: options.host,
       torrent: options.id,
@@ -115,18 +135,16 @@ export class Torrent {
     });
     this.#trouble = new DiskTrouble(this.#ctx, (at) => this.#timers.sooner('retry', at));
     this.finder = new PeerFinder(this.#ctx, {
-      tiers: options.trackers,
-      infoHashes: this.#identity.hashes.map(swarmKeyBytes),
+      announces: options.announces,
       rng: options.rng.fork('finder'),
-      figures: () => this.#figures(),
       mayDial: () => this.#isActive || this.#phase === 'fetching-metadata',
       isSeeding: () => this.#phase === 'seeding',
-      onTracker: (url, error) => this.#emit({ type: 'tracker', torrent: this.id, url, error }),
     });
     this.#metadata = new MetadataExtension(this.#ctx, {
       hashV1: this.hashV1,
       hashV2: this.hashV2,
       bytes: () => this.info?.bytes,
+      mayFetch: () => this.#phase === 'fetching-metadata',
       onMetadata: (bytes) => this.#onMetadata(bytes),
     });
     const dontHave = dontHaveExtension(this.#ctx, (peer, piece) => this.#active?.exchange.onDontHave(peer, piece));
@@ -178,7 +196,7 @@ export class Torrent {
    */
   admit(now: Millis): boolean {
     this.#ctx.now = now;
-    if (!this.#isActive && this.#phase !== 'fetching-metadata') return false;
+    if (!this.#isActive && this.#phase !== 'fetching-metadata' && !this.#isWaking) return false;
     return this.#ctx.peers.size < this.#host.connsPerTorrent || this.#peering.dropIdler();
   }
   get peerCount(): number {
@@ -207,11 +225,31 @@ export class Torrent {
       infoHashV1: this.hashV1,
       infoHashV2: this.hashV2,
       ...figures,
+      downloaded: this.#o.carried.downloaded + figures.downloaded,
+      uploaded: this.#o.carried.uploaded + figures.uploaded,
+      restReason: undefined,
+      queuePosition: undefined,
       progress: this.#progress(figures),
       downloadedFromSeeds: this.#peering.fromSeeds,
       downloadedFromPeers: this.#peering.fromPeers,
       peersKnown: this.finder.book.size,
     };
+  }
+
+  /** What was exchanged since it woke up. */
+  get exchanged(): Totals {
+    return {
+      uploaded: this.#content?.uploader.counts.payloadBytes ?? 0,
+      downloaded: this.#content?.downloader.counts.payloadBytes ?? 0,
+    };
+  }
+  /** What the snapshot says of pieces is what is on disk. */
+  get isJudged(): boolean {
+    return this.#isJudged;
+  }
+  /** Bytes missing of what is wanted; undefined while that is not known. */
+  get leftBytes(): number | undefined {
+    return this.#content?.ledger.wantedMissingBytes;
   }
 
   peers(now: Millis): PeerSnapshot[] {
@@ -237,8 +275,31 @@ export class Torrent {
   /** Opens what is on disk, or begins to look for the metadata. */
   start(now: Millis): void {
     this.#ctx.now = now;
-    if (this.#o.info === undefined) this.#join();
-    else this.#open(this.#o.info);
+    const { info, layers = new Map() } = this.#o;
+    if (info !== undefined) this.#open(info, layers);
+    else if (this.#phase === 'waking') this.#host.ports.loadTorrent(this.id, this.#identity.first);
+    else this.#join();
+  }
+
+  /**
+   * The .torrent file is here, which the session's state keeps.
+   * @param bytes undefined: it is not there or cannot be read; then peers are asked for it, as with a magnet link
+   */
+  onTorrentLoaded(now: Millis, bytes: Uint8Array | undefined): void {
+    this.#ctx.now = now;
+    if (this.#phase === 'waking') this.#wakeWith(bytes);
+    this.#continueStop();
+  }
+
+  /** Frees what being awake needs and says nothing to trackers: announces go on without it. Saves, closes, emits `stopped`. */
+  rest(now: Millis): void {
+    this.#ctx.now = now;
+    if (this.#phase === 'stopping' || this.#phase === 'stopped') return;
+    this.#phase = 'stopping';
+    this.#cease({ code: 'session/resting' });
+    this.finder.rest();
+    this.#stopDeadline = now;
+    this.#continueStop();
   }
 
   /** Ends it: says goodbye (waiting for trackers `announceMs` at most), saves, closes. Emits `stopped`. */
@@ -247,6 +308,7 @@ export class Torrent {
     if (this.#phase === 'stopping' || this.#phase === 'stopped') return;
     this.#phase = 'stopping';
     this.#cease({ code: 'session/stopped' });
+    this.finder.stop();
     this.#stopDeadline = addMs(now, announceMs);
     this.#timers.set('stop', this.#stopDeadline);
     this.#continueStop();
@@ -266,6 +328,7 @@ export class Torrent {
       content.downloader.picker.pieceMoved(piece);
     }
     this.#doneEmitted = false;
+    this.#isJudged = false;
     this.#storage?.recheck();
   }
 
@@ -405,20 +468,6 @@ export class Torrent {
     this.#continueStop();
   }
 
-  /** Asks every tracker how large the swarm is. @returns how many `scraped` events follow */
-  scrape(now: Millis): number {
-    this.#ctx.now = now;
-    const urls = new Set(this.finder.announcer.state().map((t) => t.url));
-    const hash = swarmKeyBytes(this.#identity.first);
-    for (const url of urls) this.#host.ports.scrape(this.id, url, hash);
-    return urls.size;
-  }
-
-  onScraped(now: Millis, url: string, result: ScrapeResult): void {
-    this.#ctx.now = now;
-    this.#emit({ type: 'scraped', torrent: this.id, url, result });
-  }
-
   // --- time ---
 
   /** A timer of ours is due. */
@@ -494,6 +543,9 @@ export class Torrent {
       get isSeeding() {
         return torrent.#phase === 'seeding';
       },
+      get isWaking() {
+        return torrent.#isWaking;
+      },
       get ownFacts() {
         return {
           metadataSize: torrent.info?.bytes.length,
@@ -509,7 +561,28 @@ export class Torrent {
     this.#host.emit(event);
   }
 
-  #open(info: Info): void {
+  #wakeWith(bytes: Uint8Array | undefined): void {
+    try {
+      if (bytes === undefined) throw new BtError('swarm/state-damaged', { what: 'the torrent file' });
+      const { info, pieceLayers } = parseTorrentFile(bytes, this.#host.crypto);
+      this.#identity.learn(info);
+      this.#open(info, pieceLayers);
+    } catch (error) {
+      if (!BtError.is(error)) throw error;
+      this.#ctx.tracer?.note?.(this.#ctx.now, 'torrent-file-unreadable', { message: error.message });
+      this.#phase = 'fetching-metadata';
+      this.#greetBlank();
+      this.#join();
+    }
+  }
+
+  /** It takes longer until it is known what is here: those who wait for a greeting are told "nothing". */
+  #greetBlank(): void {
+    this.#isWaking = false;
+    this.#peering.greetBlank();
+  }
+
+  #open(info: Info, layers: ReadonlyMap<string, Uint8Array>): void {
     this.#phase = 'opening';
     let wanted: readonly boolean[];
     try {
@@ -521,7 +594,7 @@ export class Torrent {
     this.#content = new Content(this.#ctx, {
       info,
       wanted,
-      layers: this.#o.layers ?? new Map(),
+      layers,
       rng: this.#o.rng.fork('content'),
       swarmKey: swarmKeyBytes(this.#identity.first),
       onPiece: (piece) => this.#onPiece(piece),
@@ -534,10 +607,12 @@ export class Torrent {
       encode: () => this.#encodeResume(),
       onResume: (data) => {
         this.#earlier = { downloaded: data.downloaded, uploaded: data.uploaded };
-        this.finder.addAddresses(data.peers, 'resume');
+        // A seed that wakes has nobody to look for.
+        if (this.#o.wasComplete !== true) this.finder.addAddresses(data.peers, 'resume');
       },
       onChecking: (pieces) => {
         this.#phase = 'checking';
+        if (this.#isWaking) this.#greetBlank();
         this.#emit({ type: 'checking', torrent: this.id, pieces });
       },
       onReady: () => this.#begin(),
@@ -557,7 +632,8 @@ export class Torrent {
       return;
     }
     for (const hash of this.#identity.hashes) this.finder.announcer.addHash(this.#ctx.now, swarmKeyBytes(hash));
-    this.#open(info);
+    this.#isFromPeers = true;
+    this.#open(info, new Map());
     this.#emit({ type: 'metadata', torrent: this.id });
   }
 
@@ -568,9 +644,11 @@ export class Torrent {
     const content = this.#content as Content;
     content.downloader.picker.refresh();
     this.#phase = content.ledger.isComplete ? 'seeding' : 'downloading';
+    this.#isJudged = true;
     this.#emit({ type: 'ready', torrent: this.id });
     content.exchange.start();
     this.#peering.adoptAll(content);
+    this.#isWaking = false;
     content.downloader.resume();
     content.askForHashes();
     this.#timers.set('choke', addMs(this.#ctx.now, limits.choker.roundMs));
@@ -633,7 +711,6 @@ export class Torrent {
     for (const timer of ['tick', 'choke', 'resume', 'retry'] as const) this.#timers.clear(timer);
     this.#peering.dropAll(reason);
     this.#content?.downloader.halt();
-    this.finder.stop();
   }
 
   #fail(error: BtError): void {
@@ -641,6 +718,7 @@ export class Torrent {
     this.#error = error;
     this.#phase = 'error';
     this.#cease({ code: 'session/error', detail: error.code });
+    this.finder.stop();
     this.#emit({ type: 'error', torrent: this.id, error });
   }
 
@@ -662,21 +740,9 @@ export class Torrent {
     return of.wantedBytes === 0 ? 0 : of.doneBytes / of.wantedBytes;
   }
 
-  #figures(): AnnounceFigures {
-    const content = this.#content;
-    return {
-      port: this.#host.listenPort(),
-      uploaded: content?.uploader.counts.payloadBytes ?? 0,
-      downloaded: content?.downloader.counts.payloadBytes ?? 0,
-      // Without metadata the size is unknown, and 0 would say that we are a seed.
-      left: content?.ledger.wantedMissingBytes ?? limits.extension.leftUnknownBytes,
-      numWant: limits.peer.numWant,
-    };
-  }
-
   #encodeResume(): Uint8Array {
     const content = this.#content as Content;
-    const isMagnet = this.#o.info === undefined;
+    const isMagnet = this.#isFromPeers;
     return encodeResume({
       infoHashes: this.#identity.hashes,
       have: content.ledger.have,

@@ -110,6 +110,9 @@ export class DiskProbe implements DiskInputs {
 
   // --- DiskInputs ---
 
+  onTorrentLoaded(_now: Millis, _torrent: TorrentId, bytes: Uint8Array | undefined): void {
+    this.#answer('load', bytes);
+  }
   onStoreOpened(_now: Millis, _torrent: TorrentId, result: StoreOpened): void {
     this.#answer('open', result);
   }

@@ -1,4 +1,4 @@
-import { assert, type TorrentId } from '../../base/index.ts';
+import { assert, type InfoHash, type TorrentId } from '../../base/index.ts';
 import type { Info } from '../../metainfo/index.ts';
 import type { CommitPiece, OpenStore, PieceExpectation } from '../../swarm/index.ts';
 import type { Disk } from './disk.ts';
@@ -33,6 +33,9 @@ export abstract class DiskClient implements Disk {
     this.#isOver = true;
   }
 
+  loadTorrent(torrent: TorrentId, infoHash: InfoHash): void {
+    this.post({ verb: 'load', torrent, infoHash });
+  }
   openStore(torrent: TorrentId, open: OpenStore): void {
     const { info, wanted } = open;
     this.post({ verb: 'open', torrent, info, wanted, folder: this.#folderOf(torrent, info) });

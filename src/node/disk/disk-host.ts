@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { assert, BtError, type TorrentId } from '../../base/index.ts';
 import { BLOCK_LENGTH, Geometry, type Info } from '../../metainfo/index.ts';
 import type { CommitPiece } from '../../swarm/index.ts';
+import { TorrentFolder } from '../torrent-folder.ts';
 import { isSystemError, toDiskError } from './disk-error.ts';
 import { FsStore } from './fs-store.ts';
 import { type DiskLimits, diskLimits } from './limits.ts';
@@ -52,6 +53,7 @@ export class DiskHost {
   readonly #later: (step: () => void) => void;
   readonly #makeStore: StoreMaker;
   readonly #resume: ResumeFolder | undefined;
+  readonly #torrentFiles: TorrentFolder | undefined;
   readonly #torrents = new Map<TorrentId, OpenTorrent>();
   readonly #rechecks: RecheckJob[] = [];
   readonly #recheckBuffer: Uint8Array;
@@ -69,11 +71,14 @@ export class DiskHost {
     const open = new OpenFiles({ max: this.#limits.openFilesMax, calls, reclaim });
     const { writeStepBytes } = this.#limits;
     this.#makeStore = options.makeStore ?? ((o) => new FsStore({ ...o, open, calls, writeStepBytes }));
+    this.#torrentFiles = options.stateDir === undefined ? undefined : new TorrentFolder(options.stateDir, calls);
     this.#recheckBuffer = new Uint8Array(this.#limits.recheckBufferBytes);
   }
 
   handle(request: DiskRequest): void {
     switch (request.verb) {
+      case 'load':
+        return this.#loadTorrent(request);
       case 'open':
         return this.#openStore(request);
       case 'commit':
@@ -99,6 +104,10 @@ export class DiskHost {
     for (const { store } of this.#torrents.values()) store.close();
     this.#torrents.clear();
     this.#resume?.closeAll();
+  }
+
+  #loadTorrent({ torrent, infoHash }: DiskRequest & { verb: 'load' }): void {
+    this.#reply({ verb: 'load', torrent, bytes: this.#torrentFiles?.load(infoHash) });
   }
 
   // --- stores ----------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,9 @@ export interface Disk extends DiskPort {
 /** Tells the brain what the disk has answered. */
 export function deliverReply(inputs: DiskInputs, now: Millis, reply: DiskReply): void {
   switch (reply.verb) {
+    case 'load':
+      inputs.onTorrentLoaded(now, reply.torrent, reply.bytes);
+      return;
     case 'open': {
       const { result } = reply;
       inputs.onStoreOpened(

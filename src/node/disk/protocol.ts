@@ -1,4 +1,4 @@
-import { BtError, type ErrorCode, type ErrorDetail, type TorrentId } from '../../base/index.ts';
+import { BtError, type ErrorCode, type ErrorDetail, type InfoHash, type TorrentId } from '../../base/index.ts';
 import type { Info } from '../../metainfo/index.ts';
 import type { CommitOutcome, CommitPiece, PieceExpectation, StoreOpened } from '../../swarm/index.ts';
 
@@ -9,6 +9,7 @@ import type { CommitOutcome, CommitPiece, PieceExpectation, StoreOpened } from '
  * Everything here can be cloned; payload buffers are not cloned but change hands (`transfersOf`).
  */
 export type DiskRequest =
+  | { readonly verb: 'load'; readonly torrent: TorrentId; readonly infoHash: InfoHash }
   | {
       readonly verb: 'open';
       readonly torrent: TorrentId;
@@ -59,6 +60,7 @@ type Packed<T> = T extends { readonly error: BtError }
     : T;
 
 export type DiskReply =
+  | { readonly verb: 'load'; readonly torrent: TorrentId; readonly bytes: Uint8Array | undefined }
   | {
       readonly verb: 'open';
       readonly torrent: TorrentId;

@@ -53,6 +53,8 @@ export class SimDisk {
   readonly verifier: Verifier;
   readonly transfer: TransferBuffer | undefined;
   readonly images: Map<string, StoreImage> = new Map();
+  /** .torrent files that the session's state keeps, by info-hash. */
+  readonly torrentFiles: Map<string, Uint8Array> = new Map();
   readonly faults: DiskFaults = {
     readErrorRate: 0,
     writeErrorRate: 0,

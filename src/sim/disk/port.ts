@@ -1,4 +1,4 @@
-import { assert, BtError, type Millis, type TorrentId } from '../../base/index.ts';
+import { assert, BtError, type InfoHash, type Millis, type TorrentId } from '../../base/index.ts';
 import { BLOCK_LENGTH } from '../../metainfo/index.ts';
 import type { CommitOutcome, CommitPiece, DiskPort, OpenStore, PieceExpectation } from '../../swarm/index.ts';
 import { blockHeaderBytes, writeBlockHeader } from '../../wire/index.ts';
@@ -53,6 +53,18 @@ export class SimDiskPort implements DiskPort {
     running?.tear?.();
     for (const job of this.#jobs) job.event.cancel();
     this.#jobs.clear();
+  }
+
+  loadTorrent(torrent: TorrentId, infoHash: InfoHash): void {
+    const job = {
+      event: this.#disk.queue('disk.load', 0, () => {
+        this.#jobs.delete(job);
+        const bytes = this.#disk.torrentFiles.get(infoHash)?.slice();
+        this.#gate.enter((to, now) => to.onTorrentLoaded(now, torrent, bytes));
+      }),
+      tear: undefined,
+    };
+    this.#jobs.add(job);
   }
 
   openStore(torrent: TorrentId, { info, wanted }: OpenStore): void {

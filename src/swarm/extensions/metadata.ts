@@ -33,6 +33,8 @@ export interface MetadataOptions {
   readonly hashV2: InfoHash | undefined;
   /** The dictionary, once known. */
   readonly bytes: () => Uint8Array | undefined;
+  /** Peers are to be asked for it. */
+  readonly mayFetch: () => boolean;
   readonly onMetadata: (infoBytes: Uint8Array) => void;
 }
 
@@ -192,7 +194,7 @@ export class MetadataExtension implements Extension {
   #ask(peer: Peer): void {
     const size = this.#claims.get(peer);
     const id = this.#ids.get(peer);
-    if (this.#o.bytes() !== undefined || id === undefined || size === undefined || peer.isClosed) return;
+    if (!this.#o.mayFetch() || id === undefined || size === undefined || peer.isClosed) return;
     if (size < 1 || size > peerLimits.metadataBytesMax) return;
     if (this.#ctx.now < (this.#refusedUntil.get(peer) ?? 0)) return;
     const fetch = this.#fetchOf(size);

@@ -36,6 +36,7 @@ test('what many liars send about as many sizes stays within the budget', () => {
     hashV1: 'ab'.repeat(20) as never,
     hashV2: undefined,
     bytes: () => undefined,
+    mayFetch: () => true,
     onMetadata: () => assert.fail('none of this is the dictionary'),
   });
   for (let i = 0; i < 40; i++) {

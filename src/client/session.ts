@@ -3,13 +3,14 @@ import { join, resolve } from 'node:path';
 import {
   BtError,
   canonicalHost,
+  type InfoHash,
   type Millis,
   type PeerAddress,
   readU32,
   seededRng,
   type TorrentId,
 } from '../base/index.ts';
-import type { Info } from '../metainfo/index.ts';
+import type { Info, TorrentFile } from '../metainfo/index.ts';
 import {
   DiskPool,
   type Listener,
@@ -20,13 +21,14 @@ import {
   TrackerClient,
   toDiskError,
 } from '../node/index.ts';
-import { Session as Brain } from '../session/index.ts';
-import type { TorrentEvent } from '../swarm/index.ts';
+import { Session as Brain, type TorrentRow } from '../session/index.ts';
+import type { TorrentEvent, TorrentSnapshot } from '../swarm/index.ts';
 import type { Tracer } from '../trace/index.ts';
 import { makePeerId } from '../wire/index.ts';
 import { type Abortable, EventHub } from './events.ts';
+import { SessionMemory, toSource } from './session-memory.ts';
 import { resolveSource, type TorrentInput, toSelection } from './source.ts';
-import { Torrent, type TorrentHost } from './torrent.ts';
+import { type Remembered, Torrent, type TorrentHost } from './torrent.ts';
 
 export interface ListenOptions {
   /** Numeric; default: every address of the machine, IPv6 and IPv4. */
@@ -38,6 +40,16 @@ export interface ListenOptions {
 export interface SessionOptions extends Abortable {
   /** Where resume data is kept. Without it nothing is remembered: data that is there is hashed again at every start. */
   readonly stateDir?: string;
+  /**
+   * The torrents of earlier runs come back, and what is added is remembered, in `stateDir`: with their .torrent files, folders, limits and
+   * places in the queue. A complete one whose .torrent file is there sleeps until somebody wants it. A selection by predicate is remembered
+   * once the metadata is known. One session at a time uses a folder so.
+   */
+  readonly remember?: boolean;
+  /** Downloads at work at a time, all together; the others wait in the order of their places. Default no limit. */
+  readonly activeDownloads?: number;
+  /** Complete torrents with somebody connected at a time, of those that may sleep (`remember`). Default no limit. */
+  readonly activeSeeds?: number;
   /** Default folder for downloads; the working directory where absent. */
   readonly path?: string;
   /** Where peers can connect to us; `false` = nowhere. Default: any free port on all addresses. */
@@ -104,11 +116,19 @@ export class Session {
   readonly #listeners: Listener[] = [];
   /** Events of the running input: handed out when it has ended, so that a reader may call back. */
   #pending: TorrentEvent[] = [];
+  readonly #memory: SessionMemory | undefined;
+  /** Ended for this run, and to come back at the next. */
+  readonly #ended = new Set<Torrent>();
+  #stateError: BtError | undefined;
   #closing: Promise<void> | undefined;
 
   /** @internal */
   constructor(options: SessionOptions) {
     this.#o = options;
+    if (options.remember === true) {
+      if (options.stateDir === undefined) throw new BtError('client/invalid', { what: 'remember needs a stateDir' });
+      this.#memory = new SessionMemory(resolve(options.stateDir));
+    }
     const disk = new DiskPool({
       folderOf: (torrent) => this.#folders.get(torrent) ?? this.#folderOfNew,
       stateDir: options.stateDir === undefined ? undefined : resolve(options.stateDir),
@@ -127,6 +147,10 @@ export class Session {
       ...(options.connectionsPerTorrentMax === undefined
         ? {}
         : { connsPerTorrentMax: options.connectionsPerTorrentMax }),
+      activeLimits: {
+        ...(options.activeDownloads === undefined ? {} : { downloads: options.activeDownloads }),
+        ...(options.activeSeeds === undefined ? {} : { seeds: options.activeSeeds }),
+      },
       ...(options.pieceMemoryBytes === undefined ? {} : { pieceBytesMax: options.pieceMemoryBytes }),
     });
     this.#loop.attach(this.#brain);
@@ -136,6 +160,7 @@ export class Session {
 
   /** @internal */
   async start(): Promise<void> {
+    this.#restore();
     // IPv4 first: `::` takes IPv4 too where its port is still free there.
     const isV6 = (at: ListenOptions) => (at.host?.includes(':') === true ? 1 : 0);
     for (const at of [...this.#places()].sort((a, b) => isV6(a) - isV6(b))) {
@@ -154,6 +179,10 @@ export class Session {
   }
   get connectionCount(): number {
     return this.#brain.connCount;
+  }
+  /** Why the latest change could not be remembered; undefined while all is. */
+  get stateError(): BtError | undefined {
+    return this.#stateError;
   }
   /** Bytes of payload buffers in use, and the budget. */
   get memory(): { readonly pieceBytes: number; readonly pieceBytesMax: number; readonly uploadBytes: number } {
@@ -183,7 +212,7 @@ export class Session {
     options.signal?.throwIfAborted();
     this.#throwIfClosed();
     const trackers = [...source.trackers, ...(options.trackers ?? []).map((url) => [url])];
-    return this.#input(() => {
+    const torrent = this.#input(() => {
       this.#folderOfNew = path;
       const id = this.#brain.add(this.#loop.now(), {
         ...source,
@@ -196,12 +225,69 @@ export class Session {
         tracer: options.tracer,
       });
       this.#folders.set(id, path);
-      const brain = this.#brain.torrent(id);
-      if (brain === undefined) throw new BtError('client/closed', { what: 'the session' });
-      const torrent = new Torrent({ host: this.#host, brain, path, torrentFile, trackers });
-      this.#torrents.set(id, torrent);
-      return torrent;
+      return this.#handle(id, path, torrentFile, {
+        trackers,
+        peers,
+        addedMs: Date.now(),
+        picked: Array.isArray(wanted) ? (wanted as readonly number[]) : undefined,
+        uploadLimit: options.uploadLimit,
+        downloadLimit: options.downloadLimit,
+      });
     });
+    this.#remember(torrent);
+    return torrent;
+  }
+
+  #handle(id: TorrentId, path: string, torrentFile: TorrentFile | undefined, remembered: Remembered): Torrent {
+    for (const torrent of this.#ended) {
+      // It is here again.
+      const brain = this.#brain.torrent(id);
+      if (torrent.infoHashV1 === brain?.hashV1 && torrent.infoHashV2 === brain?.hashV2) this.#ended.delete(torrent);
+    }
+    const brain = this.#brain.torrent(id);
+    if (brain === undefined) throw new BtError('client/closed', { what: 'the session' });
+    const torrent = new Torrent({ host: this.#host, brain, path, torrentFile, remembered });
+    this.#torrents.set(id, torrent);
+    return torrent;
+  }
+
+  #restore(): void {
+    const rows = this.#memory?.open() ?? [];
+    if (rows.length === 0) return;
+    this.#input((now) => {
+      // Before the brain has their ids: none of them opens files within the same input, except by `folderOf`, later.
+      const ids = this.#brain.restore(now, rows.map(toSource), (id, i) =>
+        this.#folders.set(id, (rows[i] as TorrentRow).folder),
+      );
+      ids.forEach((id, i) => {
+        const { folder, trackers, peers, addedMs, wanted, picked, uploadLimit, downloadLimit } = rows[i] as TorrentRow;
+        const remembered = { trackers, peers, addedMs, wanted, picked, uploadLimit, downloadLimit };
+        this.#handle(id, folder, undefined, remembered);
+      });
+    });
+  }
+
+  /** Keeps the .torrent file as soon as it is known, and a row of the torrent. */
+  #remember(torrent: Torrent): void {
+    if (this.#memory === undefined || this.#closing !== undefined) return;
+    try {
+      const parts = torrent.isKept ? undefined : torrent.fileParts;
+      if (parts !== undefined) {
+        this.#memory.saveTorrent((parts.info.hashV1 ?? parts.info.hashV2) as InfoHash, parts);
+        torrent.kept();
+      }
+      this.#memory.note(torrent, () => this.#all());
+      this.#stateError = undefined;
+    } catch (error) {
+      if (!BtError.is(error)) throw error;
+      // The torrent goes on; what could not be written is tried again with the next change, and at the end.
+      this.#stateError = error;
+      this.#memory.changed();
+    }
+  }
+
+  #all(): Torrent[] {
+    return [...this.#torrents.values(), ...this.#ended];
   }
 
   /** Events from now on, in order. A reader that does not keep up is told how many it missed (`lagged`). Ends with the session. */
@@ -232,6 +318,7 @@ export class Session {
     await Promise.all(this.torrents.map((torrent) => torrent.stop()));
     await this.#loop.shutdown();
     this.#hub.close();
+    this.#memory?.close(this.#ended);
   }
 
   // --- privately ---
@@ -239,8 +326,19 @@ export class Session {
   readonly #host: TorrentHost = {
     input: (act) => this.#input(() => act(this.#brain, this.#loop.now())),
     now: () => this.#loop.now(),
+    snapshot: (torrent) => this.#brain.snapshot(this.#loop.now(), torrent.id as TorrentId) as TorrentSnapshot,
+    forget: (torrent) => {
+      this.#ended.delete(torrent);
+      this.#memory?.forget(torrent, () => this.#all());
+    },
+    note: (torrent) => this.#remember(torrent),
+    loadTorrentFile: (torrent) => {
+      const hash = (torrent.infoHashV1 ?? torrent.infoHashV2) as InfoHash;
+      return torrent.isKept ? this.#memory?.loadTorrent(hash) : undefined;
+    },
     remove: (torrent) => {
       this.#torrents.delete(torrent.id as TorrentId);
+      if (this.#memory !== undefined) this.#ended.add(torrent);
       // Its last input is still running.
       queueMicrotask(() => this.#input(() => this.#brain.remove(this.#loop.now(), torrent.id as TorrentId)));
     },
@@ -270,6 +368,7 @@ export class Session {
       if (event.type === 'piece') torrent.onPiece(event.piece);
       this.#hub.emit({ ...event, type: `torrent.${event.type}`, torrent } as SessionEvent);
       torrent.onEvent(event);
+      if (worthNoting.has(event.type)) this.#remember(torrent);
     }
   }
 
@@ -306,6 +405,15 @@ export class Session {
     if (this.#closing !== undefined) throw new BtError('client/closed', { what: 'the session' });
   }
 }
+
+/** Events after which a row of the state is not what it was. */
+const worthNoting: ReadonlySet<TorrentEvent['type']> = new Set<TorrentEvent['type']>([
+  'metadata',
+  'hashes',
+  'ready',
+  'done',
+  'resting',
+]);
 
 async function makeFolder(path: string): Promise<void> {
   try {

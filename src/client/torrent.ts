@@ -1,12 +1,12 @@
 import { BtError, type Millis, type PeerAddress, type TorrentId } from '../base/index.ts';
 import type { Info, TorrentFile } from '../metainfo/index.ts';
 import { wrapInfo } from '../metainfo/index.ts';
-import type { Session as Brain, ReadRun } from '../session/index.ts';
+import type { Session as Brain, HeldTorrent, ReadRun, TorrentRow } from '../session/index.ts';
 import type {
   PeerSnapshot,
   ScrapeResult,
-  Torrent as TorrentBrain,
   TorrentEvent,
+  TorrentPhase,
   TorrentSnapshot,
   TrackerSnapshot,
 } from '../swarm/index.ts';
@@ -21,12 +21,41 @@ export interface TorrentHost {
   /** Runs `act` as one input of the brain. */
   input<T>(act: (brain: Brain, now: Millis) => T): T;
   now(): Millis;
+  snapshot(torrent: Torrent): TorrentSnapshot;
   remove(torrent: Torrent): void;
+  /** It is not to come back with the next run. */
+  forget(torrent: Torrent): void;
+  /** What is to be remembered of it has changed. */
+  note(torrent: Torrent): void;
+  /** The .torrent file that the session's state keeps. */
+  loadTorrentFile(torrent: Torrent): TorrentFile | undefined;
   deleteData(torrent: Torrent): Promise<void>;
   resolve(peers: readonly PeerAddress[], signal?: AbortSignal): Promise<PeerAddress[]>;
 }
 
 type WaitKind = 'metadata' | 'ready' | 'done' | 'hashes' | 'stopped';
+
+/** What was said when it was added, and is not in the brain. */
+export interface Remembered {
+  readonly trackers: readonly (readonly string[])[];
+  readonly peers: readonly PeerAddress[];
+  readonly addedMs: number;
+  /** By file; undefined: all, or not known yet. */
+  readonly wanted?: readonly boolean[] | undefined;
+  readonly picked?: readonly number[] | undefined;
+  uploadLimit?: number | undefined;
+  downloadLimit?: number | undefined;
+}
+
+interface Waiting extends Record<WaitKind, Set<Waiter>> {
+  readonly pieces: Map<number, Set<Waiter>>;
+  /** Readers and the pieces they wait for. */
+  readonly urgent: Map<object, readonly number[]>;
+  readonly scrapes: Set<(url: string, result: ScrapeResult) => void>;
+}
+
+const isAtWork: ReadonlySet<TorrentPhase> = new Set<TorrentPhase>(['downloading', 'seeding']);
+const isReady: ReadonlySet<TorrentPhase> = new Set<TorrentPhase>([...isAtWork, 'dormant']);
 
 interface Waiter {
   resolve(): void;
@@ -41,32 +70,25 @@ export class Torrent implements FileHost {
   /** Parent folder of the torrent's name: absolute. */
   readonly path: string;
   readonly #host: TorrentHost;
-  readonly #brain: TorrentBrain;
+  readonly #brain: HeldTorrent;
   readonly #id: TorrentId;
-  readonly #torrentFile: TorrentFile | undefined;
-  readonly #trackers: readonly (readonly string[])[];
-  readonly #waiting = {
-    metadata: new Set<Waiter>(),
-    ready: new Set<Waiter>(),
-    done: new Set<Waiter>(),
-    hashes: new Set<Waiter>(),
-    stopped: new Set<Waiter>(),
-  };
-  readonly #pieceWaiters = new Map<number, Set<Waiter>>();
-  /** Readers and the pieces they wait for. */
-  readonly #urgent = new Map<object, readonly number[]>();
+  readonly #remembered: Remembered;
+  #torrentFile: TorrentFile | undefined;
+  /** Of a torrent that is not awake: read again when somebody asks, and let go when nobody holds it. */
+  #restingInfo: WeakRef<Info> | undefined;
+  /** Made when somebody waits: of ten thousand torrents hardly one is waited for. */
+  #waiting: Waiting | undefined;
   #lastState: TorrentSnapshot | undefined;
-  readonly #scrapes = new Set<(url: string, result: ScrapeResult) => void>();
 
   /** @internal */
   constructor(options: {
     host: TorrentHost;
-    brain: TorrentBrain;
+    brain: HeldTorrent;
     path: string;
     torrentFile: TorrentFile | undefined;
-    trackers: readonly (readonly string[])[];
+    remembered: Remembered;
   }) {
-    this.#trackers = options.trackers;
+    this.#remembered = options.remembered;
     this.#host = options.host;
     this.#brain = options.brain;
     this.#id = options.brain.id;
@@ -89,7 +111,7 @@ export class Torrent implements FileHost {
 
   /** What is true now: an immutable snapshot. Bytes, bytes per second, counts. */
   get state(): TorrentSnapshot {
-    return this.#lastState ?? this.#brain.snapshot(this.#host.now());
+    return this.#lastState ?? this.#host.snapshot(this);
   }
   /** Every connection now. */
   get peers(): readonly PeerSnapshot[] {
@@ -97,18 +119,18 @@ export class Torrent implements FileHost {
   }
   /** What each tracker was told and has answered, and when it is asked again and why. */
   get trackers(): readonly TrackerSnapshot[] {
-    return this.#brain.finder.announcer.state();
+    return this.#brain.announces.announcer.state();
   }
 
   /** The info dictionary: at once for .torrent files, for magnet links when a peer has sent it. */
   async metadata(options: Abortable = {}): Promise<Info> {
-    if (this.#brain.info === undefined) await this.#wait('metadata', `the metadata of ${this.name}`, options);
-    return this.#brain.info as Info;
+    if (this.#info() === undefined) await this.#wait('metadata', `the metadata of ${this.name}`, options);
+    return this.#info() as Info;
   }
 
-  /** What is on disk has been looked at; the torrent is at work. */
+  /** What is on disk has been looked at; the torrent is at work, or sleeps because it has none. */
   async ready(options: Abortable = {}): Promise<void> {
-    if (this.#brain.phase === 'downloading' || this.#brain.phase === 'seeding') return;
+    if (isReady.has(this.#brain.phase)) return;
     await this.#wait('ready', `the check of ${this.name}`, options);
   }
 
@@ -134,7 +156,7 @@ export class Torrent implements FileHost {
 
   /** Files in the torrent's order; known once the metadata is. */
   get files(): readonly TorrentFileHandle[] {
-    return (this.#brain.info?.files ?? []).map((entry) => new TorrentFileHandle(this, entry));
+    return (this.#info()?.files ?? []).map((entry) => new TorrentFileHandle(this, entry));
   }
 
   /**
@@ -153,7 +175,7 @@ export class Torrent implements FileHost {
   /** The .torrent file, as bytes. For magnet links made from what peers sent, with the link's trackers. */
   async torrentFile(options: Abortable = {}): Promise<Uint8Array> {
     const info = await this.metadata(options);
-    const given = this.#torrentFile;
+    const given = this.#torrentFile ?? this.#host.loadTorrentFile(this);
     const isV2 = this.infoHashV2 !== undefined && given === undefined;
     // Layers come from peers after the metadata. Those of files that were not selected are never asked for.
     const knows = () =>
@@ -163,7 +185,7 @@ export class Torrent implements FileHost {
     }
     const layers = this.#brain.content?.hashes.layers() ?? given?.pieceLayers ?? new Map();
     return wrapInfo(info.bytes, {
-      trackers: given?.trackers ?? this.#trackers,
+      trackers: given?.trackers ?? this.#remembered.trackers,
       webSeeds: given?.webSeeds ?? [],
       pieceLayers: layers,
       ...(given?.comment === undefined ? {} : { comment: given.comment }),
@@ -189,14 +211,14 @@ export class Torrent implements FileHost {
         answers.set(url, { url, ...result });
         if (answers.size >= expected) resolve();
       };
-      this.#scrapes.add(tell);
+      this.#waiters.scrapes.add(tell);
       expected = this.#host.input((brain, now) => brain.scrape(now, this.#id));
       if (expected === 0) resolve();
     });
     try {
       await untilAborted(collected, `the scrape of ${this.name}`, options.signal);
     } finally {
-      this.#scrapes.delete(tell as NonNullable<typeof tell>);
+      this.#waiters.scrapes.delete(tell as NonNullable<typeof tell>);
     }
     return [...answers.values()];
   }
@@ -204,11 +226,36 @@ export class Torrent implements FileHost {
   /** Bytes per second for this torrent alone; Infinity = no limit. */
   setRates(rates: { readonly upload?: number; readonly download?: number }): void {
     this.#host.input((brain, now) => brain.setRates(now, rates, this.#id));
+    const keep = (rate: number) => (Number.isFinite(rate) ? rate : undefined);
+    if (rates.upload !== undefined) this.#remembered.uploadLimit = keep(rates.upload);
+    if (rates.download !== undefined) this.#remembered.downloadLimit = keep(rates.download);
+    this.#host.note(this);
+  }
+
+  /** Lets it rest until `resume`: peers and trackers are told, files are closed, what is here stays. */
+  pause(): void {
+    this.#throwIfOver();
+    this.#host.input((brain, now) => brain.pause(now, this.#id));
+    this.#host.note(this);
+  }
+
+  /** Lets a paused torrent run again, as soon as the queue has a place for it. */
+  resume(): void {
+    this.#throwIfOver();
+    this.#host.input((brain, now) => brain.unpause(now, this.#id));
+    this.#host.note(this);
+  }
+
+  /** Its place among all torrents of the session, 1 = first: who is first gets a place for active downloads first. */
+  moveTo(position: number): void {
+    this.#throwIfOver();
+    this.#host.input((brain, now) => brain.moveInQueue(now, this.#id, position));
+    this.#host.note(this);
   }
 
   /** Hashes everything on disk again; what is bad is fetched again. Resolves when it has been looked at. */
   async verify(options: Abortable = {}): Promise<{ readonly good: number; readonly pieces: number }> {
-    await this.ready(options);
+    await this.#wakeUp(options);
     this.#host.input((brain, now) => brain.recheck(now, this.#id));
     if (this.#brain.phase === 'checking') await this.#wait('ready', `the check of ${this.name}`, options);
     const state = this.state;
@@ -217,14 +264,15 @@ export class Torrent implements FileHost {
 
   /**
    * Ends the torrent: peers and trackers are told, resume data is saved, files are closed. `data: 'delete'` removes what was downloaded
-   * too. Idempotent.
+   * too. A session that remembers its torrents forgets it. Idempotent.
    */
   async remove(options: Abortable & { readonly data?: 'keep' | 'delete' } = {}): Promise<void> {
     await this.stop(options);
+    this.#host.forget(this);
     if (options.data === 'delete') await this.#host.deleteData(this);
   }
 
-  /** Like `remove`, keeping the data. */
+  /** Ends the torrent for this run of the program, keeping the data: a session that remembers its torrents brings it back at the next. */
   async stop(options: Abortable = {}): Promise<void> {
     if (this.#lastState !== undefined) return;
     const stopped = this.#wait('stopped', `stopping ${this.name}`, options);
@@ -244,13 +292,13 @@ export class Torrent implements FileHost {
         this.#settle(event.type);
         return;
       case 'scraped':
-        for (const tell of this.#scrapes) tell(event.url, event.result);
+        for (const tell of this.#waiting?.scrapes ?? []) tell(event.url, event.result);
         return;
       case 'error':
         for (const kind of ['metadata', 'ready', 'done', 'hashes'] as const) this.#fail(kind, event.error);
         return;
       case 'stopped': {
-        this.#lastState = this.#brain.snapshot(this.#host.now());
+        this.#lastState = this.#host.snapshot(this);
         const closed = new BtError('client/closed', { what: this.name });
         for (const kind of ['metadata', 'ready', 'done', 'hashes'] as const) this.#fail(kind, closed);
         this.#settle('stopped');
@@ -263,6 +311,7 @@ export class Torrent implements FileHost {
 
   /** @internal Bytes of one verified piece; undefined where it is not here (yet). */
   async readPiece(piece: number, begin: number): Promise<{ begin: number; bytes: Uint8Array } | undefined> {
+    if (this.#brain.phase === 'dormant') await this.#wakeUp({});
     const run = await new Promise<ReadRun>((resolve) => {
       this.#host.input((brain, now) => brain.read(now, this.#id, piece, begin, resolve));
     });
@@ -278,22 +327,26 @@ export class Torrent implements FileHost {
 
   /** @internal Reading is prioritising: these pieces are fetched before others, in this order. */
   setUrgent(reader: object, pieces: readonly number[]): void {
-    if (pieces.length === 0) this.#urgent.delete(reader);
-    else this.#urgent.set(reader, pieces);
+    const { urgent } = this.#waiters;
+    if (pieces.length === 0) urgent.delete(reader);
+    else urgent.set(reader, pieces);
     if (this.#lastState !== undefined) return;
-    const all = [...new Set([...this.#urgent.values()].flat())];
+    const all = [...new Set([...urgent.values()].flat())];
     this.#host.input((brain, now) => brain.setUrgent(now, this.#id, all));
   }
 
   /** @internal Resolves when a piece is verified, or anything else happens that a reader should look at. */
-  waitForPiece(piece: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.hasPiece(piece)) return Promise.resolve();
+  async waitForPiece(piece: number, signal: AbortSignal | undefined): Promise<void> {
+    if (this.hasPiece(piece)) return;
     this.#throwIfOver();
-    return untilAborted(
+    await this.#wakeUp({ signal });
+    if (this.hasPiece(piece)) return;
+    await untilAborted(
       new Promise<void>((resolve, reject) => {
-        const set = this.#pieceWaiters.get(piece) ?? new Set();
+        const { pieces } = this.#waiters;
+        const set = pieces.get(piece) ?? new Set();
         set.add({ resolve, reject });
-        this.#pieceWaiters.set(piece, set);
+        pieces.set(piece, set);
       }),
       `reading ${this.name}`,
       signal,
@@ -302,8 +355,89 @@ export class Torrent implements FileHost {
 
   /** @internal */
   onPiece(piece: number): void {
-    for (const w of this.#pieceWaiters.get(piece) ?? []) w.resolve();
-    this.#pieceWaiters.delete(piece);
+    if (this.#waiting === undefined) return;
+    for (const w of this.#waiting.pieces.get(piece) ?? []) w.resolve();
+    this.#waiting.pieces.delete(piece);
+  }
+
+  /** @internal The .torrent file is in the session's state: it need not be in memory. */
+  kept(): void {
+    this.#host.input((brain, now) => brain.keep(now, this.#id));
+    this.#torrentFile = undefined;
+  }
+
+  /** @internal What its .torrent file is made of; undefined while that is not known. */
+  get fileParts(): (Pick<TorrentFile, 'info'> & Partial<TorrentFile>) | undefined {
+    const info = this.#brain.info;
+    if (this.#torrentFile !== undefined) return this.#torrentFile;
+    const hashes = this.#brain.content?.hashes;
+    // Without its piece layers a v2 torrent could not be verified when it wakes.
+    if (info === undefined || (info.hashV2 !== undefined && hashes?.isComplete !== true)) return undefined;
+    return { info, trackers: this.#remembered.trackers, pieceLayers: hashes?.layers() ?? new Map() };
+  }
+
+  /** @internal */
+  get isKept(): boolean {
+    return this.#brain.isKept;
+  }
+
+  /** @internal What the session remembers of it. */
+  toRow(): TorrentRow {
+    const { trackers, peers, picked, addedMs, uploadLimit, downloadLimit } = this.#remembered;
+    const wanted = this.#brain.content?.wanted ?? this.#remembered.wanted;
+    return {
+      hashV1: this.#brain.hashV1,
+      hashV2: this.#brain.hashV2,
+      folder: this.path,
+      trackers,
+      peers,
+      wanted: wanted?.every((w) => w) === true ? undefined : wanted,
+      picked,
+      uploadLimit,
+      downloadLimit,
+      rank: this.#brain.rank,
+      addedMs,
+      isPaused: this.#brain.isPaused,
+      isKept: this.#brain.isKept,
+      ...this.#brain.totals,
+      known: this.#brain.known(this.#host.now()),
+    };
+  }
+
+  /** The info dictionary, wherever it is. */
+  #info(): Info | undefined {
+    const awake = this.#brain.info;
+    if (awake !== undefined || !this.#brain.isKept) return awake;
+    const known = this.#restingInfo?.deref();
+    if (known !== undefined) return known;
+    const info = this.#host.loadTorrentFile(this)?.info;
+    this.#restingInfo = info === undefined ? undefined : new WeakRef(info);
+    return info;
+  }
+
+  /** Until it is at work, asleep or not. */
+  async #wakeUp(options: Abortable): Promise<void> {
+    if (isAtWork.has(this.#brain.phase)) {
+      this.#host.input((brain, now) => brain.wake(now, this.#id));
+      return;
+    }
+    const ready = this.#wait('ready', `the check of ${this.name}`, options);
+    this.#host.input((brain, now) => brain.wake(now, this.#id));
+    await ready;
+  }
+
+  get #waiters(): Waiting {
+    this.#waiting ??= {
+      metadata: new Set(),
+      ready: new Set(),
+      done: new Set(),
+      hashes: new Set(),
+      stopped: new Set(),
+      pieces: new Map(),
+      urgent: new Map(),
+      scrapes: new Set(),
+    };
+    return this.#waiting;
   }
 
   #throwIfOver(): void {
@@ -316,23 +450,24 @@ export class Torrent implements FileHost {
     let waiter: Waiter | undefined;
     const promise = new Promise<void>((resolve, reject) => {
       waiter = { resolve, reject };
-      this.#waiting[kind].add(waiter);
+      this.#waiters[kind].add(waiter);
     });
     try {
       await untilAborted(promise, what, options.signal);
     } finally {
-      this.#waiting[kind].delete(waiter as Waiter);
+      this.#waiters[kind].delete(waiter as Waiter);
     }
   }
 
   #settle(kind: WaitKind): void {
-    for (const w of this.#waiting[kind]) w.resolve();
+    for (const w of this.#waiting?.[kind] ?? []) w.resolve();
   }
 
   #fail(kind: WaitKind, error: unknown): void {
+    if (this.#waiting === undefined) return;
     for (const w of this.#waiting[kind]) w.reject(error);
-    for (const set of this.#pieceWaiters.values()) for (const w of set) w.reject(error);
-    this.#pieceWaiters.clear();
+    for (const set of this.#waiting.pieces.values()) for (const w of set) w.reject(error);
+    this.#waiting.pieces.clear();
   }
 }
 

@@ -1,0 +1,194 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { uptime } from 'node:os';
+import { join } from 'node:path';
+import { BtError, type InfoHash } from '../base/index.ts';
+import { parseTorrentFile, type TorrentFile, wrapInfo } from '../metainfo/index.ts';
+import { JournaledFile, makeFolders, nodeCrypto, TorrentFolder, toDiskError, writeAtomic } from '../node/index.ts';
+import { type AddTorrent, decodeState, encodeState, rowKey, type TorrentRow } from '../session/index.ts';
+import { toSelection } from './source.ts';
+import type { Torrent } from './torrent.ts';
+
+/** Bytes of journal above which the file is written anew: reading them costs a start some ms. */
+const journalBytesMax = 1024 * 1024;
+/** Clocks and the start of a machine are not exact; ms. */
+const bootSlackMs = 10_000;
+
+/**
+ * What a session remembers between runs: a row for each torrent in `<stateDir>/session.state`, and its .torrent file in
+ * `<stateDir>/torrents/`. A change costs a small append; the file is written anew now and then, and at the end. One session at a time uses
+ * a folder.
+ */
+export class SessionMemory {
+  readonly #file: JournaledFile;
+  readonly #torrents: TorrentFolder;
+  readonly #lockPath: string;
+  readonly #stateDir: string;
+  #isLocked = false;
+  #hasChanged = false;
+
+  constructor(stateDir: string) {
+    this.#stateDir = stateDir;
+    this.#file = new JournaledFile(join(stateDir, 'session.state'));
+    this.#torrents = new TorrentFolder(stateDir);
+    this.#lockPath = join(stateDir, 'session.lock');
+  }
+
+  /**
+   * Takes the folder for this session, and reads what is there.
+   * @throws BtError `client/invalid` where another session uses it, `swarm/state-newer`, `swarm/state-damaged`, `disk/...`
+   */
+  open(): TorrentRow[] {
+    this.#lock();
+    const { contents, entries } = this.#file.read(decodeState);
+    const rows = new Map<InfoHash, TorrentRow>();
+    for (const state of [contents, ...entries]) {
+      for (const hash of state?.gone ?? []) rows.delete(hash);
+      for (const row of state?.rows ?? []) {
+        // A magnet link of the v2 hash has become a hybrid: it was called by that hash before.
+        if (row.hashV1 !== undefined && row.hashV2 !== undefined) rows.delete(row.hashV2);
+        rows.set(rowKey(row), row);
+      }
+    }
+    return [...rows.values()].sort((a, b) => a.rank - b.rank);
+  }
+
+  /** A torrent is new, or something worth remembering of it has changed. @throws BtError `disk/...` */
+  note(torrent: Torrent, all: () => Iterable<Torrent>): void {
+    const row = torrent.toRow();
+    this.#append({ rows: [row], gone: [] }, all);
+  }
+
+  /** @throws BtError `disk/...` */
+  forget(torrent: Torrent, all: () => Iterable<Torrent>): void {
+    const hashes = [torrent.infoHashV1, torrent.infoHashV2].filter((hash) => hash !== undefined) as InfoHash[];
+    this.#append({ rows: [], gone: hashes }, all);
+    for (const hash of hashes) this.#torrents.remove(hash);
+  }
+
+  /** Something is different that is remembered at the end only. */
+  changed(): void {
+    this.#hasChanged = true;
+  }
+
+  /** Writes everything in one piece where something has changed, and gives the folder free. */
+  close(all: Iterable<Torrent>): void {
+    if (!this.#isLocked) return;
+    try {
+      if (this.#hasChanged || this.#file.journalBytes > 0) this.#rewrite(all);
+      this.#file.close();
+    } finally {
+      this.#unlock();
+    }
+  }
+
+  // --- .torrent files ---
+
+  /** @throws BtError `disk/...` */
+  saveTorrent(hash: InfoHash, file: Pick<TorrentFile, 'info'> & Partial<TorrentFile>): void {
+    this.#torrents.save(hash, toBytes(file));
+  }
+
+  loadTorrent(hash: InfoHash): TorrentFile | undefined {
+    const bytes = this.#torrents.load(hash);
+    if (bytes === undefined) return undefined;
+    try {
+      const file = parseTorrentFile(bytes, nodeCrypto);
+      return file.info.hashV1 === hash || file.info.hashV2 === hash ? file : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #append(state: Parameters<typeof encodeState>[0], all: () => Iterable<Torrent>): void {
+    this.#file.append(encodeState(state));
+    if (this.#file.journalBytes > journalBytesMax) this.#rewrite(all());
+  }
+
+  #rewrite(all: Iterable<Torrent>): void {
+    const rows: TorrentRow[] = [];
+    for (const torrent of all) rows.push(torrent.toRow());
+    this.#file.replace(encodeState({ rows, gone: [] }));
+    this.#hasChanged = false;
+  }
+
+  // --- one session at a time ---
+
+  /** The lock of a process that is no more is taken over. */
+  #lock(): void {
+    try {
+      makeFolders(this.#stateDir, { mode: 0o700 });
+    } catch (cause) {
+      throw toDiskError(cause, this.#stateDir);
+    }
+    const holder = this.#holder();
+    if (holder !== undefined && holder !== process.pid) {
+      const what = `${this.#stateDir} is in use by process ${holder}: one session at a time remembers its torrents there`;
+      throw new BtError('client/invalid', { what: `${what} (if that is no Eider, remove ${this.#lockPath})` });
+    }
+    if (holder === process.pid && held.has(this.#lockPath)) {
+      throw new BtError('client/invalid', { what: `${this.#stateDir} is in use by another session of this program` });
+    }
+    const boot = Math.floor(Date.now() - uptime() * 1000);
+    writeAtomic(this.#lockPath, new TextEncoder().encode(`${process.pid} ${boot}\n`));
+    held.add(this.#lockPath);
+    this.#isLocked = true;
+  }
+
+  #holder(): number | undefined {
+    let text: string;
+    try {
+      text = readFileSync(this.#lockPath, 'utf8');
+    } catch {
+      return undefined;
+    }
+    const [pid = 0, boot = 0] = text.split(' ').map(Number);
+    if (Math.abs(Date.now() - uptime() * 1000 - boot) > bootSlackMs) return undefined;
+    try {
+      process.kill(pid, 0);
+      return pid;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EPERM' ? pid : undefined;
+    }
+  }
+
+  #unlock(): void {
+    this.#isLocked = false;
+    held.delete(this.#lockPath);
+    rmSync(this.#lockPath, { force: true });
+  }
+}
+
+/** Folders that sessions of this process use. */
+const held = new Set<string>();
+
+/** What a row says, as the session takes it. */
+export function toSource(row: TorrentRow): AddTorrent {
+  const { hashV1, hashV2, wanted, picked, uploadLimit, downloadLimit, uploaded, downloaded } = row;
+  return {
+    ...(hashV1 === undefined ? {} : { hashV1 }),
+    ...(hashV2 === undefined ? {} : { hashV2 }),
+    ...(uploadLimit === undefined ? {} : { uploadLimit }),
+    ...(downloadLimit === undefined ? {} : { downloadLimit }),
+    ...(wanted === undefined ? {} : { select: () => wanted }),
+    ...(wanted !== undefined || picked === undefined ? {} : { select: (info) => toSelection(info, picked) }),
+    ...(uploaded + downloaded === 0 ? {} : { totals: { uploaded, downloaded } }),
+    trackers: row.trackers,
+    peers: row.peers,
+    known: row.known,
+    isKept: row.isKept,
+    isPaused: row.isPaused,
+    rank: row.rank,
+  };
+}
+
+function toBytes(file: Pick<TorrentFile, 'info'> & Partial<TorrentFile>): Uint8Array {
+  const { info, trackers, webSeeds, pieceLayers, comment, createdBy, creationDate } = file;
+  return wrapInfo(info.bytes, {
+    ...(trackers === undefined ? {} : { trackers }),
+    ...(webSeeds === undefined ? {} : { webSeeds }),
+    ...(info.hashV2 === undefined ? {} : { pieceLayers: pieceLayers ?? new Map() }),
+    ...(comment === undefined ? {} : { comment }),
+    ...(createdBy === undefined ? {} : { createdBy }),
+    ...(creationDate === undefined ? {} : { creationDate }),
+  });
+}

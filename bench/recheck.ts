@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { JsonChild } from './support/processes.ts';
 import { type Competitor, compare } from './transfer/compare-programs.ts';
@@ -77,7 +77,8 @@ export function run(args: readonly string[]): Promise<void> {
         inSession(
           'eider',
           () => undefined,
-          (torrentFile, folder) => new JsonChild('./transfer-peer.js', ['leech', torrentFile, folder]),
+          (torrentFile, folder) =>
+            new JsonChild('./transfer-peer.js', ['leech', torrentFile, folder, dirname(torrentFile)]),
         ),
         byCommand('eider verify', [process.execPath, eiderCommand, '--version'], (torrent, folder) => [
           ...[process.execPath, eiderCommand, 'verify', torrent, '--dir', folder, '--quiet'],

@@ -8,8 +8,8 @@ export function eiderProgram(
   options: { readonly name?: string; readonly nodeArgs?: readonly string[]; readonly program?: string } = {},
 ): TransferProgram {
   const { name = 'eider', nodeArgs = [], program } = options;
-  const start = (role: string, { torrentFile, folder }: SideOrder) =>
-    new JsonChild('./transfer-peer.js', [role, torrentFile, folder], {
+  const start = (role: string, { torrentFile, folder, work }: SideOrder) =>
+    new JsonChild('./transfer-peer.js', [role, torrentFile, folder, work], {
       nodeArgs,
       ...(program === undefined ? {} : { program }),
     });

@@ -3,7 +3,7 @@ import { assert, type TorrentId } from '../../base/index.ts';
 import { DiskClient, type FolderOf } from './disk-client.ts';
 import type { DiskWorkerData } from './disk-worker.ts';
 import { type DiskLimits, diskLimits } from './limits.ts';
-import { type DiskReply, type DiskRequest, transfersOf, withoutHashes } from './protocol.ts';
+import { type DiskReply, type DiskRequest, transfersOf, withoutLargeViews } from './protocol.ts';
 import { QuickReader } from './quick-reader.ts';
 import { systemCalls } from './system-calls.ts';
 
@@ -52,7 +52,7 @@ export class DiskPool extends DiskClient {
       if (request.verb === 'open') this.#opening.set(request.torrent, request);
       else if (request.verb === 'close') this.#forget(request.torrent);
     }
-    this.#send(request.verb === 'open' ? { ...request, info: withoutHashes(request.info) } : request);
+    this.#send(request);
   }
 
   override close(): Promise<void> {
@@ -75,7 +75,7 @@ export class DiskPool extends DiskClient {
 
   #send(request: DiskRequest): void {
     this.#worker ??= this.#start();
-    this.#worker.postMessage(request, transfersOf(request));
+    this.#worker.postMessage(withoutLargeViews(request), transfersOf(request));
   }
 
   #start(): Worker {

@@ -129,13 +129,26 @@ export function transfersOf(message: DiskRequest | DiskReply): ArrayBuffer[] {
 }
 
 /**
- * What a store needs of an info dictionary: without the hashes, which are views of the whole .torrent file and would take it along to
- * the other thread.
+ * A request as it goes to the other thread: a view takes its whole buffer along, and hashes are views of the .torrent file. They are left
+ * out where nobody asks for them, and are copies of their own bytes elsewhere.
  */
-export function withoutHashes(info: Info): Info {
+export function withoutLargeViews(request: DiskRequest): DiskRequest {
+  if (request.verb === 'open') return { ...request, info: withoutHashes(request.info) };
+  if (request.verb === 'commit') return { ...request, job: { ...request.job, expect: toOwn(request.job.expect) } };
+  return request;
+}
+
+function withoutHashes(info: Info): Info {
   const { pieces: _pieces, ...rest } = info;
   const files = info.files.map(({ piecesRoot: _root, ...file }) => file);
   return { ...rest, bytes: new Uint8Array(0), files };
+}
+
+function toOwn({ v1, v2 }: PieceExpectation): PieceExpectation {
+  return {
+    ...(v1 === undefined ? {} : { v1: v1.slice() }),
+    ...(v2 === undefined ? {} : { v2: { hash: v2.hash.slice(), leaves: v2.leaves } }),
+  };
 }
 
 /** Expectations of many pieces as three flat arrays: a recheck of 100,000 pieces is one message without 100,000 objects. */

@@ -11,7 +11,7 @@ import { loadTarget, targetNames } from './support/targets.ts';
 const src = join(import.meta.dirname, '../../src');
 /** Inputs beside the corpus, the same in every run: new ones are the business of `npm run fuzz`. */
 const SEED = 1;
-const RUNS = 2_000;
+const RUNS = 1_500;
 
 // Before the targets are loaded, which load what they are about.
 const coverage = new Coverage();

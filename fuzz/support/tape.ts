@@ -19,11 +19,11 @@ export class Tape {
     return this.#bytes[this.#at++] ?? 0;
   }
 
-  /** 0 .. n - 1. */
+  /** 0 .. n - 1; 0 where there is no choice. */
   below(n: number): number {
     let value = this.byte();
     for (let room = 256; room < n; room *= 256) value = value * 256 + this.byte();
-    return value % n;
+    return n > 0 ? value % n : 0;
   }
 
   /** Low .. high, both included. */

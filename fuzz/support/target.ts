@@ -12,7 +12,7 @@ export interface FuzzTarget {
   readonly parsers: readonly string[];
   /** Longest input, 4,096 where it is left out. */
   readonly bytesMax?: number;
-  /** Seeded inputs in `npm test`, beside the corpus; 2,000 where it is left out. */
+  /** Seeded inputs in `npm test`, beside the corpus; 1,500 where it is left out. */
   readonly testRuns?: number;
   /** What one run may take, in milliseconds, where 50 is not enough. Only looked at by `npm run fuzz`. */
   readonly msMax?: number;

@@ -115,7 +115,7 @@ export const target: FuzzTarget = {
   files: ['session/handshakes', 'wire/peer/handshake'],
   parsers: [],
   bytesMax: 400,
-  testRuns: 150,
+  testRuns: 60,
   share: 2,
   msMax: 1_000,
   run(input) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Bitfield, BtError, type InfoHash, toHex, writeU32 } from '#base';
 import { crc32 } from '#room/node/crc32';
 import { decodeResume as decodeContainer, encodeResume as encodeContainer } from '#room/node/disk/resume-file';
+import { decodeJournal } from '#room/node/disk/resume-journal';
 import { decodeResume, encodeResume, type ResumeData } from '#room/swarm/resume';
 import { crc32c } from '#wire';
 import { type FuzzTarget, refusal, utf8 } from '../support/target.ts';
@@ -58,19 +59,46 @@ function readContainer(body: Uint8Array): string {
   writeU32(file, body.length, crc32(body));
   try {
     const read = decodeContainer(file);
-    assert.deepEqual(decodeContainer(encodeContainer(read)), read);
+    // A record of the version before is written as one of this.
+    assert.deepEqual(decodeContainer(encodeContainer(read)), { ...read, journal: true });
     return `file ${read.files.length} ${read.partFile !== undefined} ${read.final}`;
   } catch (error) {
     return refusal(error, 'swarm/state-damaged', 'swarm/state-newer');
   }
 }
 
+const entryBytes = 28;
+
+/** With the checksum of each entry made right, but for the last one. */
+function readNotes(bytes: Uint8Array): string {
+  const journal = bytes.slice();
+  for (let at = 0; at + 2 * entryBytes <= journal.length; at += entryBytes) {
+    writeU32(journal, at + 24, crc32(journal.subarray(at, at + 24)));
+  }
+  const { committed, written, underWay, notedMs } = decodeJournal(journal);
+  const count = Math.max(0, Math.floor(journal.length / entryBytes));
+  assert.ok(committed.length + written.size <= count);
+  for (const { length, modifiedMs } of written.values()) assert.ok(length >= 0 && modifiedMs <= notedMs);
+  assert.ok(underWay === undefined || underWay.sinceMs <= notedMs);
+  // What is cut short says what its whole entries say.
+  const cut = decodeJournal(journal.subarray(0, journal.length - (journal.length % entryBytes)));
+  assert.deepEqual(cut, { committed, written, underWay, notedMs });
+  return `${Math.min(committed.length, 2)} ${Math.min(written.size, 2)} ${underWay !== undefined}`;
+}
+
 export const target: FuzzTarget = {
   about: 'resume records, the brain’s and the file around it: read and written as the same, or damaged, or newer',
   form: 'bytes',
-  files: ['swarm/resume', 'node/disk/resume-file'],
-  parsers: ['swarm/resume decodeResume', 'node/disk/resume-file decodeResume'],
+  files: ['swarm/resume', 'node/disk/resume-file', 'node/disk/resume-journal'],
+  parsers: [
+    'swarm/resume decodeResume',
+    'node/disk/resume-file decodeResume',
+    'node/disk/resume-journal decodeJournal',
+  ],
   tokens: [
+    ...[0xffff_fffc, 0xffff_fffd, 0xffff_fffe, 0xffff_ffff, 0].map((word) =>
+      Uint8Array.of(0, 0, 0, 1, word >>> 24, word >>> 16, word >>> 8, word, ...new Uint8Array(20)),
+    ),
     '1:vi1e',
     '1:vi2e',
     '6:piecesi9e',
@@ -108,6 +136,6 @@ export const target: FuzzTarget = {
         refusal(error, 'swarm/state-damaged', 'swarm/state-newer');
       }
     }
-    return `${readBrain(input)} ${readContainer(input)}`;
+    return `${readBrain(input)} ${readContainer(input)} ${readNotes(input)}`;
   },
 };

@@ -216,7 +216,7 @@ export const target: FuzzTarget = {
   ],
   parsers: [],
   bytesMax: 600,
-  testRuns: 120,
+  testRuns: 80,
   share: 6,
   msMax: 2_000,
   run(input) {

@@ -103,9 +103,13 @@ export class ResumeJournal {
   }
 }
 
-/** @returns what can be read: nothing where there is no journal, and nothing of what stands behind a damaged entry */
+/** @returns nothing where there is no journal, or none that can be read */
 export function readJournal(path: string, calls: SystemCalls): JournalNotes {
-  const bytes = readAll(path, calls);
+  return decodeJournal(readAll(path, calls));
+}
+
+/** @returns what stands before the first entry that is damaged or cut */
+export function decodeJournal(bytes: Uint8Array): JournalNotes {
   const committed: number[] = [];
   const written = new Map<number, FileState>();
   let underWay: JournalNotes['underWay'];

@@ -61,7 +61,7 @@ export class JournaledFile {
     return { contents: found?.contents, entries };
   }
 
-  /** @throws BtError `disk/...` */
+  /** @param entry not empty. @throws BtError `disk/...` */
   append(entry: Uint8Array): void {
     const record = new Uint8Array(ENTRY_HEAD_BYTES + entry.length);
     writeU32(record, 0, entry.length);
@@ -107,7 +107,7 @@ export class JournaledFile {
     this.#fd = undefined;
   }
 
-  #readJournal(generation: number): Uint8Array[] | undefined {
+  #readJournal(generation: number): readonly Uint8Array[] | undefined {
     let bytes: Uint8Array | undefined;
     try {
       bytes = readWhole(this.#calls, this.#journalOf(generation));
@@ -115,18 +115,10 @@ export class JournaledFile {
       throw toDiskError(error, this.#journalOf(generation));
     }
     if (bytes === undefined) return undefined;
-    const entries: Uint8Array[] = [];
-    let at = 0;
-    while (at + ENTRY_HEAD_BYTES <= bytes.length) {
-      const end = at + ENTRY_HEAD_BYTES + readU32(bytes, at);
-      const entry = bytes.subarray(at + ENTRY_HEAD_BYTES, end);
-      if (end > bytes.length || crc32(entry) !== readU32(bytes, at + 4)) break;
-      entries.push(entry);
-      at = end;
-    }
+    const { entries, end } = decodeEntries(bytes);
     // What is appended from now on must not stand behind the half of something.
-    if (at < bytes.length) this.#cut(generation, at);
-    this.#journalBytes = at;
+    if (end < bytes.length) this.#cut(generation, end);
+    this.#journalBytes = end;
     return entries;
   }
 
@@ -142,6 +134,27 @@ export class JournaledFile {
   #journalOf(generation: number): string {
     return `${this.#path}.${generation}.journal`;
   }
+}
+
+/**
+ * The entries of a journal up to the first that is cut or damaged; views of `bytes`. Nobody appends an empty one: zeros are what a file
+ * system leaves behind an append that lost power, and they are their own checksum.
+ *
+ * @returns where the last whole one ends
+ */
+export function decodeEntries(bytes: Uint8Array): { readonly entries: readonly Uint8Array[]; readonly end: number } {
+  const entries: Uint8Array[] = [];
+  let end = 0;
+  while (end + ENTRY_HEAD_BYTES <= bytes.length) {
+    const length = readU32(bytes, end);
+    const next = end + ENTRY_HEAD_BYTES + length;
+    if (length === 0 || next > bytes.length) break;
+    const entry = bytes.subarray(end + ENTRY_HEAD_BYTES, next);
+    if (crc32(entry) !== readU32(bytes, end + 4)) break;
+    entries.push(entry);
+    end = next;
+  }
+  return { entries, end };
 }
 
 function openContainer(bytes: Uint8Array): Uint8Array {

@@ -121,7 +121,7 @@ export function decodeState(bytes: Uint8Array): SessionState {
     const folders = texts(getList(dict, 'folders'));
     const tiers = (getList(dict, 'tiers') ?? []).map((tier) => (isBList(tier) ? tier : []).map(asTexts));
     const rows = (getList(dict, 'rows') ?? []).map((row) => toRow(row, folders, tiers));
-    const gone = (getList(dict, 'gone') ?? []).map((hash) => toInfoHash(hash as Uint8Array));
+    const gone = (getList(dict, 'gone') ?? []).map(toGone);
     return { rows, gone };
   } catch (error) {
     if (BtError.is(error, 'swarm/state-newer')) throw error;
@@ -209,6 +209,11 @@ function toRow(
     downloaded: getInt(dict, 'd') ?? 0,
     known: toKnown(dict),
   };
+}
+
+function toGone(hash: BValue): InfoHash {
+  if (!(hash instanceof Uint8Array) || (hash.length !== 20 && hash.length !== 32)) throw damaged();
+  return toInfoHash(hash);
 }
 
 function toKnown(dict: BValue): KnownTorrent {

@@ -84,7 +84,7 @@ export function digestOf(folder: string): string {
 }
 
 /** Bytes that neither compress nor repeat, made fast. */
-function writeNoise(path: string, length: number, salt: number): void {
+export function writeNoise(path: string, length: number, salt: number): void {
   const fd = openSync(path, 'w');
   try {
     const chunk = Buffer.alloc(CHUNK);

@@ -10,6 +10,7 @@ export * from './bitfield.ts';
 export * from './bytes.ts';
 export * from './crypto.ts';
 export * from './error.ts';
+export * from './fair-order.ts';
 export * from './format-bytes.ts';
 export * from './heap.ts';
 export * from './host-port.ts';

@@ -51,6 +51,15 @@ export class RateMeter {
   }
 }
 
+export interface TokenRate {
+  /** Bytes per second; Infinity = no limit. */
+  readonly rate: number;
+  /** Bytes saved up at most. */
+  readonly burst: number;
+  /** Bytes saved up before it opens again once it was used up; 0 = at once. */
+  readonly reserve?: number;
+}
+
 /**
  * Token bucket: `rate` bytes per second, at most `burst` bytes saved up. May go into debt by one take, which keeps the average exact
  * for messages larger than what is saved.
@@ -58,13 +67,15 @@ export class RateMeter {
 export class TokenBucket {
   #rate: number;
   #burst: number;
+  #reserve: number;
   #tokens: number;
   #at: Millis;
+  #isShut = false;
 
-  /** @param rate bytes per second; Infinity = no limit */
-  constructor(options: { rate: number; burst: number; now: Millis }) {
+  constructor(options: TokenRate & { readonly now: Millis }) {
     this.#rate = options.rate;
     this.#burst = options.burst;
+    this.#reserve = options.reserve ?? 0;
     this.#tokens = options.burst;
     this.#at = options.now;
   }
@@ -73,10 +84,13 @@ export class TokenBucket {
     return this.#rate;
   }
 
-  setRate(now: Millis, options: { rate: number; burst: number }): void {
+  setRate(now: Millis, options: TokenRate): void {
     this.#refill(now);
+    // A debt of a fast limit would take a slow one many seconds to pay: it lasts as long as it would have.
+    if (this.#tokens < 0 && options.rate < this.#rate) this.#tokens *= options.rate / this.#rate;
     this.#rate = options.rate;
     this.#burst = options.burst;
+    this.#reserve = options.reserve ?? 0;
     this.#tokens = Math.min(this.#tokens, options.burst);
   }
 
@@ -84,13 +98,15 @@ export class TokenBucket {
   isOpen(now: Millis): boolean {
     if (this.#rate === Number.POSITIVE_INFINITY) return true;
     this.#refill(now);
-    return this.#tokens > 0;
+    if (this.#isShut && this.#tokens >= this.#reserve) this.#isShut = false;
+    return this.#tokens > 0 && !this.#isShut;
   }
 
   take(now: Millis, bytes: number): void {
     if (this.#rate === Number.POSITIVE_INFINITY) return;
     this.#refill(now);
     this.#tokens -= bytes;
+    if (this.#tokens <= 0) this.#isShut = true;
   }
 
   /** When `isOpen` turns true again; `now` where it is true already. */
@@ -98,7 +114,7 @@ export class TokenBucket {
     if (this.isOpen(now)) return now;
     if (this.#rate <= 0) return Number.POSITIVE_INFINITY as Millis;
     // One byte more than the debt, rounded up, so that the wake never comes a hair too early.
-    return (now + Math.ceil(((1 - this.#tokens) * 1000) / this.#rate)) as Millis;
+    return (now + Math.ceil(((1 + this.#reserve - this.#tokens) * 1000) / this.#rate)) as Millis;
   }
 
   #refill(now: Millis): void {

@@ -54,7 +54,7 @@ export interface SessionOptions extends Abortable {
   readonly path?: string;
   /** Where peers can connect to us; `false` = nowhere. Default: any free port on all addresses. */
   readonly listen?: ListenOptions | readonly ListenOptions[] | false;
-  /** Bytes per second; default no limit. */
+  /** Bytes of payload per second; default no limit. What messages and TCP add comes on top. Torrents share it evenly, and so do peers. */
   readonly uploadLimit?: number;
   readonly downloadLimit?: number;
   /** Connections of all torrents together. */

@@ -56,6 +56,10 @@ export class Connections implements NetPort {
     this.#open.get(conn)?.stream?.reading(on);
   }
 
+  readUpTo(bytes: number): void {
+    this.#transport.readUpTo(bytes);
+  }
+
   close(conn: ConnId, _reason: CloseReason): void {
     const connection = this.#open.get(conn);
     if (connection === undefined) return;

@@ -123,6 +123,9 @@ export class NodeLoop implements SwarmPorts {
   reading(conn: ConnId, on: boolean): void {
     this.#connections.reading(conn, on);
   }
+  readUpTo(bytes: number): void {
+    this.#connections.readUpTo(bytes);
+  }
   close(conn: ConnId, reason: CloseReason): void {
     this.#connections.close(conn, reason);
   }

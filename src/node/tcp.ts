@@ -43,6 +43,8 @@ export class TcpTransport implements Transport {
   readonly kind = 'tcp' as const;
   readonly #limits: TcpLimits;
   readonly #receiveBuffer: Uint8Array;
+  /** The part of it that the next reads may fill. */
+  #readInto: Uint8Array;
   readonly #useOnread: boolean;
   readonly #streams = new Set<TcpStream>();
   readonly #listeners = new Set<TcpListener>();
@@ -55,6 +57,7 @@ export class TcpTransport implements Transport {
     this.#limits = { ...tcpLimits, ...options.limits };
     // Not a Buffer: its `slice` is a view, and pure rooms mean a copy.
     this.#receiveBuffer = new Uint8Array(this.#limits.receiveBufferBytes);
+    this.#readInto = this.#receiveBuffer;
     this.#useOnread = options.useOnread ?? true;
   }
 
@@ -98,6 +101,10 @@ export class TcpTransport implements Transport {
     this.#listeners.add(listener);
     if (this.#isClosed) await listener.close();
     return listener;
+  }
+
+  readUpTo(bytes: number): void {
+    this.#readInto = this.#receiveBuffer.subarray(0, Math.max(1, bytes));
   }
 
   async close(): Promise<void> {
@@ -164,12 +171,15 @@ export class TcpTransport implements Transport {
     if (this.#streams.size === 0) this.#onIdle?.();
   };
 
+  /** Asked for by a socket before its first read and after each. */
+  readonly #nextBuffer = (): Uint8Array => this.#readInto;
+
   #onreadOptions(stream: TcpStream): SocketConstructorOpts & { onread: OnReadOpts } {
     const callback = (length: number, buffer: Uint8Array): boolean => {
       stream.onData(length === buffer.length ? buffer : buffer.subarray(0, length));
       return true;
     };
-    return { onread: { buffer: this.#receiveBuffer, callback } };
+    return { onread: { buffer: this.#nextBuffer, callback } };
   }
 }
 

@@ -1,5 +1,7 @@
-import { type Millis, NEVER, TokenBucket, type TorrentId } from '../base/index.ts';
+import { type Millis, NEVER, TokenBucket, type TokenRate, type TorrentId } from '../base/index.ts';
 import { limits } from './limits.ts';
+
+const blockLength = 16_384;
 
 export interface Rates {
   /** Bytes per second; Infinity = no limit. */
@@ -16,6 +18,8 @@ interface Buckets {
  * Upload and download limits of the session and of each torrent. Upload: payload leaves only while both buckets are open. Download:
  * reading from sockets stops while a bucket is in debt, and TCP tells the sender. A debt is always paid back, so the average is exact
  * even though one read or one run may overshoot.
+ *
+ * Counted is payload: the bytes of blocks, wanted or not. Headers of messages, control messages and what TCP and IP add are not.
  */
 export class Bandwidth {
   readonly #all: Buckets;
@@ -47,7 +51,26 @@ export class Bandwidth {
   uploadAllowance(now: Millis, torrent: TorrentId): number {
     const own = this.#of.get(torrent)?.upload;
     if (own?.isOpen(now) === false || !this.#all.upload.isOpen(now)) return 0;
-    return Math.min(toBurst(own?.rate ?? NEVER), toBurst(this.#all.upload.rate));
+    return toTurnBytes(Math.min(own?.rate ?? NEVER, this.#all.upload.rate));
+  }
+
+  /** Torrents share the session's limit: they take turns. */
+  get isUploadShared(): boolean {
+    return this.#all.upload.rate !== Number.POSITIVE_INFINITY;
+  }
+  /** Bytes of payload that a torrent sends in its turn. */
+  get uploadTurn(): number {
+    return toTurnBytes(this.#all.upload.rate);
+  }
+  get sessionUpload(): number {
+    return this.#all.upload.rate;
+  }
+
+  /** The tightest download limit of all, bytes per second; Infinity = none. */
+  get tightestDownload(): number {
+    let rate = this.#all.download.rate;
+    for (const { download } of this.#of.values()) rate = Math.min(rate, download.rate);
+    return rate;
   }
 
   tookUpload(now: Millis, torrent: TorrentId, bytes: number): void {
@@ -83,19 +106,32 @@ export class Bandwidth {
   }
 }
 
-function toBurst(rate: number): number {
-  return Math.max(limits.burstBytesMin, rate * limits.burstSec);
+/** Payload that one read may bring under a download limit. */
+export function toReadBytes(rate: number): number {
+  return Math.min(limits.readBytesMax, Math.max(limits.readBytesMin, Math.floor(rate * limits.readSec)));
+}
+
+/** Payload that may leave in one go under an upload limit: Infinity where there is none. */
+function toTurnBytes(rate: number): number {
+  if (rate === Number.POSITIVE_INFINITY) return rate;
+  return Math.min(limits.turnBytesMax, Math.max(limits.turnBytesMin, Math.floor(rate * limits.turnSec)));
+}
+
+function toTokenRate(rate: number): TokenRate {
+  if (rate === Number.POSITIVE_INFINITY) return { rate, burst: rate };
+  const most = rate * limits.burstAndBlockSec - blockLength;
+  const burst = rate <= 0 ? 0 : Math.max(limits.burstBytesMin, Math.min(rate * limits.burstSec, most));
+  return { rate, burst, reserve: Math.min(burst, rate * limits.reopenSec) };
 }
 
 function toBuckets(now: Millis, rates: Rates): Buckets {
   return {
-    upload: new TokenBucket({ rate: rates.upload, burst: toBurst(rates.upload), now }),
-    download: new TokenBucket({ rate: rates.download, burst: toBurst(rates.download), now }),
+    upload: new TokenBucket({ ...toTokenRate(rates.upload), now }),
+    download: new TokenBucket({ ...toTokenRate(rates.download), now }),
   };
 }
 
 function setBuckets(now: Millis, buckets: Buckets, rates: Partial<Rates>): void {
-  if (rates.upload !== undefined) buckets.upload.setRate(now, { rate: rates.upload, burst: toBurst(rates.upload) });
-  if (rates.download !== undefined)
-    buckets.download.setRate(now, { rate: rates.download, burst: toBurst(rates.download) });
+  if (rates.upload !== undefined) buckets.upload.setRate(now, toTokenRate(rates.upload));
+  if (rates.download !== undefined) buckets.download.setRate(now, toTokenRate(rates.download));
 }

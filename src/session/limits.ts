@@ -28,10 +28,32 @@ export const limits = {
   seedTurnMs: 600_000,
   /** ms for which a refused connection counts as somebody who waits. */
   seedWantedMs: 60_000,
-  /** Seconds of payload that a limit may save up for a burst: short, so that a limit holds within any second. */
+  /** Seconds of payload that a limit may save up for a burst: what a busy event loop lost is made up for, and it holds within any second. */
   burstSec: 0.1,
-  /** Smallest burst, bytes: one block. */
-  burstBytesMin: 16_384,
+  /** The same together with one block, at most: a limit holds within 3 % over ten seconds, however low it is. */
+  burstAndBlockSec: 0.3,
+  /** Least burst, bytes. */
+  burstBytesMin: 1_024,
+  /** Seconds of payload saved up before a limit that was used up opens again: a wake-up serves more than one packet. */
+  reopenSec: 0.01,
+  /** Seconds of payload that one read from a socket may bring under a download limit: the grain in which it holds. */
+  readSec: 0.125,
+  /** Bytes of the same, at least and at most: what the receive buffer holds. */
+  readBytesMin: 4_096,
+  readBytesMax: 262_144,
+  /** Seconds of payload that a torrent sends in its turn under an upload limit: those with lower limits of their own must not wait long. */
+  turnSec: 0.02,
+  /** Bytes of the same, at least and at most: a block, and what is read from disk at a time. */
+  turnBytesMin: 16_384,
+  turnBytesMax: 262_144,
+  /** Seconds of payload that who comes back, or could take less than his share, may catch up. */
+  fairLagSec: 0.5,
+  /** Bytes of the same, at least. */
+  fairLagBytesMin: 32_768,
+  /** ms that those whose turn it is to be read have to use up a download limit, until others may too. */
+  readProbeMs: 5,
+  /** ms without payload after which a connection takes no part in turns. */
+  readerIdleMs: 2_000,
   /** ms between two searches for buffers that torrents hold for nothing. */
   reclaimMs: 1_000,
   /** ms that stopping may wait for trackers. */

@@ -33,11 +33,13 @@ import {
 import type { AnnounceRequest, CloseReason } from '../wire/index.ts';
 import type { AddTorrent } from './add-torrent.ts';
 import { AnnounceGate } from './announce-gate.ts';
-import { Bandwidth, type Rates } from './bandwidth.ts';
+import { Bandwidth, type Rates, toReadBytes } from './bandwidth.ts';
 import { Handshakes } from './handshakes.ts';
 import { HeldTorrent } from './held-torrent.ts';
 import { limits } from './limits.ts';
 import { type ActiveLimits, orderDownloads } from './queue.ts';
+import { ReadTurns } from './read-turns.ts';
+import { UploadTurns } from './upload-turns.ts';
 
 export interface SessionOptions {
   readonly ports: SwarmPorts;
@@ -90,9 +92,9 @@ export class Session implements SwarmInputs {
   readonly #trackers: TrackerPort;
   readonly #wakes = new WakeHeap<Waker>();
   readonly #touched = new Set<HeldTorrent>();
-  readonly #waitingToUpload = new Set<TorrentId>();
-  /** Torrents whose connections are not read from until the download limit allows. */
-  readonly #notReading = new Set<TorrentId>();
+  readonly #uploadTurns: UploadTurns;
+  readonly #readTurns: ReadTurns;
+  #readUpTo: number = limits.readBytesMax;
   #listenPort = 0;
   #nextConn = 1;
   #nextTorrent = 1;
@@ -127,6 +129,13 @@ export class Session implements SwarmInputs {
       download: options.downloadLimit ?? Number.POSITIVE_INFINITY,
     });
     this.#host = this.#hostOf();
+    this.#uploadTurns = new UploadTurns(this.#bandwidth);
+    this.#readTurns = new ReadTurns({
+      reading: (conn, on) => this.#ports.reading(conn, on),
+      mayRead: (now, torrent) => this.#bandwidth.mayRead(now, torrent),
+      opensAt: (now, torrent) => this.#bandwidth.readOpensAt(now, torrent),
+    });
+    this.#fitReads();
     this.#handshakes = new Handshakes({
       ports: options.ports,
       peerId: options.peerId,
@@ -140,7 +149,6 @@ export class Session implements SwarmInputs {
         this.#touched.add(torrent);
         if (torrent.phase === 'dormant') this.#wake(torrent, 'a peer');
         torrent.addPeer(this.#now, peer);
-        if (this.#conns.has(peer.conn) && !this.#bandwidth.mayRead(this.#now, torrent.id)) this.#stopReading(torrent);
         if (rest.length > 0) torrent.awake?.onBytes(this.#now, peer.conn, rest);
       },
       onFailed: ({ address, torrent, incoming }) => {
@@ -218,6 +226,9 @@ export class Session implements SwarmInputs {
       this.#torrents.delete(id);
       for (const key of torrent.swarmKeys) if (this.#bySwarmKey.get(key) === torrent) this.#bySwarmKey.delete(key);
       this.#bandwidth.removeTorrent(id);
+      this.#uploadTurns.forget(id);
+      this.#readTurns.forgetTorrent(id);
+      this.#fitReads();
       this.#wakes.delete(id);
       this.#touched.delete(torrent);
       this.#gate.forget(id);
@@ -329,7 +340,8 @@ export class Session implements SwarmInputs {
     this.#input(now, () => {
       if (id === undefined) this.#bandwidth.setSession(now, rates);
       else this.#bandwidth.setTorrent(now, id, rates);
-      this.#resumeReading();
+      this.#fitReads();
+      this.#readTurns.resume(now);
       this.#resumeUpload();
     });
   }
@@ -391,6 +403,7 @@ export class Session implements SwarmInputs {
         return;
       }
       this.#conns.delete(conn);
+      this.#readTurns.forget(conn);
       this.#touched.add(torrent);
       torrent.awake?.onConnClosed(now, conn, reason);
     });
@@ -466,7 +479,7 @@ export class Session implements SwarmInputs {
       for (let waker = this.#wakes.takeDue(now); waker !== undefined; waker = this.#wakes.takeDue(now)) {
         if (waker === 'handshakes') this.#handshakes.onTimer(now);
         else if (waker === 'upload') this.#resumeUpload();
-        else if (waker === 'download') this.#resumeReading();
+        else if (waker === 'download') this.#readTurns.resume(now);
         else if (waker === 'announces') this.#gate.onTimer(now);
         else if (waker === 'queue') this.#queueMoved = true;
         else this.#touch(waker)?.onTimer(now);
@@ -493,11 +506,16 @@ export class Session implements SwarmInputs {
 
   #endTurn(): void {
     if (this.#queueMoved) this.#judgeQueue();
-    for (const torrent of this.#touched) {
-      const wake = torrent.endTurn(this.#now);
-      if (this.#torrents.has(torrent.id)) this.#wakes.set(torrent.id, wake);
-    }
-    this.#touched.clear();
+    do {
+      for (const torrent of this.#touched) {
+        const wake = torrent.endTurn(this.#now);
+        if (this.#torrents.has(torrent.id)) this.#wakes.set(torrent.id, wake);
+      }
+      this.#touched.clear();
+      // A turn to send ends here; the next one may begin.
+    } while (this.#uploadTurns.waiting > 0 && this.#resumeUpload());
+    this.#wakes.set('upload', this.#uploadTurns.nextAt(this.#now));
+    this.#wakes.set('download', this.#readTurns.nextAt(this.#now));
     if (this.#queueMoved) this.#wakes.set('queue', this.#now);
     this.#wakes.set('handshakes', this.#handshakes.nextAt);
     this.#wakes.set('announces', this.#gate.nextAt);
@@ -528,7 +546,10 @@ export class Session implements SwarmInputs {
     const rank = source.rank ?? this.#rankMax + 1;
     this.#rankMax = Math.max(this.#rankMax, rank);
     const { uploadLimit: upload = NEVER, downloadLimit: download = NEVER } = source;
-    if (upload !== NEVER || download !== NEVER) this.#bandwidth.addTorrent(this.#now, id, { upload, download });
+    if (upload !== NEVER || download !== NEVER) {
+      this.#bandwidth.addTorrent(this.#now, id, { upload, download });
+      this.#fitReads();
+    }
     const rng = this.#o.rng.fork(`torrent ${id}`);
     const held = new HeldTorrent({ source, id, rank, rng, host: this.#host, trackers: this.#trackers });
     this.#torrents.set(id, held);
@@ -645,13 +666,15 @@ export class Session implements SwarmInputs {
       dial: (torrent, to) => this.#dial(torrent, to),
       closeConn: (conn, reason) => {
         this.#conns.delete(conn);
+        this.#readTurns.forget(conn);
         this.#ports.close(conn, reason);
       },
-      uploadAllowance: (torrent) => this.#uploadAllowance(torrent),
-      tookUpload: (torrent, bytes) => this.#bandwidth.tookUpload(this.#now, torrent, bytes),
-      tookDownload: (torrent, bytes) => {
+      uploadAllowance: (torrent) => this.#uploadTurns.allowance(this.#now, torrent),
+      tookUpload: (torrent, bytes) => this.#uploadTurns.took(this.#now, torrent, bytes),
+      tookDownload: (torrent, conn, bytes) => {
+        if (!this.#bandwidth.isDownloadLimited(torrent)) return;
         this.#bandwidth.tookDownload(this.#now, torrent, bytes);
-        if (!this.#bandwidth.mayRead(this.#now, torrent)) this.#stopReading(this.#torrents.get(torrent));
+        this.#readTurns.took(this.#now, torrent, conn, bytes);
       },
       isDownloadLimited: (torrent) => this.#bandwidth.isDownloadLimited(torrent),
       uploadLimit: (torrent) => this.#bandwidth.uploadLimit(torrent),
@@ -704,54 +727,21 @@ export class Session implements SwarmInputs {
     return true;
   }
 
-  #uploadAllowance(torrent: TorrentId): number {
-    const allowance = this.#bandwidth.uploadAllowance(this.#now, torrent);
-    if (allowance === 0) {
-      this.#waitingToUpload.add(torrent);
-      this.#planUpload();
-    }
-    return allowance;
+  /** Lets torrents that waited for the upload limit go on. @returns whether there was one */
+  #resumeUpload(): boolean {
+    const id = this.#uploadTurns.next(this.#now);
+    if (id === undefined) return false;
+    this.#touch(id)?.awake?.serveAll(this.#now);
+    return true;
   }
 
-  #planUpload(): void {
-    let at: number = NEVER;
-    for (const torrent of this.#waitingToUpload) at = Math.min(at, this.#bandwidth.uploadOpensAt(this.#now, torrent));
-    this.#wakes.set('upload', at as Millis);
-  }
-
-  /** Lets torrents that waited for the upload limit go on; who waited longest is first. */
-  #resumeUpload(): void {
-    for (const id of [...this.#waitingToUpload]) {
-      if (this.#bandwidth.uploadAllowance(this.#now, id) === 0) continue;
-      // Out and in again: next time the others are before it.
-      this.#waitingToUpload.delete(id);
-      this.#touch(id)?.awake?.serveAll(this.#now);
-    }
-    this.#planUpload();
-  }
-
-  #stopReading(torrent: HeldTorrent | undefined): void {
-    if (torrent === undefined) return;
-    this.#notReading.add(torrent.id);
-    for (const conn of torrent.conns) this.#ports.reading(conn, false);
-    this.#planReading();
-  }
-
-  #planReading(): void {
-    let at: number = NEVER;
-    for (const id of this.#notReading) at = Math.min(at, this.#bandwidth.readOpensAt(this.#now, id));
-    this.#wakes.set('download', at as Millis);
-  }
-
-  #resumeReading(): void {
-    for (const id of [...this.#notReading]) {
-      if (!this.#bandwidth.mayRead(this.#now, id)) continue;
-      this.#notReading.delete(id);
-      // Whoever may read first mostly uses up what there is, so it is another one each time.
-      const conns = [...(this.#torrents.get(id)?.conns ?? [])];
-      const from = this.#o.rng.below(Math.max(1, conns.length));
-      for (let i = 0; i < conns.length; i++) this.#ports.reading(conns[(from + i) % conns.length] as ConnId, true);
-    }
-    this.#planReading();
+  /** The lower the download limits, the smaller the reads: in that grain they hold. */
+  #fitReads(): void {
+    const rate = this.#bandwidth.tightestDownload;
+    this.#readTurns.rate = rate;
+    const bytes = toReadBytes(rate);
+    if (bytes === this.#readUpTo) return;
+    this.#readUpTo = bytes;
+    this.#ports.readUpTo(bytes);
   }
 }

@@ -67,6 +67,7 @@ export class SimHost implements SwarmPorts {
     this.#listenPorts = options.listenPorts ?? [6881];
     this.#timersLateMs = options.timersLateMs ?? 1;
     this.gate = new InputGate(this.world);
+    this.net.readBytesMax = Number.POSITIVE_INFINITY;
     this.#diskPort = new SimDiskPort(options.disk, this.gate);
   }
 
@@ -135,6 +136,10 @@ export class SimHost implements SwarmPorts {
     const conn = this.#conns.get(id);
     assert(conn !== undefined && !conn.isClosed, 'reading is for connections that are not closed');
     conn.socket?.setReading(on);
+  }
+
+  readUpTo(bytes: number): void {
+    this.net.readBytesMax = bytes;
   }
 
   close(id: ConnId, reason: CloseReason): void {

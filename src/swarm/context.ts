@@ -30,7 +30,7 @@ export interface SwarmHost {
   uploadAllowance(torrent: TorrentId): number;
   tookUpload(torrent: TorrentId, bytes: number): void;
   /** Payload that came in, for the download limits. */
-  tookDownload(torrent: TorrentId, bytes: number): void;
+  tookDownload(torrent: TorrentId, conn: ConnId, bytes: number): void;
   isDownloadLimited(torrent: TorrentId): boolean;
   /** The session's upload capacity that this torrent may count on, bytes per second; undefined = not limited. */
   uploadLimit(torrent: TorrentId): number | undefined;

@@ -257,7 +257,7 @@ export class Downloader {
   onBlockBytes(peer: Peer, bytes: Uint8Array): void {
     const now = this.#ctx.now;
     const arrival = peer.arrival;
-    this.#ctx.host.tookDownload(this.#ctx.torrent, bytes.length);
+    this.#ctx.host.tookDownload(this.#ctx.torrent, peer.conn, bytes.length);
     // Rubbish is no gift: it earns no slot, and keeps nobody from being snubbed.
     if (arrival.isUnasked) return;
     peer.down.add(now, bytes.length);

@@ -67,6 +67,8 @@ export const limits = {
     runReadsMax: 16,
     /** Runs of one peer's queue read ahead. */
     readAheadRuns: 3,
+    /** Bytes that a peer who could take less than its share of a limit may catch up, at least; half a second of the limit otherwise. */
+    fairLagBytesMin: 32_768,
     /** Bytes at the socket of one peer that are not written yet: fills bandwidth x delay together with the kernel's buffer. */
     windowBytes: 1_048_576,
     /** Blocks, or rows of them, in the same: who asks for single bytes must not hold a write for each. Twice the window in whole blocks. */

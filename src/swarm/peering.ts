@@ -160,6 +160,7 @@ export class Peering implements MessageEffects {
     if (content !== undefined) {
       content.downloader.peerGone(peer);
       content.exchange.gone(peer);
+      content.uploader.peerGone(peer);
       content.peerGone(peer);
     }
     this.#extensions.onGone(peer);

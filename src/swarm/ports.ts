@@ -32,6 +32,8 @@ export interface NetPort {
   writePayload(conn: ConnId, bytes: Uint8Array, ticket: number): void;
   /** Stops or resumes reading: back-pressure and bandwidth limits. Bytes read already may still arrive. */
   reading(conn: ConnId, on: boolean): void;
+  /** From now on one read of any connection brings so many bytes at most (what is under way may bring more): the grain of download limits. */
+  readUpTo(bytes: number): void;
   /** Closes after what was written is flushed. No inputs for `conn` come afterwards: not even onClosed, but lent views are returned by onWritten. */
   close(conn: ConnId, reason: CloseReason): void;
 }

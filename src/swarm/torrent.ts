@@ -113,7 +113,6 @@ export class Torrent {
   #isJudged = false;
   /** Totals of earlier runs. */
   #earlier = { downloaded: 0, uploaded: 0 };
-  #serveFrom = 0;
   #stopDeadline: Millis = NEVER;
 
   constructor(options: TorrentOptions) {
@@ -394,12 +393,10 @@ export class Torrent {
     this.finder.book.addOwnAddress(address);
   }
 
-  /** Upload may flow again: peers take turns to be first. */
+  /** Upload may flow again. */
   serveAll(now: Millis): void {
     this.#ctx.now = now;
-    const waiting = [...this.#ctx.peers.values()].filter((p) => p.requests.length > 0);
-    const from = this.#serveFrom++;
-    for (let i = 0; i < waiting.length; i++) this.#ctx.serve(waiting[(from + i) % waiting.length] as Peer);
+    this.#active?.uploader.serveAll();
   }
 
   // --- disk ---

@@ -1,4 +1,4 @@
-import type { Bitfield, BtError } from '../base/index.ts';
+import { type Bitfield, type BtError, type ConnId, FairOrder } from '../base/index.ts';
 import type { Geometry } from '../metainfo/index.ts';
 import { directions, wireKinds } from '../trace/index.ts';
 import { type BlockRef, encodeMessage, writeBlockHeader } from '../wire/index.ts';
@@ -22,6 +22,8 @@ export interface UploadCounts {
  */
 export class Uploader {
   readonly counts: UploadCounts = { payloadBytes: 0, rejected: 0 };
+  /** Under an upload limit: which peer goes first. */
+  readonly #turns = new FairOrder<ConnId>(limits.upload.windowBytes);
   readonly #ctx: SwarmContext;
   readonly #geometry: Geometry;
   readonly #have: Bitfield;
@@ -66,6 +68,19 @@ export class Uploader {
       if (peer.grantedFast?.has(request.piece) === true) peer.requests.push(request);
       else if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ ...request, kind: 'reject' }));
     }
+  }
+
+  /** Upload may flow again: who has had least goes first. */
+  serveAll(): void {
+    const waiting = [...this.#ctx.peers.values()].filter((p) => p.requests.length > 0);
+    const rate = this.#ctx.host.uploadLimit(this.#ctx.torrent) ?? 0;
+    this.#turns.lagBytes = Math.max(limits.upload.fairLagBytesMin, rate / 2);
+    waiting.sort((a, b) => this.#turns.standing(a.conn) - this.#turns.standing(b.conn) || a.conn - b.conn);
+    for (const peer of waiting) this.#ctx.serve(peer);
+  }
+
+  peerGone(peer: Peer): void {
+    this.#turns.forget(peer.conn);
   }
 
   /** Sends as much of the peer's queue as may go now. */
@@ -255,6 +270,7 @@ export class Uploader {
     peer.lastSentAt = this.#ctx.now;
     peer.refusedCount = 0;
     this.counts.payloadBytes += payload;
+    this.#turns.took(peer.conn, payload);
     this.#ctx.host.tookUpload(this.#ctx.torrent, payload);
   }
 

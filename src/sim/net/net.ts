@@ -25,6 +25,8 @@ export class NetHost implements SocketPlace {
   readonly down: Downlink;
   readonly isFirewalled: boolean;
   isUp = true;
+  /** What one read of any connection brings at most. */
+  readBytesMax: number = Number.POSITIVE_INFINITY;
   group = 0;
   readonly sockets: Set<SimSocket> = new Set();
   readonly #net: SimNet;

@@ -41,6 +41,8 @@ export interface SocketPlace {
   readonly down: Downlink;
   readonly line: Line;
   readonly isUp: boolean;
+  /** What one read brings at most. */
+  readonly readBytesMax: number;
   /** Hosts of different groups cannot hear each other. */
   readonly group: number;
   forget(socket: Socket): void;

@@ -360,7 +360,7 @@ export class SimSocket implements Flow, Socket {
     const dice = rng.u32();
     let cuts = length > 1 && ((dice & 7) === 0 || (length < 256 && (dice & 3) === 0)) ? 1 + ((dice >>> 8) % 3) : 0;
     while (chunk.at < chunk.end) {
-      const left = chunk.end - chunk.at;
+      const left = Math.min(chunk.end - chunk.at, this.place.readBytesMax);
       const take = cuts-- > 0 && left > 1 ? 1 + rng.below(Math.min(left - 1, (dice & 16) === 0 ? 20 : left - 1)) : left;
       const view = chunk.bytes.subarray(chunk.at, chunk.at + take);
       chunk.at += take;

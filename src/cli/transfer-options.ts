@@ -23,8 +23,8 @@ export function addTransferOptions(command: Command): Command {
       many(parseListen),
     )
     .option('--peer <host:port>', 'connect to this peer too; may be given several times', many(parsePeer))
-    .option('--upload-limit <rate>', 'like 500K or 2MiB, a second', parseRate)
-    .option('--download-limit <rate>', 'like 500K or 2MiB, a second', parseRate)
+    .option('--upload-limit <rate>', 'payload a second, like 500K or 2MiB', parseRate)
+    .option('--download-limit <rate>', 'payload a second, like 500K or 2MiB', parseRate)
     .optionsGroup('State:')
     .addOption(
       new Option('--state-dir <dir>', 'what is done is remembered here (default: ~/.local/state/eider)').env(

@@ -119,13 +119,14 @@ class Run {
     const feature = this.#target.run(input);
     const msMax = this.#target.msMax ?? MS_MAX;
     if (this.#options.isTimed !== true || performance.now() - startedAt < msMax) return feature;
-    // Once may be the collector's doing, or another process's.
+    // Once may be the collector's doing, or that of whoever else uses the machine.
     for (let i = 0; i < 3; i++) {
-      const againAt = performance.now();
+      const before = process.cpuUsage();
       this.#target.run(input);
-      if (performance.now() - againAt < msMax) return feature;
+      const { user, system } = process.cpuUsage(before);
+      if ((user + system) / 1_000 < msMax) return feature;
     }
-    throw new Error(`an input of ${input.length} bytes takes more than ${msMax} ms, four times in a row`);
+    throw new Error(`an input of ${input.length} bytes takes more than ${msMax} ms of CPU, again and again`);
   }
 
   #keep(input: Uint8Array): void {

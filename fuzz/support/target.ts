@@ -14,7 +14,7 @@ export interface FuzzTarget {
   readonly bytesMax?: number;
   /** Seeded inputs in `npm test`, beside the corpus; 1,500 where it is left out. */
   readonly testRuns?: number;
-  /** What one run may take, in milliseconds, where 50 is not enough. Only looked at by `npm run fuzz`. */
+  /** Milliseconds that one run may take, where 50 are not enough. Only looked at by `npm run fuzz`. */
   readonly msMax?: number;
   /** Share of the time of `npm run fuzz -- all`, 1 where it is left out. */
   readonly share?: number;

@@ -157,6 +157,8 @@ function play(scene: Scene, tape: Tape): void {
     case 15:
       return sayHashes(scene, name, tape);
     case 16:
+      // Bytes that are no message of any kind, too.
+      if (tape.below(3) === 1) return peer.sendBytes(tape.bytes(1 + tape.below(40)));
       return giveMetadata(scene, name);
     case 17:
       return tape.isTrue() ? peer.close() : peer.link?.setReading(false);

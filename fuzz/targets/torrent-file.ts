@@ -83,31 +83,66 @@ function makeFile(rng: Rng): BInput {
   };
 }
 
-/** A torrent of random files, whose hashes nobody checks against anything. */
-function make(rng: Rng): Uint8Array {
+function makeTree(rng: Rng, depth: number): BInput {
+  const tree = new Map<string, BInput>();
+  for (let n = 1 + rng.below(3); n > 0; n--) {
+    const name = oddNames[rng.below(oddNames.length)]!;
+    if (depth > 0 && rng.below(3) === 0) tree.set(name, makeTree(rng, depth - 1));
+    else tree.set(name, { '': makeLeaf(rng) });
+  }
+  return tree;
+}
+
+function makeLeaf(rng: Rng): BInput {
+  const length = [0, 1, 100, 16_384, 70_000][rng.below(5)]!;
+  const root = length === 0 || rng.below(9) === 0 ? [] : [['pieces root', rng.bytes(32)] as const];
+  const link = rng.below(6) === 0 ? [['symlink path', [oddNames[rng.below(oddNames.length)]!]] as const] : [];
+  const attr = rng.below(3) === 0 ? [['attr', ['x', 'h', 'l', 'p'][rng.below(4)]!] as const] : [];
+  return new Map<string, BInput>([['length', length], ...root, ...link, ...attr]);
+}
+
+function makeV1(rng: Rng, pieceLength: number): [string, BInput][] {
   const list = Array.from({ length: 1 + rng.below(4) }, () => makeFile(rng)) as { length: number }[];
-  const pieceLength = [16_384, 32_768, 1, 0, 2 ** 31][rng.below(5)]!;
   const bytes = Math.max(
     0,
     list.reduce((sum, { length }) => sum + length, 0),
   );
-  const pieces = Math.ceil(bytes / Math.max(1, pieceLength));
-  const info = encode({
-    name: oddNames[rng.below(oddNames.length)]!,
-    'piece length': pieceLength,
-    pieces: new Uint8Array(Math.min(pieces + (rng.below(5) === 0 ? 1 : 0), 200) * 20),
-    ...(rng.below(4) === 0 ? { length: bytes } : { files: list as unknown as BInput }),
-    private: rng.below(2),
-  });
-  const text = Buffer.from(
-    encode({
-      announce: 'http://t/a',
-      'announce-list': [['udp://t:1', ' x '], []],
-      nodes: [['h', 1]],
-      'url-list': ['http://w/'],
-    }),
-  ).toString('latin1');
-  return Buffer.from(`${text.slice(0, -1)}4:info${Buffer.from(info).toString('latin1')}e`, 'latin1');
+  const pieces = Math.ceil(bytes / Math.max(1, pieceLength)) + (rng.below(5) === 0 ? 1 : 0);
+  return [
+    ['pieces', new Uint8Array(Math.min(pieces, 200) * 20)],
+    rng.below(4) === 0 ? ['length', bytes] : ['files', list as unknown as BInput],
+  ];
+}
+
+/** A torrent of random files, whose hashes nobody checks against anything. */
+function make(rng: Rng): Uint8Array {
+  const pieceLength = [16_384, 131_072, 32_768, 1, 0, 2 ** 31][rng.below(6)]!;
+  const format = rng.below(3);
+  const members: [string, BInput][] = [
+    ['name', oddNames[rng.below(oddNames.length)]!],
+    ['piece length', pieceLength],
+    ['private', rng.below(2)],
+    ['source', 'x'],
+    ...(format < 2 ? makeV1(rng, pieceLength) : []),
+    ...(format > 0
+      ? ([
+          ['file tree', makeTree(rng, 3)],
+          ['meta version', 2],
+        ] as [string, BInput][])
+      : []),
+  ];
+  const outer: [string, BInput][] = [
+    ['announce', 'http://t/a'],
+    ['announce-list', [['udp://t:1', ' x '], []]],
+    ['comment', 'c'],
+    ['created by', rng.bytes(3)],
+    ['creation date', rng.below(9) - 1],
+    ['info', new Map(members)],
+    ['nodes', [['h', 1]]],
+    ['url-list', rng.below(2) === 0 ? 'http://w/' : ['http://w/', 'x y']],
+    ['piece layers', new Map([[rng.bytes(32), rng.bytes(32 * rng.below(3))]])],
+  ];
+  return encode(new Map(outer.filter(([name]) => name === 'info' || rng.below(2) === 0)));
 }
 
 export const target: FuzzTarget = {

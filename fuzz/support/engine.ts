@@ -4,8 +4,10 @@ import { minimise } from './minimise.ts';
 import { mutate } from './mutate.ts';
 import { type FuzzTarget, utf8 } from './target.ts';
 
-/** Inputs between two looks at the counters: a look costs some 3 ms. */
-const BATCH = 128;
+/** Inputs between two looks at the counters, at most: where something was new, they are run again to find out which it was. */
+const BATCH_MAX = 128;
+/** How much longer than a look the inputs between two of them take, at least: a look costs some 3 ms. */
+const LOOK_FACTOR = 6;
 /** Inputs kept as a base for others. */
 const POOL_MAX = 4_000;
 const MS_MAX = 50;
@@ -53,6 +55,8 @@ class Run {
   readonly #tokens: readonly Uint8Array[];
   readonly #pool: Uint8Array[] = [];
   #batch: Uint8Array[] = [];
+  #lookedAt = 0;
+  #lookMs = 0;
   readonly features = new Set<string>();
   runs = 0;
   kept = 0;
@@ -110,7 +114,9 @@ class Run {
     } catch (error) {
       return this.#toFailure(input, error);
     }
-    if (this.#options.coverage !== undefined && this.#batch.push(input) >= BATCH) this.#look();
+    if (this.#options.coverage === undefined) return undefined;
+    const isLong = performance.now() - this.#lookedAt > this.#lookMs * LOOK_FACTOR;
+    if (this.#batch.push(input) >= BATCH_MAX || isLong) this.#look();
     return undefined;
   }
 
@@ -140,8 +146,11 @@ class Run {
     const { coverage } = this.#options;
     const batch = this.#batch;
     this.#batch = [];
+    const startedAt = performance.now();
     const spots = coverage?.take() ?? [];
+    this.#lookMs = performance.now() - startedAt;
     if (coverage !== undefined && spots.length > 0) this.#find(coverage, batch, spots);
+    this.#lookedAt = performance.now();
   }
 
   #find(coverage: Coverage, inputs: readonly Uint8Array[], spots: readonly Spot[]): void {

@@ -43,11 +43,11 @@ type Step =
   | { readonly do: 'reply'; readonly on: number; readonly which: number }
   | { readonly do: 'close'; readonly on: number }
   | { readonly do: 'noise'; readonly on: number; readonly text: string }
-  | { readonly do: 'wait'; readonly ms: number };
+  | { readonly do: 'wait'; readonly ms: number; readonly isSwept: boolean };
 
 function readStep(tape: Tape): Step {
   const kind = tape.below(12);
-  if (kind === 11) return { do: 'wait', ms: tape.pick([1, 100, 20_000, 70_000]) };
+  if (kind === 11) return { do: 'wait', ms: tape.pick([1, 100, 20_000, 70_000]), isSwept: tape.isTrue() };
   const on = tape.below(connectionsMax);
   const [infoHash, peerId] = [tape.pick(torrents), tape.pick(peerIds)];
   if (kind < 5) {
@@ -89,6 +89,7 @@ interface Mock {
 /** Plays steps on a relay, and holds after each what must be true whatever happened. */
 class World {
   now = 0 as Millis;
+  #sweptAt = 0;
   readonly #counters = new CounterTable(1);
   readonly store = DenseStore.create({ limits: trackerLimits, rng: seededRng(7) });
   readonly relay: WebRelay;
@@ -109,7 +110,9 @@ class World {
   play(s: Step): void {
     if (s.do === 'wait') {
       this.now = (this.now + s.ms) as Millis;
+      if (!s.isSwept) return;
       this.relay.sweep(this.now);
+      this.#sweptAt = this.now;
       return;
     }
     const at = this.#connectionOf(s.on);
@@ -266,7 +269,8 @@ class World {
     assert.equal(peerCountWeb, members.length, 'the store knows whoever is there, and nobody else');
     assert.equal(seederCount, members.filter((isSeeder) => isSeeder).length);
     assert.equal(this.relay.connectionCount, this.open.filter((mock) => mock !== undefined).length);
-    const waiting = this.offers.filter((o) => !o.answered && this.now - o.at < limits.offerMs);
+    // What is over is kept until it is swept.
+    const waiting = this.offers.filter((o) => !o.answered && this.#sweptAt - o.at < limits.offerMs);
     assert(this.relay.waitingOfferCount <= waiting.length, 'nothing else is kept');
   }
 }

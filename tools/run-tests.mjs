@@ -1,5 +1,5 @@
 /**
- * Runs the built tests: one process a suite folder (one a file for e2e and interop), one after the other.
+ * Runs the built tests: one process a suite folder (one a file for sim, e2e and interop), one after the other.
  *
  *     node tools/run-tests.mjs [--interop] [--name PATTERN] [--timeout SECONDS] [PATH-PART]...
  *
@@ -17,7 +17,7 @@ const suites = [
   { name: 'unit', timeoutMs: 120_000 },
   { name: 'property', timeoutMs: 120_000 },
   { name: 'contract', timeoutMs: 120_000 },
-  { name: 'sim', timeoutMs: 120_000 },
+  { name: 'sim', timeoutMs: 120_000, processPerFile: true },
   { name: 'conformance', timeoutMs: 120_000 },
   { name: 'fuzz', timeoutMs: 120_000 },
   { name: 'e2e', timeoutMs: 120_000, processPerFile: true },

@@ -23,6 +23,11 @@ export interface SwarmHost {
   readonly listenPort: () => number;
   /** All buffers are lent: other torrents give back what they hold and do not use. @returns whether one is free now */
   reclaimBuffers(torrent: TorrentId): boolean;
+  /**
+   * Runs what a torrent left to be called later, in whatever input that is, as a part of that torrent: its turn follows, and a fault in it is
+   * its own.
+   */
+  inTorrent(torrent: TorrentId, run: () => void): void;
   /** Opens a connection if the session's limits allow. @returns false: try again later */
   dial(torrent: TorrentId, to: PeerAddress): boolean;
   closeConn(conn: ConnId, reason: CloseReason): void;

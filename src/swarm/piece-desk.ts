@@ -102,7 +102,7 @@ export class PieceDesk {
     const s = Math.floor((block * blockLength) / active.segmentBytes);
     if (active.segments[s] !== undefined) return true;
     if (!this.mayStart(active)) return false;
-    const buffer = this.#ctx.host.pool.take(this.#segmentBytes);
+    const buffer = this.#ctx.host.pool.take(this.#segmentBytes, this.#ctx.torrent);
     if (buffer === undefined) return false;
     this.#zeroPads(active, s, buffer);
     active.segments[s] = buffer;
@@ -224,7 +224,7 @@ export class PieceDesk {
 
   /** Views come back from the disk; the pool lends whole buffers. */
   #giveBuffer(view: Uint8Array): void {
-    this.#ctx.host.pool.give(new Uint8Array(view.buffer));
+    this.#ctx.host.pool.give(new Uint8Array(view.buffer), this.#ctx.torrent);
   }
 
   #storeSegment(active: ActivePiece, segment: number): void {
@@ -270,7 +270,7 @@ export class PieceDesk {
   #letGo(active: ActivePiece): void {
     for (let s = 0; s < active.segments.length; s++) {
       const buffer = active.segments[s];
-      if (buffer !== undefined) this.#ctx.host.pool.give(buffer);
+      if (buffer !== undefined) this.#ctx.host.pool.give(buffer, this.#ctx.torrent);
       active.segments[s] = undefined;
     }
     this.#close(active, pieceStates.active);

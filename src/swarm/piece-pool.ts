@@ -1,4 +1,4 @@
-import { assert } from '../base/index.ts';
+import { assert, type TorrentId } from '../base/index.ts';
 
 /**
  * Lends the buffers that hold payload: segments of pieces on their way in, framed runs on their way out. One pool serves a session, so
@@ -10,6 +10,9 @@ import { assert } from '../base/index.ts';
 export class PiecePool {
   readonly #budgetBytes: number;
   readonly #free = new Map<number, Uint8Array[]>();
+  readonly #byBorrower = new Map<TorrentId, { bytes: number; count: number }>();
+  /** Torrents whose buffers are gone for good. */
+  readonly #writtenOff = new Set<TorrentId>();
   #lentBytes = 0;
   #lentCount = 0;
   #freeBytes = 0;
@@ -35,21 +38,25 @@ export class PiecePool {
     return this.#lentBytes + size <= this.#budgetBytes || this.#lentCount === 0;
   }
 
+  /** Bytes that one torrent has. */
+  lentTo(borrower: TorrentId): number {
+    return this.#byBorrower.get(borrower)?.bytes ?? 0;
+  }
+
   /** @returns a buffer of exactly `size` bytes with arbitrary content, or undefined where the budget is used up */
-  take(size: number): Uint8Array | undefined {
+  take(size: number, borrower: TorrentId): Uint8Array | undefined {
     if (!this.hasRoom(size)) return undefined;
     const buffer = this.#takeFree(size) ?? new Uint8Array(size);
-    this.#lentBytes += size;
-    this.#lentCount++;
+    this.#count(borrower, size, 1);
     return buffer;
   }
 
   /** Takes back a buffer (whole, not a part of it). */
-  give(buffer: Uint8Array): void {
+  give(buffer: Uint8Array, borrower: TorrentId): void {
     const size = buffer.length;
-    assert(this.#lentCount > 0 && this.#lentBytes >= size, 'a buffer comes back only once');
-    this.#lentBytes -= size;
-    this.#lentCount--;
+    if (this.#writtenOff.has(borrower)) return;
+    assert(this.lentTo(borrower) >= size, 'a buffer comes back only once, from whom it was lent to');
+    this.#count(borrower, -size, -1);
     if (this.#lentBytes + this.#freeBytes + size > this.#budgetBytes) return;
     let list = this.#free.get(size);
     if (list === undefined) {
@@ -58,6 +65,23 @@ export class PiecePool {
     }
     list.push(buffer);
     this.#freeBytes += size;
+  }
+
+  /** What was lent to this torrent counts no more, and nothing comes back from it: nobody knows any more what it holds. */
+  writeOff(borrower: TorrentId): void {
+    const lent = this.#byBorrower.get(borrower);
+    if (lent !== undefined) this.#count(borrower, -lent.bytes, -lent.count);
+    this.#writtenOff.add(borrower);
+  }
+
+  #count(borrower: TorrentId, bytes: number, count: number): void {
+    this.#lentBytes += bytes;
+    this.#lentCount += count;
+    const lent = this.#byBorrower.get(borrower) ?? { bytes: 0, count: 0 };
+    lent.bytes += bytes;
+    lent.count += count;
+    if (lent.count === 0) this.#byBorrower.delete(borrower);
+    else this.#byBorrower.set(borrower, lent);
   }
 
   #takeFree(size: number): Uint8Array | undefined {

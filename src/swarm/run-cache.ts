@@ -93,7 +93,7 @@ export class RunCache {
     const begin = where.begin - (where.begin % runLength);
     const size = framedLength(runLength);
     while (!this.#pool.hasRoom(size)) if (!this.#evictOne()) return undefined;
-    const into = this.#pool.take(size);
+    const into = this.#pool.take(size, torrent);
     if (into === undefined) return undefined;
     const length = Math.min(runLength, where.pieceBytes - begin);
     const run: Run = {
@@ -128,7 +128,7 @@ export class RunCache {
     const whole = new Uint8Array(bytes.buffer);
     const key = toKey(run.torrent, run.piece, run.begin);
     if (error !== undefined || this.#runs.get(key) !== run) {
-      this.#pool.give(whole);
+      this.#pool.give(whole, run.torrent);
       if (this.#runs.get(key) === run) this.#runs.delete(key);
     } else run.bytes = whole;
     for (const tell of run.waiting.splice(0)) tell(error);
@@ -168,7 +168,7 @@ export class RunCache {
     for (const [key, run] of this.#runs) {
       if (run.torrent !== torrent) continue;
       this.#runs.delete(key);
-      if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes);
+      if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes, run.torrent);
     }
   }
 
@@ -177,7 +177,7 @@ export class RunCache {
     for (const [key, run] of this.#runs) {
       if (run.torrent !== torrent || run.piece !== piece) continue;
       this.#runs.delete(key);
-      if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes);
+      if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes, run.torrent);
     }
   }
 
@@ -215,7 +215,7 @@ export class RunCache {
     run.pins--;
     const kept = this.#runs.get(toKey(run.torrent, run.piece, run.begin)) === run;
     if (run.pins === 0 && !kept && run.bytes !== undefined) {
-      this.#pool.give(run.bytes);
+      this.#pool.give(run.bytes, run.torrent);
       run.bytes = undefined;
     }
   }
@@ -231,7 +231,7 @@ export class RunCache {
     for (const [key, run] of this.#runs) {
       if (run.bytes === undefined || run.pins > 0) continue;
       this.#runs.delete(key);
-      this.#pool.give(run.bytes);
+      this.#pool.give(run.bytes, run.torrent);
       run.bytes = undefined;
       return true;
     }

@@ -160,12 +160,15 @@ export class Uploader {
   #waitFor(peer: Peer, run: Run): void {
     if (peer.waitsForRun) return;
     peer.waitsForRun = true;
-    run.waiting.push((error) => {
-      peer.waitsForRun = false;
-      if (error === undefined) this.#readErrors = 0;
-      else this.#onReadError(peer, run, error);
-      if (!peer.isClosed) this.#ctx.serve(peer);
-    });
+    const { host, torrent } = this.#ctx;
+    run.waiting.push((error) => host.inTorrent(torrent, () => this.#onRead(peer, run, error)));
+  }
+
+  #onRead(peer: Peer, run: Run, error: BtError | undefined): void {
+    peer.waitsForRun = false;
+    if (error === undefined) this.#readErrors = 0;
+    else this.#onReadError(peer, run, error);
+    if (!peer.isClosed) this.#ctx.serve(peer);
   }
 
   /** One bad read costs the requests it was for; a disk that keeps failing, or a file that is gone, ends the torrent. */
@@ -188,10 +191,12 @@ export class Uploader {
   #waitForRoom(peer: Peer): void {
     if (peer.waitsForRoom) return;
     peer.waitsForRoom = true;
-    this.#ctx.host.runs.whenRoom(() => {
+    const { host, torrent } = this.#ctx;
+    const serve = () => {
       peer.waitsForRoom = false;
       if (!peer.isClosed) this.#ctx.serve(peer);
-    });
+    };
+    host.runs.whenRoom(() => host.inTorrent(torrent, serve));
   }
 
   /** 16 KiB blocks at 16 KiB borders: exactly what a run has framed. */

@@ -130,7 +130,7 @@ function playPool(tape: Tape): string {
     const size = tape.pick([10, 30, 70, 201]);
     const lent = out.reduce((sum, b) => sum + b.length, 0);
     if (tape.isTrue()) {
-      const buffer = pool.take(size);
+      const buffer = pool.take(size, 1 as TorrentId);
       assert.equal(buffer !== undefined, lent + size <= 200 || out.length === 0);
       if (buffer === undefined) return;
       assert.equal(buffer.length, size);
@@ -142,7 +142,7 @@ function playPool(tape: Tape): string {
     } else {
       const [buffer] = out.splice(tape.below(4), 1);
       if (buffer === undefined) return;
-      pool.give(buffer);
+      pool.give(buffer, 1 as TorrentId);
     }
     assert.equal(pool.lentCount, out.length);
     assert.equal(

@@ -31,6 +31,8 @@ export interface ErrorDetail {
   'net/listen': { host: string; port: number; what: string };
   'net/http': { url: string; what: string };
   'swarm/inconsistent-hashes': { piece: number };
+  /** A fault of Eider itself; `cause` has where. */
+  'swarm/internal': { what: string };
   'swarm/state-newer': { what: string };
   'swarm/state-damaged': { what: string };
   'client/closed': { what: string };
@@ -70,6 +72,7 @@ const messages: { [C in ErrorCode]: (d: ErrorDetail[C]) => string } = {
   'net/listen': (d) => `cannot listen on ${d.host} port ${d.port}: ${d.what}`,
   'net/http': (d) => `cannot fetch ${d.url}: ${d.what}`,
   'swarm/inconsistent-hashes': (d) => `the torrent's v1 and v2 hashes contradict each other at piece ${d.piece}`,
+  'swarm/internal': (d) => `a fault in Eider ended this torrent: ${d.what}`,
   'swarm/state-newer': (d) =>
     `${d.what} was written by a newer version of Eider: use that version, or move it away to begin without`,
   'swarm/state-damaged': (d) => `${d.what} is damaged`,

@@ -22,6 +22,7 @@ import {
   type PeerSnapshot,
   type RestReason,
   type ScrapeResult,
+  type StoreOpened,
   type SwarmHost,
   limits as swarmLimits,
   Torrent,
@@ -69,7 +70,11 @@ export class HeldTorrent implements AnnounceOwner {
   #source: AddTorrent;
   readonly #host: SwarmHost;
   readonly #rng: Rng;
-  #phase: 'new' | 'paused' | 'queued' | 'dormant' | 'awake' | 'stopping' | 'stopped' = 'new';
+  #phase: 'new' | 'paused' | 'queued' | 'dormant' | 'awake' | 'error' | 'stopping' | 'stopped' = 'new';
+  /** Why it was condemned. */
+  #fault: BtError | undefined;
+  /** The brain in which the fault was met, as long as it has something open. */
+  #wreck: Torrent | undefined;
   #restReason: RestReason | undefined;
   #isPaused = false;
   #awake: Torrent | undefined;
@@ -148,7 +153,11 @@ export class HeldTorrent implements AnnounceOwner {
     return this.#awake?.content;
   }
   get error(): BtError | undefined {
-    return this.#awake?.error;
+    return this.#fault ?? this.#awake?.error;
+  }
+  /** A fault of ours ended it. */
+  get isCondemned(): boolean {
+    return this.#fault !== undefined;
   }
   /** Everything wanted is here, as far as is known. */
   get isComplete(): boolean {
@@ -204,7 +213,7 @@ export class HeldTorrent implements AnnounceOwner {
       restReason: this.#restReason,
       queuePosition,
       waitingFor: undefined,
-      error: undefined,
+      error: this.#fault,
       name: this.name,
       infoHashV1: this.hashV1,
       infoHashV2: this.hashV2,
@@ -300,7 +309,7 @@ export class HeldTorrent implements AnnounceOwner {
 
   /** Lets the brain go. Trackers are told goodbye, unless it is only dormant. */
   rest(now: Millis, phase: 'paused' | 'queued' | 'dormant', reason: RestReason, announceAt: Millis = now): void {
-    if (this.#phase === 'stopping' || this.#phase === 'stopped') return;
+    if (this.#phase === 'stopping' || this.#phase === 'stopped' || this.isCondemned) return;
     const isChange = this.#phase !== phase;
     const isNew = this.#phase === 'new';
     this.#phase = phase;
@@ -341,6 +350,33 @@ export class HeldTorrent implements AnnounceOwner {
     this.#continueStop(now);
   }
 
+  /**
+   * A fault of ours was met in it. Nothing that its brain holds can be relied on, so the brain goes as it is: nothing more is saved, and what
+   * is open is closed. Its connections and buffers are the session's to take back.
+   */
+  condemn(now: Millis, fault: BtError): void {
+    if (this.#phase === 'stopped') return;
+    const wreck = this.#leaving ?? this.#awake;
+    const isStopping = this.#phase === 'stopping' || this.#awake?.phase === 'stopping';
+    this.#fault = fault;
+    this.#awake = undefined;
+    this.#leaving = undefined;
+    this.#awakeSince = NEVER;
+    this.#idleSince = undefined;
+    this.#restReason = undefined;
+    this.#wreck ??= wreck;
+    wreck?.abandon(now);
+    if (!isStopping) this.#phase = 'error';
+    else if (this.#phase !== 'stopping') {
+      this.#phase = 'stopping';
+      this.#stopDeadline = now;
+    }
+    this.announces.announcer.stop();
+    this.announces.announceDue(now);
+    this.#host.emit({ type: 'error', torrent: this.id, error: fault });
+    this.#continueStop(now);
+  }
+
   /** The .torrent file is in the session's state from now on. */
   keep(): void {
     this.#isKept = true;
@@ -368,7 +404,8 @@ export class HeldTorrent implements AnnounceOwner {
   }
 
   #continueStop(now: Millis): void {
-    if (this.#phase !== 'stopping' || this.#leaving !== undefined) return;
+    if (this.#wreck?.isStoreClosed === true) this.#wreck = undefined;
+    if (this.#phase !== 'stopping' || this.#leaving !== undefined || this.#wreck !== undefined) return;
     if (!this.announces.announcer.isQuiet && now < this.#stopDeadline) return;
     this.#phase = 'stopped';
     this.#host.emit({ type: 'stopped', torrent: this.id });
@@ -379,6 +416,19 @@ export class HeldTorrent implements AnnounceOwner {
   /** The brain that the disk answers. */
   get disk(): Torrent | undefined {
     return this.#leaving ?? this.#awake;
+  }
+  /** Of the store itself it also answers one that was condemned. */
+  onStoreOpened(now: Millis, result: StoreOpened): void {
+    (this.disk ?? this.#wreck)?.onStoreOpened(now, result);
+    this.#continueStop(now);
+  }
+  onResumeSaved(now: Millis, error: BtError | undefined): void {
+    (this.disk ?? this.#wreck)?.onResumeSaved(now, error);
+    this.#continueStop(now);
+  }
+  onStoreClosed(now: Millis): void {
+    (this.disk ?? this.#wreck)?.onStoreClosed(now);
+    this.#continueStop(now);
   }
   get awake(): Torrent | undefined {
     return this.#awake;

@@ -1,7 +1,7 @@
 import {
   addMs,
   assert,
-  type BtError,
+  BtError,
   type ConnId,
   type CryptoPort,
   type Millis,
@@ -141,20 +141,22 @@ export class Session implements SwarmInputs {
       peerId: options.peerId,
       admits: (torrent) => {
         this.#touched.add(torrent);
-        return this.#admits(torrent);
+        return this.#inside(torrent, () => this.#admits(torrent)) === true;
       },
       find: (swarmKey) => this.#bySwarmKey.get(swarmKey),
       onOpen: (torrent, peer, rest) => {
         this.#conns.set(peer.conn, torrent);
         this.#touched.add(torrent);
-        if (torrent.phase === 'dormant') this.#wake(torrent, 'a peer');
-        torrent.addPeer(this.#now, peer);
-        if (rest.length > 0) torrent.awake?.onBytes(this.#now, peer.conn, rest);
+        this.#inside(torrent, () => {
+          if (torrent.phase === 'dormant') this.#wake(torrent, 'a peer');
+          torrent.addPeer(this.#now, peer);
+          if (rest.length > 0) torrent.awake?.onBytes(this.#now, peer.conn, rest);
+        });
       },
       onFailed: ({ address, torrent, incoming }) => {
         if (incoming || torrent === undefined) return;
-        torrent.onDialFailed(this.#now, address);
         this.#touched.add(torrent);
+        this.#inside(torrent, () => torrent.onDialFailed(this.#now, address));
       },
     });
   }
@@ -211,8 +213,10 @@ export class Session implements SwarmInputs {
       if (torrent === undefined) return;
       this.#handshakes.forget(torrent);
       this.#unsay(torrent);
-      torrent.stop(now, limits.stopAnnounceMs);
       this.#touched.add(torrent);
+      this.#inside(torrent, () => torrent.stop(now, limits.stopAnnounceMs));
+      // A fault while it stopped: what is left of it stops too.
+      if (torrent.isCondemned) torrent.stop(now, limits.stopAnnounceMs);
       this.#queueMoved = true;
     });
   }
@@ -251,7 +255,7 @@ export class Session implements SwarmInputs {
       const torrent = this.#touch(id);
       if (torrent?.phase !== 'paused') return;
       torrent.stalledAt = 0 as Millis;
-      if (torrent.isKept && torrent.isComplete) torrent.rest(now, 'dormant', 'idle');
+      if (torrent.isKept && torrent.isComplete) this.#inside(torrent, () => torrent.rest(now, 'dormant', 'idle'));
       else this.#begin(torrent);
     });
   }
@@ -305,7 +309,7 @@ export class Session implements SwarmInputs {
     this.#input(now, () => {
       const torrent = this.#touch(id);
       if (torrent?.phase === 'dormant') this.#wake(torrent, 'asked for');
-      torrent?.awake?.addPeers(now, addresses);
+      this.#to(id, (t) => t.awake?.addPeers(now, addresses));
     });
   }
 
@@ -315,12 +319,12 @@ export class Session implements SwarmInputs {
   }
 
   setUrgent(now: Millis, id: TorrentId, pieces: readonly number[]): void {
-    this.#input(now, () => this.#touch(id)?.awake?.setUrgent(now, pieces));
+    this.#input(now, () => this.#to(id, (t) => t.awake?.setUrgent(now, pieces)));
   }
 
   /** Hashes all data of a torrent again; `checking`, `ready` follow. */
   recheck(now: Millis, id: TorrentId): void {
-    this.#input(now, () => this.#touch(id)?.awake?.recheck(now));
+    this.#input(now, () => this.#to(id, (t) => t.awake?.recheck(now)));
   }
 
   /**
@@ -382,16 +386,21 @@ export class Session implements SwarmInputs {
         return;
       }
       this.#touched.add(torrent);
-      torrent.awake?.onBytes(now, conn, bytes);
+      this.#inside(torrent, () => torrent.awake?.onBytes(now, conn, bytes));
     });
   }
 
   onWritten(now: Millis, conn: ConnId, ticket: number): void {
     this.#input(now, () => {
       const torrent = this.#conns.get(conn);
-      if (torrent !== undefined) this.#touched.add(torrent);
-      // The connection may be gone on our side: the view is free all the same.
-      if (torrent?.awake?.onWritten(now, conn, ticket) !== true) this.runs.release(ticket);
+      if (torrent === undefined) {
+        // The connection is gone on our side: the view is free all the same.
+        this.runs.release(ticket);
+        return;
+      }
+      this.#touched.add(torrent);
+      const isReleased = this.#inside(torrent, () => torrent.awake?.onWritten(now, conn, ticket) === true);
+      if (isReleased === false || (isReleased === undefined && this.runs.isLent(ticket))) this.runs.release(ticket);
     });
   }
 
@@ -405,17 +414,18 @@ export class Session implements SwarmInputs {
       this.#conns.delete(conn);
       this.#readTurns.forget(conn);
       this.#touched.add(torrent);
-      torrent.awake?.onConnClosed(now, conn, reason);
+      this.#inside(torrent, () => torrent.awake?.onConnClosed(now, conn, reason));
+      if (torrent.isCondemned) this.runs.releaseAllOf(conn);
     });
   }
 
   // --- disk and trackers: each goes to its torrent ---
 
   onTorrentLoaded(now: Millis, id: TorrentId, bytes: Uint8Array | undefined): void {
-    this.#input(now, () => this.#touch(id)?.disk?.onTorrentLoaded(now, bytes));
+    this.#input(now, () => this.#to(id, (t) => t.disk?.onTorrentLoaded(now, bytes)));
   }
   onStoreOpened(now: Millis, id: TorrentId, result: StoreOpened): void {
-    this.#input(now, () => this.#touch(id)?.disk?.onStoreOpened(now, result));
+    this.#input(now, () => this.#to(id, (t) => t.onStoreOpened(now, result)));
   }
   onCommitted(
     now: Millis,
@@ -425,7 +435,7 @@ export class Session implements SwarmInputs {
     segments: (Uint8Array | undefined)[],
     blockHashes: Uint8Array | undefined,
   ): void {
-    this.#input(now, () => this.#touch(id)?.disk?.onCommitted(now, piece, outcome, segments, blockHashes));
+    this.#input(now, () => this.#to(id, (t) => t.disk?.onCommitted(now, piece, outcome, segments, blockHashes)));
   }
   onSegmentStored(
     now: Millis,
@@ -435,7 +445,7 @@ export class Session implements SwarmInputs {
     bytes: Uint8Array,
     error: BtError | undefined,
   ): void {
-    this.#input(now, () => this.#touch(id)?.disk?.onSegmentStored(now, piece, offset, bytes, error));
+    this.#input(now, () => this.#to(id, (t) => t.disk?.onSegmentStored(now, piece, offset, bytes, error)));
   }
   onRun(now: Millis, id: TorrentId, run: number, bytes: Uint8Array, error: BtError | undefined): void {
     this.#input(now, () => {
@@ -444,26 +454,26 @@ export class Session implements SwarmInputs {
     });
   }
   onRechecked(now: Millis, id: TorrentId, first: number, good: Uint8Array, error: BtError | undefined): void {
-    this.#input(now, () => this.#touch(id)?.disk?.onRechecked(now, first, good, error));
+    this.#input(now, () => this.#to(id, (t) => t.disk?.onRechecked(now, first, good, error)));
   }
   onLeaves(now: Millis, id: TorrentId, piece: number, leaves: Uint8Array | undefined): void {
-    this.#input(now, () => this.#touch(id)?.disk?.onLeaves(now, piece, leaves));
+    this.#input(now, () => this.#to(id, (t) => t.disk?.onLeaves(now, piece, leaves)));
   }
   onResumeSaved(now: Millis, id: TorrentId, error: BtError | undefined): void {
-    this.#input(now, () => this.#touch(id)?.disk?.onResumeSaved(now, error));
+    this.#input(now, () => this.#to(id, (t) => t.onResumeSaved(now, error)));
   }
   onStoreClosed(now: Millis, id: TorrentId): void {
-    this.#input(now, () => this.#touch(id)?.disk?.onStoreClosed(now));
+    this.#input(now, () => this.#to(id, (t) => t.onStoreClosed(now)));
   }
   onAnnounced(now: Millis, id: TorrentId, url: string, request: AnnounceRequest, result: AnnounceResult): void {
     this.#input(now, () => {
       this.#gate.onAnnounced(now, url);
       const torrent = this.#touch(id);
-      const peers = torrent?.onAnnounced(now, url, request, result) ?? [];
+      const peers = this.#to(id, (t) => t.onAnnounced(now, url, request, result)) ?? [];
       if (torrent?.phase !== 'dormant' || !result.ok) return;
       // A seed has something to say to downloaders only. Those who can connect to us do; the others wait for us.
       if (peers.length > 0 && result.response.incomplete !== 0 && this.#hasSeedPlace()) {
-        this.#wake(torrent, 'a tracker knows downloaders').finder.addAddresses(peers, 'tracker');
+        this.#wake(torrent, 'a tracker knows downloaders')?.finder.addAddresses(peers, 'tracker');
       }
     });
   }
@@ -482,7 +492,7 @@ export class Session implements SwarmInputs {
         else if (waker === 'download') this.#readTurns.resume(now);
         else if (waker === 'announces') this.#gate.onTimer(now);
         else if (waker === 'queue') this.#queueMoved = true;
-        else this.#touch(waker)?.onTimer(now);
+        else this.#to(waker, (t) => t.onTimer(now));
       }
     });
   }
@@ -508,7 +518,8 @@ export class Session implements SwarmInputs {
     if (this.#queueMoved) this.#judgeQueue();
     do {
       for (const torrent of this.#touched) {
-        const wake = torrent.endTurn(this.#now);
+        // Where a fault was met in it, what is left of it ends the turn.
+        const wake = this.#inside(torrent, () => torrent.endTurn(this.#now)) ?? torrent.endTurn(this.#now);
         if (this.#torrents.has(torrent.id)) this.#wakes.set(torrent.id, wake);
       }
       this.#touched.clear();
@@ -524,6 +535,58 @@ export class Session implements SwarmInputs {
     if (next === this.#wakeAt) return;
     this.#wakeAt = next;
     if (next !== NEVER) this.#ports.wakeAt(Math.max(next, this.#now) as Millis);
+  }
+
+  // --- faults ---
+
+  /**
+   * Runs what an input does inside a torrent. A fault of ours that is met there ends this torrent, and the session goes on with the others.
+   * @returns undefined after a fault
+   */
+  #inside<T>(held: HeldTorrent, run: () => T): T | undefined {
+    try {
+      return run();
+    } catch (fault) {
+      this.#condemn(held, fault);
+      return undefined;
+    }
+  }
+
+  /** The same for a torrent by its name, whose turn ends with this input. */
+  #to<T>(id: TorrentId, run: (torrent: HeldTorrent) => T): T | undefined {
+    const held = this.#touch(id);
+    return held === undefined ? undefined : this.#inside(held, () => run(held));
+  }
+
+  /** Something that a torrent left to be called in an input that may be another's. */
+  #later(id: TorrentId, run: () => void): void {
+    const held = this.#torrents.get(id);
+    if (held === undefined || held.isCondemned) return;
+    // To the end: where turns are ending already, its own comes once more.
+    this.#touched.delete(held);
+    this.#touched.add(held);
+    this.#inside(held, run);
+  }
+
+  /** Takes back what a torrent has of the session, whatever state it is in. */
+  #condemn(held: HeldTorrent, fault: unknown): void {
+    const { id } = held;
+    const what = fault instanceof Error ? fault.message : String(fault);
+    const error = new BtError('swarm/internal', { what }, { cause: fault });
+    held.condemn(this.#now, error);
+    for (const [conn, owner] of [...this.#conns]) {
+      if (owner !== held) continue;
+      this.#conns.delete(conn);
+      this.#readTurns.forget(conn);
+      this.#ports.close(conn, { code: 'session/error', detail: error.code });
+    }
+    this.#handshakes.forget(held);
+    this.#uploadTurns.forget(id);
+    this.#readTurns.forgetTorrent(id);
+    this.pool.writeOff(id);
+    this.runs.forget(id);
+    this.#touched.add(held);
+    this.#queueMoved = true;
   }
 
   #touch(id: TorrentId): HeldTorrent | undefined {
@@ -571,16 +634,17 @@ export class Session implements SwarmInputs {
     this.#queueMoved = true;
   }
 
-  #wake(held: HeldTorrent, reason: string): Torrent {
+  /** @returns its brain; undefined where a fault was met in it */
+  #wake(held: HeldTorrent, reason: string): Torrent | undefined {
     this.#touched.add(held);
-    return held.wake(this.#now, reason);
+    return this.#inside(held, () => held.wake(this.#now, reason));
   }
 
   #rest(held: HeldTorrent, phase: 'paused' | 'queued' | 'dormant', reason: RestReason): void {
     this.#touched.add(held);
     this.#handshakes.forget(held);
     if (phase !== 'dormant') this.#unsay(held);
-    held.rest(this.#now, phase, reason);
+    this.#inside(held, () => held.rest(this.#now, phase, reason));
   }
 
   /** What it has not told trackers yet is not to be told any more. */
@@ -663,6 +727,7 @@ export class Session implements SwarmInputs {
       connsPerTorrent: this.#o.connsPerTorrentMax ?? swarmLimits.peer.connsPerTorrent,
       listenPort: () => this.#listenPort,
       reclaimBuffers: (torrent) => this.#reclaimBuffers(torrent),
+      inTorrent: (torrent, run) => this.#later(torrent, run),
       dial: (torrent, to) => this.#dial(torrent, to),
       closeConn: (conn, reason) => {
         this.#conns.delete(conn);
@@ -714,7 +779,8 @@ export class Session implements SwarmInputs {
     // A look at every torrent: not more often than something can have become stale.
     if (this.#now < this.#reclaimAt) return false;
     this.#reclaimAt = addMs(this.#now, limits.reclaimMs);
-    for (const torrent of this.#torrents.values()) if (torrent.id !== id) torrent.awake?.giveUpStale(this.#now);
+    for (const torrent of this.#torrents.values())
+      if (torrent.id !== id) this.#inside(torrent, () => torrent.awake?.giveUpStale(this.#now));
     return true;
   }
 
@@ -731,7 +797,7 @@ export class Session implements SwarmInputs {
   #resumeUpload(): boolean {
     const id = this.#uploadTurns.next(this.#now);
     if (id === undefined) return false;
-    this.#touch(id)?.awake?.serveAll(this.#now);
+    this.#to(id, (t) => t.awake?.serveAll(this.#now));
     return true;
   }
 

@@ -218,6 +218,8 @@ export class SimClient {
     world.log?.(`${(world.now / 1000).toFixed(3)} ${this.label} ${event.type}`);
     if (event.type === 'done') this.doneAt ??= world.now;
     else if (event.type === 'banned') this.banned.add(event.host);
+    // The session goes on after a fault of one torrent; whoever looks for faults does not.
+    else if (event.type === 'error' && event.error.code === 'swarm/internal') world.fail(event.error.cause);
     else if (event.type === 'stopped') {
       const session = this.#session;
       // Events come in the middle of an input, and none may come back from here.

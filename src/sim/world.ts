@@ -63,6 +63,7 @@ export class SimWorld {
   #instantEvents = 0;
   #digest = 0x811c9dc5;
   #isRunning = false;
+  #failure: { readonly cause: unknown } | undefined;
 
   constructor(seed: number) {
     this.seed = seed;
@@ -103,6 +104,11 @@ export class SimWorld {
   /** Runs after every event; meant for checks of what must always hold, which throw. */
   afterEvent(hook: () => void): void {
     this.#hooks.push(hook);
+  }
+
+  /** Ends the run when the event that goes on now is over: for whoever must not throw where he is. The first failure counts. */
+  fail(failure: unknown): void {
+    this.#failure ??= { cause: failure };
   }
 
   /** Mixes a number into the digest: what the parts want compared between runs. */
@@ -157,6 +163,7 @@ export class SimWorld {
     this.fold(entry.order);
     try {
       entry.action();
+      if (this.#failure !== undefined) throw this.#failure.cause;
       for (const hook of this.#hooks) hook();
     } catch (error) {
       if (error instanceof SimFailure) throw error;

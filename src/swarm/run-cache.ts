@@ -163,6 +163,15 @@ export class RunCache {
     return lent.bytes;
   }
 
+  isLent(ticket: number): boolean {
+    return this.#lent.has(ticket);
+  }
+
+  /** The connection is gone, and whoever knew what was lent to it does not any more: all of it is free. */
+  releaseAllOf(conn: ConnId): void {
+    for (const [ticket, lent] of [...this.#lent]) if (lent.conn === conn) this.release(ticket);
+  }
+
   /** Forgets what is kept of a torrent; views at sockets come back later as usual. */
   forget(torrent: TorrentId): void {
     for (const [key, run] of this.#runs) {

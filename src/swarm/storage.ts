@@ -167,6 +167,16 @@ export class Storage {
     return false;
   }
 
+  /** The torrent is given up in the middle of something: what is open closes, and nothing more is saved. */
+  abandon(): void {
+    this.#saveAt = NEVER;
+    if (this.isClosed || this.#state === 'closing') return;
+    const mayClose = this.#state !== 'opening' && !this.#saving;
+    this.#state = 'closing';
+    // Otherwise an answer is under way, and the store closes when it is here.
+    if (mayClose) this.#ctx.host.ports.closeStore(this.#ctx.torrent);
+  }
+
   onStoreClosed(): void {
     this.#state = 'closed';
   }

@@ -313,6 +313,20 @@ export class Torrent {
     this.#continueStop();
   }
 
+  /**
+   * A fault of ours was met in it: nothing that it holds can be relied on. It saves and says nothing more; what is open at the disk is closed,
+   * and of all inputs it still needs those about the store itself.
+   */
+  abandon(now: Millis): void {
+    this.#ctx.now = now;
+    this.#phase = 'error';
+    this.#storage?.abandon();
+  }
+  /** Nothing of it is open at the disk. */
+  get isStoreClosed(): boolean {
+    return this.#storage?.isClosed ?? true;
+  }
+
   /** Looks at all data on disk again. Connections end; what turns out bad is fetched again. */
   recheck(now: Millis): void {
     this.#ctx.now = now;

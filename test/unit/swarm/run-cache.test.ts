@@ -198,7 +198,12 @@ test('what is read ahead does not push out what is to be sent', () => {
   const ctx = {
     now: 0 as Millis,
     torrent,
-    host: { runs: cache, uploadAllowance: () => Number.POSITIVE_INFINITY, tookUpload: () => {} },
+    host: {
+      runs: cache,
+      uploadAllowance: () => Number.POSITIVE_INFINITY,
+      tookUpload: () => {},
+      inTorrent: (_: unknown, run: () => void) => run(),
+    },
     serve: (peer: Peer) => serving.add(peer),
     flush: () => {},
   };

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { type ConnId, type Millis, seededRng } from '#base';
-import { ChokeChanges, Choker, type ChokerPeer } from '#room/swarm/choker';
+import { ChokeChanges, Choker } from '#room/swarm/choker';
 import { Tape } from '../support/tape.ts';
 import { type FuzzTarget, magnitude } from '../support/target.ts';
+
+type ChokerPeer = Parameters<Choker['round']>[1] extends Iterable<infer Peer> ? Peer : never;
 
 const SLOTS_MAX = 5;
 

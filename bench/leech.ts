@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- leech [--runs 5] [--mib 1024] [--piece-kib 1024] [--format v1] [--programs eider,libtorrent] [--json FILE]`: one file
+ * `npm run bench -- leech [--runs 5] [--mib 1024] [--files 1] [--piece-kib 1024] [--format v1] [--programs eider,libtorrent] [--json FILE]`: one file
  * from a libtorrent seeder over loopback. CPU and memory are the leecher's.
  */
 import { compare } from './transfer/compare-programs.ts';

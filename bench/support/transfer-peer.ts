@@ -1,5 +1,5 @@
 /**
- * Eider as one side of a transfer: `seed TORRENT DIR STATE` or `leech TORRENT DIR STATE`; resume data goes to STATE, as it does for users. Says `ready` with its port as a JSON line on stdout. A
+ * Eider as one side of a transfer: `seed TORRENT DIR STATE` or `leech TORRENT DIR STATE`; resume data goes to STATE, as it does for users; a fifth argument allows so many connections. Says `ready` with its port as a JSON line on stdout. A
  * leecher then waits for a line with addresses, adds the torrent, and says `complete` with the seconds it took. Ends with its standard
  * input.
  */
@@ -8,10 +8,22 @@ import { createInterface } from 'node:readline';
 import { createSession } from 'eider';
 import { type PeerAddress, parseAddress } from '#base';
 
-const [role, torrentFile, dir, stateDir] = process.argv.slice(2) as [string, string, string, string];
+const [role, torrentFile, dir, stateDir, connections] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string?,
+];
 const say = (fields: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(fields)}\n`);
 
-const session = await createSession({ listen: { host: '127.0.0.1', port: 0 }, stateDir });
+const session = await createSession({
+  listen: { host: '127.0.0.1', port: 0 },
+  stateDir,
+  ...(connections === undefined
+    ? {}
+    : { connectionsMax: Number(connections) + 10, connectionsPerTorrentMax: Number(connections) + 10 }),
+});
 const ready = () => say({ event: 'ready', port: session.addresses[0]?.port });
 
 if (role === 'seed') {

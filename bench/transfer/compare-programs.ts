@@ -27,6 +27,7 @@ export interface Comparison {
 export const comparisonOptions = {
   runs: { type: 'string', default: '5' },
   mib: { type: 'string' },
+  files: { type: 'string' },
   'piece-kib': { type: 'string' },
   format: { type: 'string' },
   programs: { type: 'string' },
@@ -36,11 +37,13 @@ export const comparisonOptions = {
 /** Reads the arguments of a comparison. @throws where there are others */
 export function readComparison(args: readonly string[], plan: ContentPlan) {
   const { values } = parseArgs({ args: [...args], options: comparisonOptions });
-  const fileBytes = values.mib === undefined ? plan.fileBytes : (Number(values.mib) * 1_048_576) / plan.fileCount;
+  const total = values.mib === undefined ? plan.fileBytes * plan.fileCount : Number(values.mib) * 1_048_576;
+  const fileCount = values.files === undefined ? plan.fileCount : Number(values.files);
+  const fileBytes = Math.floor(total / fileCount);
   const pieceLength = values['piece-kib'] === undefined ? plan.pieceLength : Number(values['piece-kib']) * 1024;
   const format = (values.format ?? plan.format) as ContentPlan['format'];
   return {
-    plan: { ...plan, fileBytes, pieceLength, format },
+    plan: { ...plan, fileCount, fileBytes, pieceLength, format },
     runs: Number(values.runs),
     chosen: values.programs?.split(','),
     json: values.json,

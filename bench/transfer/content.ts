@@ -87,7 +87,7 @@ export function digestOf(folder: string): string {
 export function writeNoise(path: string, length: number, salt: number): void {
   const fd = openSync(path, 'w');
   try {
-    const chunk = Buffer.alloc(CHUNK);
+    const chunk = Buffer.alloc(Math.min(CHUNK, Math.ceil(length / 4) * 4));
     for (let at = 0; at < length; at += CHUNK) {
       let x = Math.imul(salt * 65_536 + at / CHUNK + 1, 0x9e3779b1) | 1;
       for (let i = 0; i < chunk.length; i += 4) {

@@ -31,11 +31,13 @@ def parameters(flags):
 
 
 def wait_for(session, handle):
-    """Until everything is here: it says so itself, so nothing is lost by looking."""
+    """Until everything is here, and written: the last blocks are on their way to the files when it says that it has finished."""
     while True:
         session.wait_for_alert(1000)
         for alert in session.pop_alerts():
             if isinstance(alert, lt.torrent_finished_alert):
+                handle.flush_cache()
+            if isinstance(alert, lt.cache_flushed_alert):
                 return
             if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert)):
                 raise RuntimeError(alert.message())

@@ -110,7 +110,8 @@ export class PieceDesk {
   }
 
   /**
-   * The pool is empty: a piece in work that nobody is asked for gives its buffers back. Loses blocks, never verified data.
+   * The pool is empty: a piece in work that nobody is asked for gives its buffers back, at once where nothing has come of it: whoever says
+   * that it has rare pieces, and then rejects, would keep the last buffer from others for ever. Loses blocks, never verified data.
    * @returns whether there is room now
    */
   evictStale(keep?: ActivePiece): boolean {
@@ -118,8 +119,8 @@ export class PieceDesk {
     for (const active of this.#ledger.open) {
       if (active === keep || this.isStoring(active) || active.segments.every((s) => s === undefined)) continue;
       if (active.freeCount + active.hereCount !== active.blocks.length) continue;
-      if (this.#ctx.now - active.touchedAt < limits.requests.stalePieceMs) continue;
-      if (best === undefined || active.hereCount < best.hereCount) best = active;
+      if (active.sentCount > 0 && this.#ctx.now - active.touchedAt < limits.requests.stalePieceMs) continue;
+      if (best === undefined || active.sentCount < best.sentCount) best = active;
     }
     if (best === undefined) return false;
     this.#letGo(best);

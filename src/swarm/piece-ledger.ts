@@ -28,6 +28,8 @@ export class ActivePiece {
   readonly segmentStored: Uint8Array;
   freeCount = 0;
   hereCount = 0;
+  /** Blocks of which a peer has sent something: what would be lost with the piece. */
+  sentCount = 0;
   /** No block below this one is free. */
   cursor = 0;
   /** Where not undefined, only this peer key may be asked: the piece failed before and the next failure must have one author. */
@@ -274,6 +276,7 @@ export class PieceLedger {
     if (s === BlockState.free) this.#leaveFree(active, block, BlockState.arriving);
     else active.blocks[block] = BlockState.arriving;
     active.senders[block] = sender;
+    active.sentCount++;
     return true;
   }
 
@@ -281,6 +284,7 @@ export class PieceLedger {
   arriveFailed(active: ActivePiece, block: number): void {
     assert(active.blocks[block] === BlockState.arriving, 'only an arriving block fails');
     active.senders[block] = undefined;
+    active.sentCount--;
     if ((active.askers[block] as number) > 0) active.blocks[block] = BlockState.asked;
     else this.#enterFree(active, block);
   }
@@ -329,6 +333,7 @@ export class PieceLedger {
   #assertActive(active: ActivePiece): number {
     let free = 0;
     let here = 0;
+    let sent = 0;
     for (let b = 0; b < active.blocks.length; b++) {
       const s = active.blocks[b] as number;
       const askers = active.askers[b] as number;
@@ -339,7 +344,9 @@ export class PieceLedger {
       }
       if (s === BlockState.asked) assert(askers > 0, 'somebody is asked for an asked block');
       if (s === BlockState.here) here++;
+      if (active.senders[b] !== undefined) sent++;
     }
+    assert(sent === active.sentCount, 'blocks that somebody sent add up');
     assert(free === active.freeCount && here === active.hereCount, 'block counts add up');
     assert(this.#open.has(active) === free > 0, 'open list holds the pieces with free blocks');
     return free;

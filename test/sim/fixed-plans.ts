@@ -46,4 +46,43 @@ export const fixedPlans: readonly { readonly about: string; readonly plan: Swarm
       ],
     },
   },
+  {
+    about: 'the only buffer was always with a piece that a liar claimed and rejected',
+    plan: {
+      seed: 22060,
+      torrent: {
+        format: 'hybrid',
+        isPrivate: true,
+        pieceLength: 32768,
+        files: [65536, 80967, 48498, 20444, 37648, 89, 41152, 65536, 79977, 64792, 10850],
+      },
+      trackerCount: 1,
+      members: [
+        {
+          kind: 'client',
+          name: 'c1',
+          startMs: 1778,
+          line: 'dsl',
+          isFirewalled: false,
+          hasShare: 0.7209276333710166,
+          isMagnet: false,
+          pieceBytesMax: 32768,
+          isDiskSlow: false,
+        },
+        {
+          kind: 'client',
+          name: 'c2',
+          startMs: 426,
+          line: 'dsl',
+          isFirewalled: false,
+          hasShare: 0,
+          isMagnet: true,
+          pieceBytesMax: 32768,
+          isDiskSlow: false,
+        },
+        { kind: 'haveLiar', name: 'p1', startMs: 964, line: 'dsl' },
+      ],
+      troubles: [],
+    },
+  },
 ];

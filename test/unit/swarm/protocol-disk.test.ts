@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BtError } from '#base';
 import { encode } from '#bencode';
+import { readBlock } from '#sim';
 import { crc32c } from '#wire';
 import { Scene } from '../../support/scene.ts';
 import { isDone, joinSeed, serve, withSeed } from '../../support/scene-seed.ts';
@@ -250,6 +251,25 @@ for (const pieceBytesMax of [1, 65_536, 100_000]) {
     assert.deepEqual(scene.stop(), []);
   });
 }
+
+test('the only buffer is not kept from others by a peer that says it has everything and gives nothing', () => {
+  const scene = new Scene({ client: { pieceBytesMax: 65_536 } }).start();
+  const liar = scene.join('A', { fast: true });
+  liar.onMessage = (_link, m) => {
+    if (m.kind === 'request') liar.send(`reject ${m.piece} ${m.begin} ${m.length}`);
+  };
+  liar.send('have-all', 'unchoke');
+  scene.run('1s');
+  // Each piece that B has the liar claims too, and the others are rarer.
+  const honest = scene.join('B', { fast: true });
+  honest.onMessage = (_link, m) => {
+    if (m.kind !== 'request') return;
+    honest.sendBlock(m.piece, m.begin, readBlock(scene.torrent, m.piece, m.begin, m.length));
+  };
+  honest.send('bitfield f0', 'unchoke');
+  scene.run('10s');
+  assert.deepEqual(scene.have, [0, 1, 2, 3]);
+});
 
 test('resume data of a later program are left alone, and the torrent says so', () => {
   const scene = withSeed();

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { formatAddress } from '../base/index.ts';
+import { type BtError, formatAddress } from '../base/index.ts';
 import type { PeerSnapshot, Torrent, TorrentSnapshot, TrackerSnapshot } from '../client/index.ts';
 import type { Cli } from './context.ts';
 import { formatBytes, formatDuration, formatPlural, formatRate, printable } from './format.ts';
@@ -90,6 +90,16 @@ export class TransferReport {
 
   badPiece(piece: number): void {
     this.#warn('peer/bad-data', `piece ${piece} was bad and is fetched again`);
+  }
+
+  /** Something is in the way, and may pass. */
+  waiting(error: BtError): void {
+    this.#warn(error.code, `${printable(error.message)}; it goes on by itself when that is over`);
+  }
+
+  /** Pieces that were here are not any more. */
+  lost(pieces: number): void {
+    this.#warn('disk/changed', `${formatPlural(pieces, 'piece')} on disk turned bad, fetched again`);
   }
 
   banned(host: string, reason: string): void {

@@ -1,3 +1,4 @@
+import { BtError } from '../base/index.ts';
 import { createSession, type Session, type SessionEvent, type Torrent, type TorrentInput } from '../client/index.ts';
 import type { Cli } from './context.ts';
 import { CliError, exitCodes } from './exit.ts';
@@ -213,6 +214,14 @@ class TransferRun {
         report.banned(event['host'] as string, event['reason'] as string);
         break;
       case 'torrent.waiting':
+        // Who stays anyway waits until it is over; a download that is to end says why it cannot. A changed file mends itself.
+        if (this.#job.keepSeeding || BtError.is(event['error'], 'disk/changed'))
+          report.waiting(event['error'] as BtError);
+        else this.#fail(event['error']);
+        break;
+      case 'torrent.lost':
+        report.lost(event['pieces'] as number);
+        break;
       case 'torrent.error':
         this.#fail(event['error']);
         break;

@@ -256,8 +256,9 @@ export class Torrent implements FileHost {
   /** Hashes everything on disk again; what is bad is fetched again. Resolves when it has been looked at. */
   async verify(options: Abortable = {}): Promise<{ readonly good: number; readonly pieces: number }> {
     await this.#wakeUp(options);
+    const checked = this.#wait('ready', `the check of ${this.name}`, options);
     this.#host.input((brain, now) => brain.recheck(now, this.#id));
-    if (this.#brain.phase === 'checking') await this.#wait('ready', `the check of ${this.name}`, options);
+    await checked;
     const state = this.state;
     return { good: state.piecesHave, pieces: state.pieceCount ?? 0 };
   }

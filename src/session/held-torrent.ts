@@ -498,7 +498,9 @@ export class HeldTorrent implements AnnounceOwner {
 
   #watchIdleness(now: Millis): void {
     const torrent = this.#awake;
-    const isIdle = this.#isKept && torrent?.phase === 'seeding' && torrent.peerCount === 0;
+    // Asleep it would not see that its disk is well again.
+    const isWell = torrent?.waitingFor === undefined;
+    const isIdle = this.#isKept && torrent?.phase === 'seeding' && torrent.peerCount === 0 && isWell;
     if (!isIdle) this.#idleSince = undefined;
     else this.#idleSince ??= now;
   }

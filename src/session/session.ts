@@ -449,15 +449,23 @@ export class Session implements SwarmInputs {
   }
   onRun(now: Millis, id: TorrentId, run: number, bytes: Uint8Array, error: BtError | undefined): void {
     this.#input(now, () => {
+      // First, so that whoever waits finds the piece taken back.
       this.#touch(id);
+      if (error !== undefined) this.#to(id, (t) => t.disk?.onReadFailed(now, this.runs.pieceOf(run), error));
       this.runs.onRun(run, bytes, error);
     });
   }
   onRechecked(now: Millis, id: TorrentId, first: number, good: Uint8Array, error: BtError | undefined): void {
     this.#input(now, () => this.#to(id, (t) => t.disk?.onRechecked(now, first, good, error)));
   }
-  onLeaves(now: Millis, id: TorrentId, piece: number, leaves: Uint8Array | undefined): void {
-    this.#input(now, () => this.#to(id, (t) => t.disk?.onLeaves(now, piece, leaves)));
+  onLeaves(
+    now: Millis,
+    id: TorrentId,
+    piece: number,
+    leaves: Uint8Array | undefined,
+    error: BtError | undefined,
+  ): void {
+    this.#input(now, () => this.#to(id, (t) => t.disk?.onLeaves(now, piece, leaves, error)));
   }
   onResumeSaved(now: Millis, id: TorrentId, error: BtError | undefined): void {
     this.#input(now, () => this.#to(id, (t) => t.onResumeSaved(now, error)));
@@ -769,7 +777,9 @@ export class Session implements SwarmInputs {
     else if (run.bytes !== undefined) take({ ok: true, begin: run.begin, bytes: unframe(run) });
     else {
       run.waiting.push((error) => {
-        if (error !== undefined || run.bytes === undefined) take({ ok: false, error });
+        // A piece that was taken back is waited for: it is found again, or fetched.
+        const isHere = content.ledger.have.has(piece);
+        if (error !== undefined || run.bytes === undefined) take({ ok: false, error: isHere ? error : undefined });
         else take({ ok: true, begin: run.begin, bytes: unframe(run) });
       });
     }

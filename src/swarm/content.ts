@@ -60,6 +60,7 @@ export class Content {
       fileMap: this.fileMap,
       ledger: this.ledger,
       hashes: this.hashes,
+      filesOf: (piece) => this.filesOf(piece),
       rng: options.rng,
       onPiece: options.onPiece,
       onBad: options.onBad,
@@ -80,6 +81,12 @@ export class Content {
     let bytes = 0;
     for (const file of this.info.files) if (this.wanted[file.index] === true) bytes += file.length;
     return bytes;
+  }
+
+  /** Files that a piece has bytes of, in their order. */
+  filesOf(piece: number): number[] {
+    const spans = this.fileMap.spans(this.geometry.pieceStart(piece), this.geometry.pieceBytes(piece));
+    return spans.filter((span) => span.file >= 0).map((span) => span.file);
   }
 
   // --- BEP 52 ---

@@ -53,12 +53,14 @@ export type TorrentEvent =
   | { readonly type: 'piece'; readonly torrent: TorrentId; readonly piece: number }
   /** All wanted pieces are verified and stored. */
   | { readonly type: 'done'; readonly torrent: TorrentId }
+  /** Pieces that were here are gone or bad on disk, and are fetched again. */
+  | { readonly type: 'lost'; readonly torrent: TorrentId; readonly pieces: number; readonly error: BtError }
   | { readonly type: 'bad-piece'; readonly torrent: TorrentId; readonly piece: number; readonly peers: number }
   | { readonly type: 'banned'; readonly torrent: TorrentId; readonly host: string; readonly reason: string }
   | { readonly type: 'tracker'; readonly torrent: TorrentId; readonly url: string; readonly error: BtError | undefined }
   /** A tracker has said how large the swarm is, or could not (BEP 48). */
   | { readonly type: 'scraped'; readonly torrent: TorrentId; readonly url: string; readonly result: ScrapeResult }
-  /** Something is in the way (a full disk); it goes on by itself when that is gone. */
+  /** Something is in the way (a full disk, a file that is gone or fails); it goes on by itself when that is over. */
   | { readonly type: 'waiting'; readonly torrent: TorrentId; readonly error: BtError }
   /** It has let go of everything that being at work needs, and why. */
   | {

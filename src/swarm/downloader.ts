@@ -1,5 +1,5 @@
 // Hot path: self
-import { addMs, assert, type BtError, type Millis, type Rng } from '../base/index.ts';
+import { addMs, assert, type Millis, type Rng } from '../base/index.ts';
 import type { FileMap, Geometry } from '../metainfo/index.ts';
 import { connEvents, pickReasons } from '../trace/index.ts';
 import { encodeMessage, encodeRequests } from '../wire/index.ts';
@@ -30,6 +30,8 @@ export interface DownloaderOptions {
   readonly fileMap: FileMap;
   readonly ledger: PieceLedger;
   readonly hashes: HashBook;
+  /** Files that a piece has bytes of. */
+  readonly filesOf: (piece: number) => readonly number[];
   readonly rng: Rng;
   readonly onPiece: (piece: number) => void;
   readonly onBad: (piece: number, verdict: readonly BlameVerdict[]) => void;
@@ -48,6 +50,9 @@ export class Downloader {
   readonly #geometry: Geometry;
   readonly #blocksPerPiece: number;
   readonly #pick: Pick = { active: undefined, block: 0, reason: 'rarest', rarity: 0, candidates: 0 };
+  readonly #filesOf: (piece: number) => readonly number[];
+  /** Files that cannot be written: no piece of them is begun. */
+  readonly #blockedFiles = new Set<number>();
   readonly #triples = new Uint32Array(limits.requests.max * 3);
   /** Raised whenever something that could be asked for appears: peers that had nothing to be asked for are looked at again. */
   #epoch = 0;
@@ -56,6 +61,7 @@ export class Downloader {
     this.#ctx = ctx;
     this.#ledger = options.ledger;
     this.#geometry = options.geometry;
+    this.#filesOf = options.filesOf;
     this.#blocksPerPiece = Math.ceil(options.geometry.pieceLength / blockLength);
     this.#desk = new PieceDesk(ctx, {
       geometry: options.geometry,
@@ -71,7 +77,7 @@ export class Downloader {
     this.picker = new Picker({
       ledger: options.ledger,
       rng: options.rng,
-      isVerifiable: (piece) => options.hashes.isVerifiable(piece),
+      isVerifiable: (piece) => options.hashes.isVerifiable(piece) && !this.#isInBlocked(piece),
       mayStart: () => this.#desk.mayStart(),
       start: (piece) => this.#desk.start(piece),
       onParole: (piece) => this.#desk.blame.isOnParole(piece),
@@ -90,6 +96,39 @@ export class Downloader {
   resume(): void {
     this.#desk.isHalted = false;
     this.#desk.offerAgain();
+    this.wakeAll();
+  }
+
+  /** Offers again what the disk could not take. */
+  offerAgain(): void {
+    this.#desk.offerAgain();
+  }
+
+  /** No piece of these files is begun until they are unblocked. */
+  block(files: readonly number[]): void {
+    for (const file of files) this.#blockedFiles.add(file);
+  }
+  /** @param files all where undefined */
+  unblock(files: readonly number[] | undefined): void {
+    if (this.#blockedFiles.size === 0) return;
+    if (files === undefined) this.#blockedFiles.clear();
+    else for (const file of files) this.#blockedFiles.delete(file);
+    this.wakeAll();
+  }
+  get isBlocked(): boolean {
+    return this.#blockedFiles.size > 0;
+  }
+  #isInBlocked(piece: number): boolean {
+    return this.#blockedFiles.size > 0 && this.#filesOf(piece).some((file) => this.#blockedFiles.has(file));
+  }
+
+  /** Pieces that are held to be offered again. */
+  get heldPieces(): readonly number[] {
+    return this.#desk.heldPieces;
+  }
+  /** A file was changed by others: what is on disk unverified of the pieces that touch it may be gone. They begin anew, nobody is blamed. */
+  forgetStored(files: readonly number[]): void {
+    this.#desk.forgetStored((piece) => this.#filesOf(piece).some((file) => files.includes(file)));
     this.wakeAll();
   }
 
@@ -471,8 +510,8 @@ export class Downloader {
   }
 
   /** See PieceDesk.holdBack. */
-  holdBack(piece: number, segments: (Uint8Array | undefined)[], error: BtError): boolean {
-    return this.#desk.holdBack(piece, segments, error);
+  holdBack(piece: number, segments: (Uint8Array | undefined)[]): boolean {
+    return this.#desk.holdBack(piece, segments);
   }
 
   /** A piece is given up: nobody is to send parts of it. */

@@ -145,6 +145,23 @@ export class Exchange {
     }
   }
 
+  /** A piece that was taken back is here as it was: those who lack it are told again. */
+  foundAgain(piece: number): void {
+    const message = encodeMessage({ kind: 'have', piece });
+    for (const peer of this.#ctx.peers.values()) if (!peer.have.has(piece)) this.#ctx.send(peer, message.slice());
+  }
+
+  /** A piece that was here is missing: it is worth something again. */
+  lost(piece: number): void {
+    for (const peer of this.#ctx.peers.values()) {
+      if (!peer.have.has(piece) || !this.#o.ledger.isMissing(piece)) continue;
+      peer.usefulPieces++;
+      peer.dryAt = -1;
+      this.#updateInterest(peer);
+    }
+    this.#slotsMoved = true;
+  }
+
   /** The selection or what is on disk has changed: all counts anew. */
   recount(): void {
     for (const peer of this.#ctx.peers.values()) {

@@ -19,7 +19,7 @@ export type { AddPeer } from './peering.ts';
 export { type Pick, type PickCandidate, Picker, type PickerPeer } from './picker.ts';
 export { PieceLedger, PieceState } from './piece-ledger.ts';
 export { PiecePool } from './piece-pool.ts';
-export type * from './ports.ts';
+export * from './ports.ts';
 export type { RestReason } from './rest-reason.ts';
 export { framedLength, RunCache, runLength, unframe } from './run-cache.ts';
 export type { PeerSnapshot, TorrentPhase, TorrentSnapshot } from './snapshot.ts';

@@ -51,12 +51,12 @@ export const limits = {
     pieceBytes: 33_554_432,
     /** Pieces longer than this are fetched in segments that go to disk before the piece is whole, so that memory stays bounded. */
     wholePieceBytesMax: 4_194_304,
-    /** Write errors in a row (a full disk does not count) after which a torrent is given up. */
-    writeErrorsMax: 3,
-    /** Read errors in a row after which a torrent is given up. */
-    readErrorsMax: 8,
-    /** ms until a full disk is tried again. */
+    /** ms until a disk that was full, or failed, is tried again, and until a file that is missing is looked for again. */
     diskRetryMs: 10_000,
+    /** Doubted pieces hashed in one request: a check of everything that the user asks for waits for its end. */
+    doubtsAtOnce: 64,
+    /** Pieces taken back at once that a peer is told one by one. It is dropped instead where there are more: it comes back and learns all. */
+    takenBackMax: 1_000,
     /** Bytes of such a segment. */
     segmentBytes: 1_048_576,
   },

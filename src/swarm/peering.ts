@@ -138,6 +138,19 @@ export class Peering implements MessageEffects {
     for (const peer of [...this.#ctx.peers.values()]) this.#ctx.drop(peer, reason);
   }
 
+  /**
+   * Pieces that we said we have are not here. Who lacks one of them is told (BEP 54), or dropped where it would not understand; it comes
+   * back, and then hears what is true.
+   */
+  takeBack(pieces: readonly number[], tell: (peer: Peer, piece: number) => boolean): void {
+    for (const peer of [...this.#ctx.peers.values()]) {
+      const lacking = peer.have.size === 0 ? pieces : pieces.filter((piece) => !peer.have.has(piece));
+      if (lacking.length === 0) continue;
+      const isTold = lacking.length <= limits.pool.takenBackMax && lacking.every((piece) => tell(peer, piece));
+      if (!isTold) this.#ctx.drop(peer, { code: 'session/pieces-lost', detail: `${lacking.length} pieces` });
+    }
+  }
+
   /** Ends the connection that has gone longest without any payload either way, if its time is up. @returns whether there was one */
   dropIdler(): boolean {
     let oldest: Peer | undefined;

@@ -1,4 +1,4 @@
-import { assert, type BtError } from '../base/index.ts';
+import { assert } from '../base/index.ts';
 import type { FileMap, Geometry } from '../metainfo/index.ts';
 import { pieceStates } from '../trace/index.ts';
 import { Blame, type BlameVerdict } from './blame.ts';
@@ -43,8 +43,6 @@ export class PieceDesk {
   readonly #storing = new Map<number, number>();
   /** Whole pieces that the disk could not take: offered again, so that nothing is fetched twice. */
   readonly #heldBack: CommitPiece[] = [];
-  /** Write errors in a row. */
-  #writeErrors = 0;
   /** No piece is to be completed any more: what comes back from the disk incomplete is let go. */
   isHalted = true;
 
@@ -165,7 +163,6 @@ export class PieceDesk {
     const active = this.#ledger.active(piece);
     assert(active !== undefined, 'a committing piece is in work');
     if (outcome.kind === 'ok') {
-      this.#writeErrors = 0;
       this.#accept(active, blockHashes);
       return;
     }
@@ -177,19 +174,28 @@ export class PieceDesk {
     this.#o.onVerdicts(piece, this.blame.onBad(this.#ctx.now, piece, active.senders, blockHashes));
   }
 
-  /**
-   * The disk could not take a piece, but may later (it is full, or failed once).
-   * @returns false where it has failed too often: the torrent is to end with the error
-   */
-  holdBack(piece: number, segments: (Uint8Array | undefined)[], error: BtError): boolean {
+  /** The disk could not take a piece, but may later. @returns false where it cannot be held: it is given up by `onCommitted` */
+  holdBack(piece: number, segments: (Uint8Array | undefined)[]): boolean {
     const active = this.#ledger.active(piece);
     const expect = this.#o.hashes.expectation(piece);
     if (active === undefined || expect === undefined) return false;
-    if (error.code !== 'disk/no-space' && ++this.#writeErrors > limits.pool.writeErrorsMax) return false;
     const { segmentBytes } = active;
     const blockHashes = this.blame.isSuspect(piece);
     this.#heldBack.push({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
     return true;
+  }
+
+  get heldPieces(): number[] {
+    return this.#heldBack.map((job) => job.piece);
+  }
+
+  /** Gives up pieces of which parts are on disk, unverified, where `isTouched` says that these may be gone. */
+  forgetStored(isTouched: (piece: number) => boolean): void {
+    for (const active of [...this.#ledger.actives]) {
+      if (!active.segmentStored.some((stored) => stored !== 0) || !isTouched(active.piece)) continue;
+      if (this.isStoring(active)) active.isBroken = true;
+      else if (this.#ledger.state(active.piece) === PieceState.active) this.giveUp(active);
+    }
   }
 
   /** Offers again what the disk could not take. */

@@ -2,7 +2,7 @@ import { assert, Bitfield, type Millis } from '../base/index.ts';
 import type { Geometry } from '../metainfo/index.ts';
 
 /** A piece is in exactly one of these; `docs/state.md` has the table of moves. */
-export const PieceState = { unwanted: 0, wanted: 1, active: 2, committing: 3, have: 4 } as const;
+export const PieceState = { unwanted: 0, wanted: 1, active: 2, committing: 3, have: 4, doubted: 5 } as const;
 export type PieceState = (typeof PieceState)[keyof typeof PieceState];
 
 /** A block of an active piece. `asked` counts its askers separately, since in end-game there are several. */
@@ -82,6 +82,7 @@ export class PieceLedger {
   /** Active pieces with at least one free block: what the picker looks at first. */
   readonly #open = new Set<ActivePiece>();
   #wantedMissing = 0;
+  #doubted = 0;
   #wantedCount = 0;
   #unstarted = 0;
   /** Pieces that hold bytes before commit: answers "is everything asked for" without a walk. */
@@ -123,6 +124,10 @@ export class PieceLedger {
   get activeCount(): number {
     return this.#active.size;
   }
+  /** Pieces that were here and may not be any more. */
+  get doubtedCount(): number {
+    return this.#doubted;
+  }
   /** Wanted pieces that are not here yet. */
   get wantedMissing(): number {
     return this.#wantedMissing;
@@ -163,22 +168,42 @@ export class PieceLedger {
     this.#wantedMissingBytes += d * this.geometry.dataBytes(piece);
   }
 
-  /** wanted or unwanted -> have: found on disk (resume or recheck). */
+  /** wanted, unwanted or doubted -> have: found on disk (resume or recheck). */
   found(piece: number): void {
     const s = this.#state[piece] as number;
-    assert(s === PieceState.wanted || s === PieceState.unwanted, 'only a piece not in work is found');
+    assert(s <= PieceState.wanted || s === PieceState.doubted, 'only a piece not in work is found');
     if (s === PieceState.wanted) {
       this.#wantedMissing--;
       this.#unstarted--;
       this.#wantedMissingBytes -= this.geometry.dataBytes(piece);
     }
+    if (s === PieceState.doubted) this.#doubted--;
     this.#state[piece] = PieceState.have;
     this.have.set(piece);
   }
 
-  /** have -> wanted, or unwanted where it is not selected: the data is gone or bad on disk. */
+  /**
+   * have -> doubted: the disk does not give back what was stored. wanted -> doubted: the disk could not be asked whether it is there.
+   * Either way it is not missing yet.
+   */
+  doubt(piece: number): void {
+    const s = this.#state[piece];
+    assert(s === PieceState.have || s === PieceState.wanted, 'only a piece that may be here is doubted');
+    if (s === PieceState.wanted) {
+      this.#wantedMissing--;
+      this.#unstarted--;
+      this.#wantedMissingBytes -= this.geometry.dataBytes(piece);
+    }
+    this.have.clear(piece);
+    this.#doubted++;
+    this.#state[piece] = PieceState.doubted;
+  }
+
+  /** have or doubted -> wanted, or unwanted where it is not selected: the data is gone or bad on disk. */
   lost(piece: number): void {
-    assert(this.#state[piece] === PieceState.have, 'only a piece that is here gets lost');
+    const s = this.#state[piece];
+    assert(s === PieceState.have || s === PieceState.doubted, 'only a piece that is here gets lost');
+    if (s === PieceState.doubted) this.#doubted--;
     this.have.clear(piece);
     if (this.#unselected[piece] === 1) {
       this.#state[piece] = PieceState.unwanted;
@@ -308,6 +333,7 @@ export class PieceLedger {
     let unstarted = 0;
     let wanted = 0;
     let bytes = 0;
+    let doubted = 0;
     for (let p = 0; p < this.#state.length; p++) {
       const s = this.#state[p] as number;
       assert((s === PieceState.have) === this.have.has(p), 'have bit and state agree');
@@ -320,9 +346,11 @@ export class PieceLedger {
         bytes += this.geometry.dataBytes(p);
       }
       if (s === PieceState.wanted) unstarted++;
+      if (s === PieceState.doubted) doubted++;
       if (s !== PieceState.unwanted) wanted++;
     }
     assert(missing === this.#wantedMissing && unstarted === this.#unstarted, 'piece counts add up');
+    assert(doubted === this.#doubted, 'doubted pieces are counted');
     assert(bytes === this.#wantedMissingBytes, 'missing bytes add up');
     assert(wanted >= this.#wantedCount, 'the selection is part of what is not unwanted');
     let freeBlocks = 0;

@@ -60,6 +60,17 @@ export interface PieceExpectation {
   readonly v2?: { readonly hash: Uint8Array; readonly leaves: number };
 }
 
+/** What came of looking at a piece on disk. */
+export const PieceCheck = {
+  bad: 0,
+  good: 1,
+  /** A file of it does not exist. */
+  missing: 2,
+  /** The disk has failed, or somebody was changing the file meanwhile. */
+  unknown: 3,
+} as const;
+export type PieceCheck = (typeof PieceCheck)[keyof typeof PieceCheck];
+
 /** State of one file on disk; times in milliseconds since 1970. */
 export interface FileState {
   readonly length: number;
@@ -152,6 +163,8 @@ export type StoreOpened =
       readonly resume: SavedResume | undefined;
       /** Why the newest record, or any, could not be used. */
       readonly resumeTrouble: BtError | undefined;
+      /** Why nothing can be written to the folder, where that is known already. */
+      readonly writeTrouble: BtError | undefined;
       /** Wall clock, milliseconds since 1970, to compare with SavedResume.savedMs. */
       readonly wallMs: number;
     }
@@ -180,7 +193,7 @@ export interface DiskInputs {
     error: BtError | undefined,
   ): void;
   onRun(now: Millis, torrent: TorrentId, run: number, bytes: Uint8Array, error: BtError | undefined): void;
-  /** @param good one byte a piece: 1 verified, 0 not there or bad */
+  /** @param good one `PieceCheck` a piece */
   onRechecked(now: Millis, torrent: TorrentId, first: number, good: Uint8Array, error: BtError | undefined): void;
   onLeaves(
     now: Millis,

@@ -119,6 +119,13 @@ export class RunCache {
     this.#roomWaiters.add(tell);
   }
 
+  /** Of a run that is being read. */
+  pieceOf(id: number): number {
+    const run = this.#byId.get(id);
+    assert(run !== undefined, 'a run is answered once');
+    return run.piece;
+  }
+
   /** The disk has read a run, or could not. */
   onRun(id: number, bytes: Uint8Array, error: BtError | undefined): void {
     const run = this.#byId.get(id);

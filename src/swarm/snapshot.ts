@@ -160,7 +160,7 @@ export function measure(
     piecesHave: content?.ledger.have.count ?? 0,
     wantedBytes,
     doneBytes: Math.max(0, wantedBytes - left),
-    isComplete: parts.isActive && content?.ledger.isComplete === true,
+    isComplete: parts.isActive && content?.ledger.isComplete === true && content.ledger.doubtedCount === 0,
     downRate,
     upRate,
     downloaded: content?.downloader.counts.payloadBytes ?? 0,

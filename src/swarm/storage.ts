@@ -2,7 +2,7 @@ import { addMs, BtError, type Millis, NEVER } from '../base/index.ts';
 import type { Content } from './content.ts';
 import type { SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
-import type { PieceExpectation, StoreOpened } from './ports.ts';
+import { PieceCheck, type PieceExpectation, type StoreOpened } from './ports.ts';
 import { decodeResume, type ResumeData } from './resume.ts';
 import { judgeResume } from './resume-judge.ts';
 
@@ -34,6 +34,8 @@ export class Storage {
   #saveAt: Millis = NEVER;
   /** The record of the last clean stop says all that is to be said. */
   #recordHolds = false;
+  #writeTrouble: BtError | undefined;
+  #unread: { pieces: number[]; error: BtError | undefined } = { pieces: [], error: undefined };
 
   constructor(ctx: SwarmContext, options: StorageOptions) {
     this.#ctx = ctx;
@@ -49,6 +51,17 @@ export class Storage {
   /** Share of the check that is done, 0 to 1. */
   get checkProgress(): number {
     return this.#toCheck === 0 ? 0 : this.#checked / this.#toCheck;
+  }
+  /** What the disk could not be asked about in the last check. */
+  get unread(): { readonly pieces: readonly number[]; readonly error: BtError | undefined } {
+    return this.#unread;
+  }
+  get isChecking(): boolean {
+    return this.#state === 'checking';
+  }
+  /** Why nothing can be written to the folder, as far as was known when it was opened. */
+  get writeTrouble(): BtError | undefined {
+    return this.#writeTrouble;
   }
   /** When `save` is due. */
   get saveAt(): Millis {
@@ -73,6 +86,7 @@ export class Storage {
       return;
     }
     const { resumeTrouble } = result;
+    this.#writeTrouble = result.writeTrouble;
     if (resumeTrouble !== undefined) this.#note('resume-damaged', resumeTrouble.message);
     const resume = this.#decode(result);
     if (resume === 'newer') {
@@ -94,6 +108,7 @@ export class Storage {
   #check(ranges: readonly { first: number; end: number }[]): void {
     this.#toCheck = 0;
     this.#checked = 0;
+    this.#unread = { pieces: [], error: undefined };
     for (const r of ranges) this.#toCheck += r.end - r.first;
     if (this.#toCheck === 0) {
       this.#ready();
@@ -110,13 +125,13 @@ export class Storage {
 
   onRechecked(first: number, good: Uint8Array, error: BtError | undefined): void {
     if (this.#state !== 'checking') return;
-    if (error !== undefined) {
-      this.#o.onFailed(error);
-      return;
-    }
+    if (error !== undefined) this.#unread.error = error;
     const { ledger } = this.#o.content;
     // A piece that was at the disk when the check began may have come home meanwhile.
-    for (let i = 0; i < good.length; i++) if (good[i] === 1 && ledger.isIdle(first + i)) ledger.found(first + i);
+    for (let i = 0; i < good.length; i++) {
+      if (good[i] === PieceCheck.good && ledger.isIdle(first + i)) ledger.found(first + i);
+      else if (good[i] === PieceCheck.unknown && error !== undefined) this.#unread.pieces.push(first + i);
+    }
     this.#checked += good.length;
     if (this.#checked >= this.#toCheck) this.#ready();
   }

@@ -1,6 +1,7 @@
 import {
   addMs,
   assert,
+  type Bitfield,
   BtError,
   type ConnId,
   Deadlines,
@@ -20,7 +21,8 @@ import type { BlameVerdict } from './blame.ts';
 import { Connections } from './connections.ts';
 import { Content } from './content.ts';
 import type { SwarmHost, TorrentEvent } from './context.ts';
-import { DiskTrouble } from './disk-trouble.ts';
+import { DiskTrouble, isChange } from './disk-trouble.ts';
+import { Doubts } from './doubts.ts';
 import { MetadataExtension } from './extensions/metadata.ts';
 import { PexExtension } from './extensions/pex.ts';
 import { ExtensionRegistry } from './extensions/registry.ts';
@@ -76,7 +78,7 @@ export interface TorrentOptions extends TorrentSource {
   readonly carried: Totals;
 }
 
-type Timer = 'tick' | 'choke' | 'find' | 'resume' | 'retry' | 'stop';
+type Timer = 'look' | 'tick' | 'choke' | 'find' | 'resume' | 'retry' | 'stop';
 
 /** Names the client in BEP 10 handshakes. */
 const clientVersion = 'Eider 0.1.0';
@@ -97,6 +99,7 @@ export class Torrent {
   readonly #timers = new Deadlines<Timer>();
   readonly #metadata: MetadataExtension;
   readonly #uploadOnly: StatementExtension<boolean>;
+  readonly #dontHave: StatementExtension<number>;
   readonly #peering: Peering;
   readonly #identity: Identity;
   readonly #trouble: DiskTrouble;
@@ -107,6 +110,9 @@ export class Torrent {
   #isFromPeers = false;
   #content: Content | undefined;
   #storage: Storage | undefined;
+  #doubts: Doubts | undefined;
+  /** All is to be hashed as soon as the disk has answered for what it is looking at. */
+  #isRecheckDue = false;
   #error: BtError | undefined;
   #doneEmitted = false;
   /** What is on disk has been looked at, and is followed since. */
@@ -146,7 +152,7 @@ export class Torrent {
       mayFetch: () => this.#phase === 'fetching-metadata',
       onMetadata: (bytes) => this.#onMetadata(bytes),
     });
-    const dontHave = dontHaveExtension(this.#ctx, (peer, piece) => this.#active?.exchange.onDontHave(peer, piece));
+    this.#dontHave = dontHaveExtension(this.#ctx, (peer, piece) => this.#active?.exchange.onDontHave(peer, piece));
     this.#uploadOnly = uploadOnlyExtension(this.#ctx, (peer, value) => {
       if (this.#active === undefined) peer.uploadOnly = value;
       else this.#active.exchange.onUploadOnly(peer, value);
@@ -158,7 +164,7 @@ export class Torrent {
     this.#peering = new Peering(this.#ctx, {
       view: this.#view(),
       finder: this.finder,
-      extensions: new ExtensionRegistry(this.#ctx, [this.#metadata, pex, dontHave, this.#uploadOnly]),
+      extensions: new ExtensionRegistry(this.#ctx, [this.#metadata, pex, this.#dontHave, this.#uploadOnly]),
     });
     this.finder.addAddresses(options.peers ?? [], 'manual');
   }
@@ -179,6 +185,10 @@ export class Torrent {
   }
   get content(): Content | undefined {
     return this.#content;
+  }
+  /** What is in the way and may pass. */
+  get waitingFor(): BtError | undefined {
+    return this.#trouble.waitingFor ?? this.#doubts?.error;
   }
   get error(): BtError | undefined {
     return this.#error;
@@ -218,7 +228,7 @@ export class Torrent {
     const figures = measure(now, { peers: this.#ctx.peers.values(), content: this.#content, isActive: this.#isActive });
     return {
       phase: this.#phase,
-      waitingFor: this.#trouble.waitingFor,
+      waitingFor: this.waitingFor,
       error: this.#error,
       name: this.name,
       infoHashV1: this.hashV1,
@@ -332,9 +342,15 @@ export class Torrent {
     this.#ctx.now = now;
     const content = this.#active;
     if (content === undefined) return;
+    if (this.#doubts?.isLooking === true) {
+      this.#isRecheckDue = true;
+      return;
+    }
+    this.#doubts?.forget();
+    this.#trouble.forget();
     this.#peering.dropAll({ code: 'session/checking' });
     content.downloader.halt();
-    for (const timer of ['tick', 'choke', 'retry'] as const) this.#timers.clear(timer);
+    for (const timer of ['tick', 'choke', 'retry', 'look'] as const) this.#timers.clear(timer);
     this.#host.runs.forget(this.id);
     for (const piece of content.ledger.have.clone()) {
       content.ledger.lost(piece);
@@ -423,7 +439,8 @@ export class Torrent {
 
   onRechecked(now: Millis, first: number, good: Uint8Array, error: BtError | undefined): void {
     this.#ctx.now = now;
-    this.#storage?.onRechecked(first, good, error);
+    if (this.#storage?.isChecking === true) this.#storage.onRechecked(first, good, error);
+    else if (!this.hasEnded) this.#doubts?.onRechecked(first, good, error);
   }
 
   onCommitted(
@@ -434,13 +451,17 @@ export class Torrent {
     blockHashes: Uint8Array | undefined,
   ): void {
     this.#ctx.now = now;
+    let fate: ReturnType<DiskTrouble['holdBack']> | undefined;
     if (outcome.kind === 'failed') {
-      if (this.#trouble.holdBack(this.#active?.downloader, piece, segments, outcome.error)) return;
+      fate = this.#trouble.holdBack(this.#active, piece, segments, outcome.error);
+      this.#onDamage(piece, outcome.error);
+      if (fate === 'held') return;
     }
     this.#content?.downloader.onCommitted(piece, outcome, segments, blockHashes);
-    if (outcome.kind === 'failed') this.#fail(outcome.error);
-    else if (outcome.kind === 'inconsistent') this.#fail(new BtError('swarm/inconsistent-hashes', { piece }));
-    else if (outcome.kind === 'ok') this.#trouble.isOver();
+    if (outcome.kind === 'failed') {
+      if (fate === 'fatal') this.#fail(outcome.error);
+    } else if (outcome.kind === 'inconsistent') this.#fail(new BtError('swarm/inconsistent-hashes', { piece }));
+    else if (outcome.kind === 'ok' && this.#active !== undefined) this.#trouble.onStored(this.#active, piece);
     this.#continueStop();
   }
 
@@ -448,14 +469,21 @@ export class Torrent {
     this.#ctx.now = now;
     this.#content?.downloader.onSegmentStored(piece, offset, bytes, error !== undefined);
     if (error !== undefined) {
-      const { downloader } = this.#active ?? {};
-      if (downloader === undefined || !this.#trouble.wait(downloader, error)) this.#fail(error);
+      if (this.#active === undefined || !this.#trouble.wait(this.#active, error, piece)) this.#fail(error);
+      this.#onDamage(piece, error);
     }
     this.#continueStop();
   }
 
-  onLeaves(now: Millis, piece: number, leaves: Uint8Array | undefined): void {
+  /** A read for an upload, or for a reader. */
+  onReadFailed(now: Millis, piece: number, error: BtError): void {
     this.#ctx.now = now;
+    if (this.#isActive) this.#doubts?.onTrouble(piece, error);
+  }
+
+  onLeaves(now: Millis, piece: number, leaves: Uint8Array | undefined, error: BtError | undefined): void {
+    this.#ctx.now = now;
+    if (error !== undefined && this.#isActive) this.#doubts?.onTrouble(piece, error);
     this.#content?.onLeaves(piece, leaves);
   }
 
@@ -502,7 +530,10 @@ export class Torrent {
           this.#storage?.save();
           break;
         case 'retry':
-          this.#active?.downloader.resume();
+          if (this.#active !== undefined) this.#trouble.retry(this.#active);
+          break;
+        case 'look':
+          if (this.#active !== undefined) this.#doubts?.retry();
           break;
         case 'stop':
           this.#continueStop();
@@ -612,6 +643,7 @@ export class Torrent {
       onBad: (piece, verdicts) => this.#onBad(piece, verdicts),
       onSeed: (peer, seed) => this.finder.book.setSeed(peer.conn, seed),
     });
+    this.#doubts = this.#makeDoubts(this.#content);
     this.#storage = new Storage(this.#ctx, {
       content: this.#content,
       verified: this.#o.verified === true,
@@ -630,6 +662,56 @@ export class Torrent {
       onFailed: (error) => this.#fail(error),
     });
     this.#storage.open();
+  }
+
+  #makeDoubts(content: Content): Doubts {
+    return new Doubts(this.#ctx, {
+      content,
+      onDoubted: (pieces) => {
+        this.#doneEmitted = false;
+        for (const piece of pieces) this.#host.runs.forgetPiece(this.id, piece);
+        this.#peering.takeBack(pieces, (peer, piece) => this.#dontHave.tell(peer, piece));
+        this.#storage?.changed();
+      },
+      onFound: (piece) => {
+        content.exchange.foundAgain(piece);
+        this.#storage?.changed();
+        this.#emit({ type: 'piece', torrent: this.id, piece });
+        this.#lookWhetherComplete(content);
+      },
+      onLost: (pieces, error) => this.#onLost(content, pieces, error),
+      onQuiet: () => {
+        if (!this.#isRecheckDue) return;
+        this.#isRecheckDue = false;
+        this.recheck(this.#ctx.now);
+      },
+      lookAt: (at) => this.#timers.set('look', at),
+    });
+  }
+
+  /** Somebody has changed a file that is being written: what was in it before is in doubt, verified or not. */
+  #onDamage(piece: number, error: BtError): void {
+    const content = this.#active;
+    if (content === undefined || !isChange(error)) return;
+    content.downloader.forgetStored(content.filesOf(piece));
+    this.#doubts?.onTrouble(piece, error);
+  }
+
+  #onLost(content: Content, pieces: readonly number[], error: BtError): void {
+    for (const piece of pieces) {
+      content.downloader.picker.pieceMoved(piece);
+      content.exchange.lost(piece);
+    }
+    this.#emit({ type: 'lost', torrent: this.id, pieces: pieces.length, error });
+    // At once: the last record still claims them.
+    this.#storage?.save();
+    if (this.#phase === 'seeding' && !content.ledger.isComplete) {
+      this.#phase = 'downloading';
+      this.#doneEmitted = false;
+      this.#uploadOnly.announce(false);
+    }
+    content.downloader.wakeAll();
+    this.#wantMore();
   }
 
   #onMetadata(bytes: Uint8Array): void {
@@ -653,18 +735,23 @@ export class Torrent {
     // A check that ends after the torrent has failed revives nothing.
     if (this.hasEnded) return;
     const content = this.#content as Content;
+    const { pieces, error } = this.#storage?.unread ?? { pieces: [], error: undefined };
+    if (error !== undefined) this.#doubts?.adopt(pieces, error);
     content.downloader.picker.refresh();
-    this.#phase = content.ledger.isComplete ? 'seeding' : 'downloading';
+    this.#phase = this.#isAllHere(content) ? 'seeding' : 'downloading';
     this.#isJudged = true;
     this.#emit({ type: 'ready', torrent: this.id });
     content.exchange.start();
     this.#peering.adoptAll(content);
     this.#isWaking = false;
     content.downloader.resume();
+    // Known before anything is fetched for nothing.
+    const writeTrouble = this.#storage?.writeTrouble;
+    if (writeTrouble !== undefined && !content.ledger.isComplete) this.#trouble.wait(content, writeTrouble);
     content.askForHashes();
     this.#timers.set('choke', addMs(this.#ctx.now, limits.choker.roundMs));
     this.#join();
-    if (content.ledger.isComplete) this.#complete();
+    if (this.#isAllHere(content)) this.#complete();
   }
 
   #join(): void {
@@ -677,9 +764,19 @@ export class Torrent {
     content.exchange.havePiece(piece);
     this.#emit({ type: 'piece', torrent: this.id, piece });
     this.#storage?.changed();
-    if (!content.ledger.isComplete || this.#phase !== 'downloading') return;
-    this.finder.announcer.complete();
-    this.#complete();
+    this.#lookWhetherComplete(content);
+  }
+
+  #isAllHere({ ledger }: Content): boolean {
+    return ledger.isComplete && ledger.doubtedCount === 0;
+  }
+
+  #lookWhetherComplete(content: Content): void {
+    if (!this.#isAllHere(content)) return;
+    if (this.#phase === 'downloading') {
+      this.finder.announcer.complete();
+      this.#complete();
+    } else if (this.#phase === 'seeding') this.#tellDone();
   }
 
   #complete(): void {
@@ -689,6 +786,10 @@ export class Torrent {
     this.finder.announceDue();
     this.#storage?.save();
     this.#peering.dropSeeds();
+    this.#tellDone();
+  }
+
+  #tellDone(): void {
     if (this.#doneEmitted) return;
     this.#doneEmitted = true;
     this.#emit({ type: 'done', torrent: this.id });
@@ -719,7 +820,7 @@ export class Torrent {
 
   /** Connections, requests and announces end. */
   #cease(reason: CloseReason): void {
-    for (const timer of ['tick', 'choke', 'resume', 'retry'] as const) this.#timers.clear(timer);
+    for (const timer of ['tick', 'choke', 'resume', 'retry', 'look'] as const) this.#timers.clear(timer);
     this.#peering.dropAll(reason);
     this.#content?.downloader.halt();
   }
@@ -751,12 +852,19 @@ export class Torrent {
     return of.wantedBytes === 0 ? 0 : of.doneBytes / of.wantedBytes;
   }
 
+  /** What is here, and what only could not be read. What others have changed is not claimed: the record would vouch for it. */
+  #claims(content: Content): Bitfield {
+    const have = content.ledger.have.clone();
+    for (const piece of this.#doubts?.unread() ?? []) have.set(piece);
+    return have;
+  }
+
   #encodeResume(): Uint8Array {
     const content = this.#content as Content;
     const isMagnet = this.#isFromPeers;
     return encodeResume({
       infoHashes: this.#identity.hashes,
-      have: content.ledger.have,
+      have: this.#claims(content),
       wanted: content.wanted,
       uploaded: this.#earlier.uploaded + content.uploader.counts.payloadBytes,
       downloaded: this.#earlier.downloaded + content.downloader.counts.payloadBytes,

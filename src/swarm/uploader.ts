@@ -1,4 +1,4 @@
-import { type Bitfield, type BtError, type ConnId, FairOrder } from '../base/index.ts';
+import { type Bitfield, type ConnId, FairOrder } from '../base/index.ts';
 import type { Geometry } from '../metainfo/index.ts';
 import { directions, wireKinds } from '../trace/index.ts';
 import { type BlockRef, encodeMessage, writeBlockHeader } from '../wire/index.ts';
@@ -27,8 +27,6 @@ export class Uploader {
   readonly #ctx: SwarmContext;
   readonly #geometry: Geometry;
   readonly #have: Bitfield;
-  /** In a row. */
-  #readErrors = 0;
 
   constructor(ctx: SwarmContext, options: { geometry: Geometry; have: Bitfield }) {
     this.#ctx = ctx;
@@ -161,30 +159,13 @@ export class Uploader {
     if (peer.waitsForRun) return;
     peer.waitsForRun = true;
     const { host, torrent } = this.#ctx;
-    run.waiting.push((error) => host.inTorrent(torrent, () => this.#onRead(peer, run, error)));
+    run.waiting.push(() => host.inTorrent(torrent, () => this.#onRead(peer)));
   }
 
-  #onRead(peer: Peer, run: Run, error: BtError | undefined): void {
+  /** Where the read has failed, the piece is not here any more, and the requests for it are refused. */
+  #onRead(peer: Peer): void {
     peer.waitsForRun = false;
-    if (error === undefined) this.#readErrors = 0;
-    else this.#onReadError(peer, run, error);
     if (!peer.isClosed) this.#ctx.serve(peer);
-  }
-
-  /** One bad read costs the requests it was for; a disk that keeps failing, or a file that is gone, ends the torrent. */
-  #onReadError(peer: Peer, run: Run, error: BtError): void {
-    this.#readErrors++;
-    if (error.code !== 'disk/io' || this.#readErrors > limits.pool.readErrorsMax) {
-      this.#ctx.fail(error);
-      return;
-    }
-    const isOfRun = (r: BlockRef) => r.piece === run.piece && r.begin >= run.begin && r.begin < run.begin + run.length;
-    const lost = peer.requests.filter(isOfRun);
-    const kept = peer.requests.filter((r) => !isOfRun(r));
-    peer.requests.splice(0, peer.requests.length, ...kept);
-    if (peer.flags.fast && !peer.isClosed) {
-      for (const r of lost) this.#ctx.send(peer, encodeMessage({ ...r, kind: 'reject' }));
-    }
   }
 
   /** No buffer is free: everything is at sockets or being read. */

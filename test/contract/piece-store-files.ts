@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict';
 
 import {
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
+  statSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe } from 'node:test';
@@ -19,6 +25,23 @@ import { check, checkFiles, type DiskSuite, setUpDisk, threeFiles } from '../sup
 import { opened } from '../support/disk-probe.ts';
 
 import { makeTorrent } from '../support/torrents.ts';
+
+function overwrite(path: string, at: number, text: string): void {
+  const fd = openSync(path, 'r+');
+  writeSync(fd, text, at);
+  closeSync(fd);
+  // Not within the same tick of the file system's clock.
+  const later = new Date(Date.now() + 1_000);
+  utimesSync(path, later, later);
+}
+
+/** Another file in the place of one, with its times, as a copy has them. */
+function replace(path: string, bytes: Uint8Array): void {
+  const { atime, mtime } = statSync(path);
+  writeFileSync(`${path}.new`, bytes);
+  utimesSync(`${path}.new`, atime, mtime);
+  renameSync(`${path}.new`, path);
+}
 
 /** What becomes of the files: sizes, selections, resume records. */
 export function diskFilesContract(suite: DiskSuite): void {
@@ -230,6 +253,59 @@ export function diskFilesContract(suite: DiskSuite): void {
       await b.probe.save(Uint8Array.of(1), false);
       writeFileSync(b.pathOf(1), whole);
       assert.ok((await b.probe.recheck()).good.every((good) => good === 1));
+    });
+
+    check('a file that others change under a seed is not read until its pieces are hashed again', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 100_000, b: 40_000 } }));
+      opened(await b.probe.open());
+      await b.commitAll();
+      // Often enough for every way of reading to have been used.
+      for (let n = 0; n < 4; n++) assert.deepEqual(await b.probe.read(0, 0, 32_768), b.pieceOf(0));
+      const changes: [string, () => void][] = [
+        ['overwritten in place', () => overwrite(b.pathOf(0), 50_000, 'XX')],
+        ['replaced by another of the same length', () => replace(b.pathOf(0), readFileSync(b.pathOf(0)))],
+        ['cut', () => truncateSync(b.pathOf(0), 50_000)],
+        ['made longer', () => writeFileSync(b.pathOf(0), Buffer.concat([readFileSync(b.pathOf(0)), Buffer.alloc(9)]))],
+      ];
+      for (const [what, change] of changes) {
+        change();
+        await assert.rejects(b.probe.read(0, 0, 32_768), { code: 'disk/changed' }, what);
+        await assert.rejects(b.probe.read(0, 0, 32_768), { code: 'disk/changed' }, `${what}: nor by trying again`);
+        assert.deepEqual(await b.probe.read(4, 0, 8_928), b.pieceOf(4), 'the other file is served');
+        const { good } = await b.probe.recheck();
+        assert.equal(good[0], 1, what);
+        assert.equal(good[1], 0, what);
+        assert.deepEqual(await b.probe.read(0, 0, 32_768), b.pieceOf(0), `${what}: what is good is read again`);
+      }
+      unlinkSync(b.pathOf(0));
+      await assert.rejects(b.probe.read(0, 0, 32_768), { code: 'disk/not-found' });
+      const { checks } = await b.probe.recheck();
+      assert.deepEqual(checks, [2, 2, 2, 2, 1]);
+    });
+
+    check('a file that others delete while it is written is told once, and made anew', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 100_000, b: 40_000 } }));
+      opened(await b.probe.open());
+      await b.commitAll([0]);
+      unlinkSync(b.pathOf(0));
+      const { outcome } = await b.probe.commit(1, [b.pieceOf(1)]);
+      assert.ok(outcome.kind === 'failed' && outcome.error.code === 'disk/not-found', JSON.stringify(outcome));
+      await b.commitAll([1]);
+      // The hole where the first piece was is not given away for it.
+      await assert.rejects(b.probe.read(0, 0, 32_768), { code: 'disk/changed' });
+      assert.deepEqual((await b.probe.recheck()).good, [0, 1, 0, 0, 0]);
+      assert.deepEqual(await b.probe.read(1, 0, 32_768), b.pieceOf(1));
+    });
+
+    check('a record does not vouch for what others did since we wrote', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 100_000 } }));
+      opened(await b.probe.open());
+      await b.commitAll();
+      overwrite(b.pathOf(0), 50_000, 'XX');
+      await b.probe.save(Uint8Array.of(1), true);
+      await b.probe.closeStore();
+      const { resume, files } = opened(await b.probe.open());
+      assert.notDeepEqual(resume?.files, files);
     });
 
     check('a file that has become shorter, or is gone, is told when it is read', async (t) => {

@@ -49,6 +49,7 @@ export class CrashCalls {
     this.calls = {
       ...fs,
       uptime,
+      accessSync: call((path: string, mode: number) => fs.accessSync(path, mode)),
       openSync: call((path: string, flags: fs.OpenMode, mode?: fs.Mode) => {
         const fd = fs.openSync(path, flags, mode);
         this.#paths.set(fd, path);

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import type { BtError, Millis, TorrentId } from '#base';
 import { BLOCK_LENGTH, Geometry, type TorrentFile, v1PieceHash, v2PieceHash } from '#metainfo';
 import { type Disk, deliverReply } from '#node';
-import type { CommitOutcome, DiskInputs, OpenStore, PieceExpectation, StoreOpened } from '#swarm';
+import {
+  type CommitOutcome,
+  type DiskInputs,
+  type OpenStore,
+  PieceCheck,
+  type PieceExpectation,
+  type StoreOpened,
+} from '#swarm';
 import { blockHeaderBytes, writeBlockHeader } from '#wire';
 
 export interface Committed {
@@ -87,8 +94,13 @@ export class DiskProbe implements DiskInputs {
   #checked = 0;
   #recheckError: BtError | undefined;
 
-  /** Checks all pieces. @returns one byte a piece, and the first error */
-  recheck(): Promise<{ good: number[]; error: BtError | undefined }> {
+  /** Checks all pieces. @returns 1 a good piece, 0 any other; all that was said; and the first error */
+  async recheck(): Promise<{ good: number[]; checks: number[]; error: BtError | undefined }> {
+    const { checks, error } = await this.#recheck();
+    return { good: checks.map((check) => (check === PieceCheck.good ? 1 : 0)), checks, error };
+  }
+
+  #recheck(): Promise<{ checks: number[]; error: BtError | undefined }> {
     this.#good = new Uint8Array(this.geometry.pieceCount);
     this.#checked = 0;
     this.#recheckError = undefined;
@@ -145,7 +157,7 @@ export class DiskProbe implements DiskInputs {
     this.#checked += good.length;
     this.#recheckError ??= error;
     if (this.#checked === this.geometry.pieceCount) {
-      this.#answer('recheck', { good: [...this.#good], error: this.#recheckError });
+      this.#answer('recheck', { checks: [...this.#good], error: this.#recheckError });
     }
   }
   onLeaves(_now: Millis, _torrent: TorrentId, _piece: number, leaves: Uint8Array | undefined): void {

@@ -48,6 +48,10 @@ export function dontHaveIn(piece: number): string {
   return `extended ${ourIds.dontHave} ${toHex(encodeDontHave(piece))}`;
 }
 
+export function dontHaveOut(piece: number): string {
+  return `extended ${theirIds.dontHave} ${toHex(encodeDontHave(piece))}`;
+}
+
 export function uploadOnlyIn(value: boolean): string {
   return `extended ${ourIds.uploadOnly} ${toHex(encodeUploadOnly(value))}`;
 }

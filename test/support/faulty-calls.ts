@@ -44,6 +44,10 @@ export function faultyCalls(faults: Faults): SystemCalls {
   return {
     ...fs,
     uptime,
+    accessSync: (path: string, mode: number) => {
+      fs.accessSync(path, mode);
+      if (faults.isReadOnly && (mode & fs.constants.W_OK) !== 0) throw systemError('EROFS', 'access');
+    },
     openSync: (path: string, flags: fs.OpenMode, mode?: fs.Mode) => {
       if (faults.openCount >= faults.descriptorsMax) throw systemError('EMFILE', 'open');
       const isWriting =

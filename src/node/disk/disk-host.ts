@@ -1,5 +1,6 @@
 // Hot path: disk
-import { resolve } from 'node:path';
+import { constants } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { assert, BtError, type TorrentId } from '../../base/index.ts';
 import { BLOCK_LENGTH, Geometry, type Info } from '../../metainfo/index.ts';
 import type { CommitPiece } from '../../swarm/index.ts';
@@ -49,6 +50,7 @@ export interface DiskHostOptions {
  */
 export class DiskHost {
   readonly #limits: DiskLimits;
+  readonly #calls: SystemCalls;
   readonly #reply: (reply: DiskReply) => void;
   readonly #later: (step: () => void) => void;
   readonly #makeStore: StoreMaker;
@@ -66,6 +68,7 @@ export class DiskHost {
     this.#reply = options.reply;
     this.#later = options.later;
     const calls = options.calls ?? systemCalls;
+    this.#calls = calls;
     this.#resume = options.stateDir === undefined ? undefined : new ResumeFolder(options.stateDir, calls);
     const reclaim = () => this.#resume?.closeAll() === true;
     const open = new OpenFiles({ max: this.#limits.openFilesMax, calls, reclaim });
@@ -122,12 +125,27 @@ export class DiskHost {
       this.#torrents.set(torrent, { info, geometry: new Geometry(info), folder: root, store });
       const resumeTrouble = trouble === undefined ? undefined : packError(trouble);
       const { files, partFile } = store.states();
-      const result = { kind: 'ok', files, partFile, resume, resumeTrouble, wallMs: Date.now() } as const;
+      const writeTrouble = this.#writeTrouble(root);
+      const result = { kind: 'ok', files, partFile, resume, resumeTrouble, writeTrouble, wallMs: Date.now() } as const;
       this.#reply({ verb: 'open', torrent, result, isLocal: isLocalFolder(root) });
     } catch (error) {
       this.#torrents.get(torrent)?.store.close();
       this.#torrents.delete(torrent);
       this.#reply({ verb: 'open', torrent, result: { kind: 'failed', error: pack(error, root) }, isLocal: false });
+    }
+  }
+
+  /** Asks the system, without writing: whether the folder, or the nearest one above it that exists, may be written to. */
+  #writeTrouble(root: string): PackedError | undefined {
+    for (let path = root; ; path = dirname(path)) {
+      try {
+        this.#calls.accessSync(path, constants.W_OK);
+        return undefined;
+      } catch (cause) {
+        const error = pack(cause, root);
+        if (error.code === 'disk/access') return error;
+        if (error.code !== 'disk/not-found' || dirname(path) === path) return undefined;
+      }
     }
   }
 

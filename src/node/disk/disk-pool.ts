@@ -49,6 +49,9 @@ export class DiskPool extends DiskClient {
         this.#immediate ??= setImmediate(() => this.#readQuickly());
         return;
       }
+      if (request.verb === 'commit') this.#quick.onWrite(request.job.torrent);
+      else if (request.verb === 'segment') this.#quick.onWrite(request.torrent);
+      else if (request.verb === 'recheck') this.#quick.onRecheck(request.torrent);
       if (request.verb === 'open') this.#opening.set(request.torrent, request);
       else if (request.verb === 'close') this.#forget(request.torrent);
     }
@@ -95,8 +98,9 @@ export class DiskPool extends DiskClient {
   }
 
   #onReply(reply: DiskReply): void {
-    if (reply.verb === 'run') this.#quick?.onWorkerRead(reply.torrent, reply.tookMs);
-    else if (reply.verb === 'open') {
+    if (reply.verb === 'run') {
+      if (reply.error === undefined) this.#quick?.onWorkerRead(reply.torrent, reply.tookMs);
+    } else if (reply.verb === 'open') {
       const opened = this.#opening.get(reply.torrent);
       this.#opening.delete(reply.torrent);
       if (opened !== undefined && reply.isLocal && reply.result.kind === 'ok') this.#quick?.add(reply.torrent, opened);

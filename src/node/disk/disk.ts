@@ -23,7 +23,11 @@ export function deliverReply(inputs: DiskInputs, now: Millis, reply: DiskReply):
         reply.torrent,
         result.kind === 'failed'
           ? { kind: 'failed', error: unpackError(result.error) }
-          : { ...result, resumeTrouble: toError(result.resumeTrouble) },
+          : {
+              ...result,
+              resumeTrouble: toError(result.resumeTrouble),
+              writeTrouble: toError(result.writeTrouble),
+            },
       );
       return;
     }

@@ -26,15 +26,23 @@ interface FileInStore {
   readonly entry: FileEntry;
   readonly file: StoreFile;
   readonly isWanted: boolean;
-  state: FileState | undefined;
-  /** Written since `state` was taken. */
-  isStale: boolean;
+  /** How it stood when it was looked at, or after our last write; undefined: there was none. */
+  seen: Seen | undefined;
+  /** Somebody else has changed it: nothing is read from it until its pieces are hashed again. */
+  isDoubted: boolean;
   /** Written since the last sync. */
   isDirty: boolean;
   /** Its name may be newer than its folder on the medium. */
   isNew: boolean;
   /** Has its full size and is known to be this file and no other. */
   isPrepared: boolean;
+}
+
+/** What tells one state of a file from another. */
+interface Seen {
+  readonly inode: number;
+  readonly length: number;
+  readonly modifiedMs: number;
 }
 
 /**
@@ -70,13 +78,13 @@ export class FsStore implements PieceStore {
       entry,
       file: new StoreFile(this.#folder, entry.path, entry.executable),
       isWanted: wanted[i] !== false,
-      state: undefined,
-      isStale: false,
+      seen: undefined,
+      isDoubted: false,
       isDirty: false,
       isNew: false,
       isPrepared: false,
     }));
-    for (const file of this.#files) file.state = this.#look(file);
+    for (const file of this.#files) this.#look(file);
     this.#part = new PartFile({
       folder: this.#folder,
       name: `.${info.hashV1 ?? info.hashV2}.parts`,
@@ -90,13 +98,9 @@ export class FsStore implements PieceStore {
   }
 
   states(): StoreStates {
-    for (const file of this.#files) {
-      if (!file.isStale) continue;
-      file.state = this.#look(file);
-      file.isStale = false;
-    }
     if (this.#part.isDirty) this.#refreshPart();
-    return { files: this.#files.map((f) => f.state), partFile: this.#partState };
+    // As we left them. Were they looked at now, what others have done to them would pass for ours.
+    return { files: this.#files.map((f) => f.seen && toState(f.seen)), partFile: this.#partState };
   }
 
   mayHave(piece: number, begin: number, length: number): boolean {
@@ -104,12 +108,26 @@ export class FsStore implements PieceStore {
       if (span.file < 0) continue;
       const file = this.#files[span.file] as FileInStore;
       if (!file.isWanted && this.#part.has(piece, span.file)) continue;
-      if ((file.state?.length ?? 0) >= span.fileOffset + span.length) continue;
+      if ((file.seen?.length ?? 0) >= span.fileOffset + span.length) continue;
       // Somebody may have put it there, or made it whole again, since it was looked at last.
-      file.state = this.#look(file);
-      if ((file.state?.length ?? 0) < span.fileOffset + span.length) return false;
+      this.#look(file);
+      if ((file.seen?.length ?? 0) < span.fileOffset + span.length) return false;
     }
     return true;
+  }
+
+  lacksFile(piece: number): boolean {
+    return this.#filesOf(piece).some((file) => file.isWanted && file.seen === undefined);
+  }
+
+  lookAgain(piece: number): void {
+    for (const file of this.#filesOf(piece)) {
+      if (!file.isDoubted) continue;
+      this.#open.close(file.file);
+      file.isPrepared = false;
+      file.isDoubted = false;
+      this.#look(file);
+    }
   }
 
   read(piece: number, begin: number, into: readonly Uint8Array[]): void {
@@ -139,13 +157,15 @@ export class FsStore implements PieceStore {
       const file = this.#files[span.file] as FileInStore;
       const index = file.isWanted ? span.file : PART_FILE;
       if (states.has(index)) continue;
-      const { fd } = file.isWanted ? file.file : this.#part.file;
+      const { fd } = this.#part.file;
+      if (file.isWanted) {
+        if (file.seen !== undefined) states.set(index, toState(file.seen));
+        continue;
+      }
       try {
-        // One that is closed again has made room for others of the same piece.
-        const stats = fd >= 0 ? this.#calls.fstatSync(fd) : this.#folder.stat(file.entry.path);
-        if (stats !== undefined) states.set(index, toState(stats));
+        if (fd >= 0) states.set(index, toState(toSeen(this.#calls.fstatSync(fd))));
       } catch (error) {
-        if (!BtError.is(error) && !isSystemError(error)) throw error;
+        if (!isSystemError(error)) throw error;
       }
     }
     return states;
@@ -181,6 +201,11 @@ export class FsStore implements PieceStore {
     this.#open.close(this.#part.file);
   }
 
+  #filesOf(piece: number): FileInStore[] {
+    const spans = this.#spans(piece, 0, this.#geometry.pieceBytes(piece)).filter((span) => span.file >= 0);
+    return spans.map((span) => this.#files[span.file] as FileInStore);
+  }
+
   #spans(piece: number, begin: number, length: number): FileSpan[] {
     return this.#map.spans(this.#geometry.pieceStart(piece) + begin, length);
   }
@@ -206,6 +231,7 @@ export class FsStore implements PieceStore {
 
   #readFile(file: FileInStore, span: FileSpan, views: readonly Uint8Array[]): void {
     const fd = this.#open.use(file.file, 'read');
+    this.#checkSame(file, fd);
     let got =
       views.length === 1
         ? this.#calls.readSync(fd, views[0] as Uint8Array, 0, span.length, span.fileOffset)
@@ -235,18 +261,57 @@ export class FsStore implements PieceStore {
   }
 
   #writeFile(file: FileInStore, position: number, bytes: Uint8Array): void {
-    const fd = this.#open.use(file.file, file.isPrepared ? 'write' : 'create');
-    if (!file.isPrepared) this.#prepare(file, fd);
-    file.isStale = true;
+    const fd = this.#useToWrite(file);
     file.isDirty = true;
     const step = this.#stepBytes;
-    for (let at = 0; at < bytes.length; ) {
-      at += this.#calls.writeSync(fd, bytes, at, Math.min(step, bytes.length - at), position + at);
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        at += this.#calls.writeSync(fd, bytes, at, Math.min(step, bytes.length - at), position + at);
+      }
+    } finally {
+      file.seen = toSeen(this.#calls.fstatSync(fd));
     }
   }
 
-  /** Gives a file its full length, in holes: the sizes that other programs see are right from the first moment. */
-  #prepare(file: FileInStore, fd: number): void {
+  /** A file that was there and has gone is told once, since with it goes what was in it; then it is made anew. */
+  #useToWrite(file: FileInStore): number {
+    const wasThere = file.seen !== undefined && !file.isDoubted;
+    let fd: number;
+    try {
+      fd = this.#open.use(file.file, wasThere ? 'write' : 'create');
+    } catch (error) {
+      if (BtError.is(error, 'disk/not-found')) this.#doubt(file);
+      throw error;
+    }
+    // First, since then another of our own files changes it.
+    if (!file.isPrepared) this.#identify(file, fd);
+    if (wasThere) this.#checkSame(file, fd);
+    if (!file.isPrepared) this.#prepare(file, fd);
+    return fd;
+  }
+
+  /** @throws BtError `disk/changed`, `disk/not-found` where somebody else has changed, replaced or deleted the file */
+  #checkSame(file: FileInStore, fd: number): void {
+    const stats = this.#calls.fstatSync(fd);
+    const { seen } = file;
+    const isLinked = stats.nlink > 0;
+    if (isLinked && !file.isDoubted && (seen === undefined || isSame(seen, toSeen(stats)))) return;
+    this.#doubt(file);
+    const { path } = file.file;
+    const isGone = !isLinked && this.#folder.stat(file.entry.path) === undefined;
+    if (isGone) throw new BtError('disk/not-found', { path });
+    const what = isLinked ? 'was changed by another program' : 'was replaced by another file';
+    throw new BtError('disk/changed', { path, what });
+  }
+
+  #doubt(file: FileInStore): void {
+    file.isDoubted = true;
+    file.isPrepared = false;
+    this.#open.close(file.file);
+  }
+
+  /** @throws BtError `disk/unsafe-path` where another file of the torrent is this one on disk */
+  #identify(file: FileInStore, fd: number): void {
     const stats = this.#calls.fstatSync(fd, { bigint: true });
     const identity = `${stats.dev}:${stats.ino}`;
     const other = this.#identities.get(identity);
@@ -256,9 +321,13 @@ export class FsStore implements PieceStore {
       throw new BtError('disk/unsafe-path', { path: file.file.path, what });
     }
     this.#identities.set(identity, file);
-    if (file.state === undefined) file.isNew = true;
-    if (stats.size !== BigInt(file.entry.length)) this.#calls.ftruncateSync(fd, file.entry.length);
-    file.isStale = true;
+  }
+
+  /** Gives a file its full length, in holes: the sizes that other programs see are right from the first moment. */
+  #prepare(file: FileInStore, fd: number): void {
+    const stats = this.#calls.fstatSync(fd);
+    if (file.seen === undefined || file.isDoubted) file.isNew = true;
+    if (stats.size !== file.entry.length) this.#calls.ftruncateSync(fd, file.entry.length);
     file.isPrepared = true;
   }
 
@@ -266,11 +335,11 @@ export class FsStore implements PieceStore {
   #cutLongFiles(): void {
     for (const file of this.#files) {
       if (!file.isWanted || file.entry.symlink !== undefined) continue;
-      if ((file.state?.length ?? 0) <= file.entry.length && !file.isStale) continue;
-      if ((this.#look(file)?.length ?? 0) <= file.entry.length) continue;
+      if ((file.seen?.length ?? 0) <= file.entry.length || file.isDoubted) continue;
       try {
-        this.#calls.ftruncateSync(this.#open.use(file.file, 'write'), file.entry.length);
-        file.isStale = true;
+        const fd = this.#open.use(file.file, 'write');
+        this.#calls.ftruncateSync(fd, file.entry.length);
+        file.seen = toSeen(this.#calls.fstatSync(fd));
       } catch (error) {
         // A folder that may only be read stays as it is; its pieces are good all the same.
         if (!BtError.is(error) && !isSystemError(error)) throw error;
@@ -297,12 +366,15 @@ export class FsStore implements PieceStore {
 
   // --- states --------------------------------------------------------------------------------------------------------------------------
 
-  #look(file: FileInStore): FileState | undefined {
-    const stats = file.isWanted ? file.file.folder.stat(file.entry.path) : this.#lookAtUnwanted(file);
-    if (stats === undefined) return undefined;
-    if (file.entry.symlink !== undefined) return toState(stats);
-    if (stats.isFile()) return toState(stats);
-    if (!file.isWanted) return undefined;
+  #look(file: FileInStore): void {
+    const stats = file.isWanted ? this.#folder.stat(file.entry.path) : this.#lookAtUnwanted(file);
+    file.seen = undefined;
+    if (stats === undefined) return;
+    if (file.entry.symlink !== undefined || stats.isFile()) {
+      file.seen = toSeen(stats);
+      return;
+    }
+    if (!file.isWanted) return;
     const what = stats.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file';
     throw new BtError('disk/unsafe-path', { path: file.file.path, what });
   }
@@ -320,7 +392,7 @@ export class FsStore implements PieceStore {
     this.#partState = undefined;
     if (!this.#part.isThere) return;
     const stats = this.#folder.stat(this.#part.file.parts);
-    if (stats !== undefined) this.#partState = toState(stats);
+    if (stats !== undefined) this.#partState = toState(toSeen(stats));
   }
 
   // --- unwanted files and empty ones -----------------------------------------------------------------------------------------------------
@@ -355,7 +427,7 @@ export class FsStore implements PieceStore {
   /** True where the folder clearly is the torrent's: its first wanted file with bytes is there, or it has none with bytes at all. */
   #isDataThere(): boolean {
     const first = this.#files.find((f) => f.isWanted && f.entry.length > 0);
-    return first === undefined || first.state?.length === first.entry.length;
+    return first === undefined || first.seen?.length === first.entry.length;
   }
 
   /**
@@ -365,12 +437,12 @@ export class FsStore implements PieceStore {
   #makeSkeleton(): void {
     this.#isSkeletonMade = true;
     for (const file of this.#files) {
-      if (!file.isWanted || file.entry.length > 0 || file.state !== undefined) continue;
+      if (!file.isWanted || file.entry.length > 0 || file.seen !== undefined) continue;
       try {
         if (file.entry.symlink !== undefined) this.#folder.makeLink(file.entry.path, linkTarget(file.entry));
         else this.#open.use(file.file, 'create');
-        file.isStale = true;
         file.isNew = true;
+        this.#look(file);
       } catch {
         // `states` shows that it is missing.
       } finally {
@@ -380,8 +452,16 @@ export class FsStore implements PieceStore {
   }
 }
 
-function toState(stats: Stats): FileState {
-  return { length: stats.isSymbolicLink() ? 0 : stats.size, modifiedMs: Math.floor(stats.mtimeMs) };
+function toSeen(stats: Stats): Seen {
+  return { inode: stats.ino, length: stats.isSymbolicLink() ? 0 : stats.size, modifiedMs: stats.mtimeMs };
+}
+
+function isSame(a: Seen, b: Seen): boolean {
+  return a.inode === b.inode && a.length === b.length && a.modifiedMs === b.modifiedMs;
+}
+
+function toState({ length, modifiedMs }: Seen): FileState {
+  return { length, modifiedMs: Math.floor(modifiedMs) };
 }
 
 /** Relative, so that the folder can be moved. */

@@ -35,6 +35,13 @@ export class MemoryStore implements PieceStore {
     return this.#spans(piece, begin, length).every((span) => span.file < 0 || this.#find(span) !== undefined);
   }
 
+  lacksFile(piece: number): boolean {
+    const spans = this.#spans(piece, 0, this.#geometry.pieceBytes(piece)).filter((span) => span.file >= 0);
+    return spans.some((span) => this.#files.get(nameOf(this.#entry(span))) === undefined);
+  }
+
+  lookAgain(): void {}
+
   read(piece: number, begin: number, into: readonly Uint8Array[]): void {
     let at = begin;
     for (const view of into) {

@@ -10,10 +10,14 @@ export interface PieceStore {
   states(): StoreStates;
   /** False where reading these bytes cannot succeed, as far as sizes tell; costs no reading. */
   mayHave(piece: number, begin: number, length: number): boolean;
+  /** A file that holds part of the piece does not exist, as far as is known. */
+  lacksFile(piece: number): boolean;
+  /** The piece is about to be hashed: files of it that were found to have been changed by others are looked at anew. */
+  lookAgain(piece: number): void;
   /**
    * Reads consecutive bytes from `begin` of a piece into views, one after the other.
    *
-   * @throws BtError `disk/not-found`, `disk/changed` (shorter than it has to be), `disk/io`, ...
+   * @throws BtError `disk/not-found`, `disk/changed` (somebody else has: also that it is shorter than it has to be), `disk/io`, ...
    */
   read(piece: number, begin: number, into: readonly Uint8Array[]): void;
   /** @throws BtError `disk/no-space`, ...; the bytes may have been written in part */

@@ -56,7 +56,10 @@ export interface PackedError {
 type Packed<T> = T extends { readonly error: BtError }
   ? { readonly kind: 'failed'; readonly error: PackedError }
   : T extends { readonly resumeTrouble: BtError | undefined }
-    ? Omit<T, 'resumeTrouble'> & { readonly resumeTrouble: PackedError | undefined }
+    ? Omit<T, 'resumeTrouble' | 'writeTrouble'> & {
+        readonly resumeTrouble: PackedError | undefined;
+        readonly writeTrouble: PackedError | undefined;
+      }
     : T;
 
 export type DiskReply =

@@ -33,6 +33,18 @@ interface QuickTorrent {
   quickCount: number;
   /** How many of them turn it on. */
   quickAfter: number;
+  /** Counts what is written to it: our own writes change files too. */
+  writes: number;
+  /** Changed by others: the worker's until they have been checked. */
+  readonly shunned: Set<StoreFile>;
+}
+
+/** A file as it was when it was opened here. */
+interface Mark {
+  readonly fd: number;
+  readonly length: number;
+  readonly modifiedMs: number;
+  readonly writes: number;
 }
 
 /**
@@ -49,6 +61,7 @@ export class QuickReader {
   readonly #open: OpenFiles;
   readonly #torrents = new Map<TorrentId, QuickTorrent>();
   readonly #cursor = new ViewCursor();
+  readonly #marks = new WeakMap<StoreFile, Mark>();
   readonly #countBlocks: () => number;
   #blocksRead: number;
 
@@ -64,7 +77,26 @@ export class QuickReader {
   /** To be called once the worker has opened the store of a torrent in a local folder. */
   add(torrent: TorrentId, open: QuickOpen): void {
     const { quickAfter } = this.#limits;
-    this.#torrents.set(torrent, { open, files: undefined, isOn: false, quickCount: 0, quickAfter });
+    this.#torrents.set(torrent, {
+      open,
+      files: undefined,
+      isOn: false,
+      quickCount: 0,
+      quickAfter,
+      writes: 0,
+      shunned: new Set(),
+    });
+  }
+
+  /** Something of the torrent is written. */
+  onWrite(torrent: TorrentId): void {
+    const t = this.#torrents.get(torrent);
+    if (t !== undefined) t.writes++;
+  }
+
+  /** Pieces of the torrent are hashed again. */
+  onRecheck(torrent: TorrentId): void {
+    this.#torrents.get(torrent)?.shunned.clear();
   }
 
   remove(torrent: TorrentId): void {
@@ -96,7 +128,7 @@ export class QuickReader {
     const startedAt = performance.now();
     try {
       t.files ??= this.#makeFiles(t.open);
-      if (!this.#read(t.files, request)) return false;
+      if (!this.#read(t, t.files, request)) return false;
     } catch {
       t.isOn = false;
       return false;
@@ -127,7 +159,23 @@ export class QuickReader {
     return { geometry: new Geometry(info), map: new FileMap(info), files };
   }
 
-  #read(t: QuickFiles, request: RunRequest): boolean {
+  /** A file that is not as it was when it was opened is left to the worker, which knows how it has to be. */
+  #isSame(file: StoreFile, fd: number, { writes, shunned }: QuickTorrent): boolean {
+    if (shunned.has(file)) return false;
+    const { nlink, size, mtimeMs } = this.#calls.fstatSync(fd);
+    const mark = this.#marks.get(file);
+    const isKnown = mark !== undefined && mark.fd === fd && mark.writes === writes;
+    if (nlink > 0 && (!isKnown || (mark.length === size && mark.modifiedMs === mtimeMs))) {
+      if (!isKnown) this.#marks.set(file, { fd, length: size, modifiedMs: mtimeMs, writes });
+      return true;
+    }
+    shunned.add(file);
+    this.#marks.delete(file);
+    this.#open.close(file);
+    return false;
+  }
+
+  #read(torrent: QuickTorrent, t: QuickFiles, request: RunRequest): boolean {
     const cursor = this.#cursor.start(frameRun(request));
     for (const span of t.map.spans(t.geometry.pieceStart(request.piece) + request.begin, request.length)) {
       const views = cursor.take(span.length);
@@ -137,7 +185,9 @@ export class QuickReader {
       }
       const file = t.files[span.file];
       if (file === undefined) return false;
-      const got = this.#calls.readvSync(this.#open.use(file, 'read'), views, span.fileOffset);
+      const fd = this.#open.use(file, 'read');
+      if (!this.#isSame(file, fd, torrent)) return false;
+      const got = this.#calls.readvSync(fd, views, span.fileOffset);
       if (got !== span.length) return false;
     }
     return true;

@@ -1,5 +1,6 @@
 import { BtError, type TorrentId } from '../../base/index.ts';
 import type { Geometry } from '../../metainfo/index.ts';
+import { PieceCheck } from '../../swarm/index.ts';
 import type { DiskLimits } from './limits.ts';
 import { judgePiece, partsOnDisk } from './piece-hasher.ts';
 import type { PieceStore } from './piece-store.ts';
@@ -38,18 +39,18 @@ export class RecheckJob {
     return this.#done >= this.#expect.count;
   }
 
-  /** Checks the next pieces. A disk that fails ends the job: the rest counts as not there. */
+  /** Checks the next pieces. A disk that fails ends the job: the rest is not known. */
   step(): DiskReply {
     const from = this.#done;
-    const good: number[] = [];
+    const good: PieceCheck[] = [];
     let bytes = 0;
     while (!this.isDone && bytes < this.#limits.recheckStepBytes && good.length < this.#limits.recheckStepPieces) {
       const piece = this.#first + this.#done;
       const pieceBytes = this.#geometry.pieceBytes(piece);
       try {
-        const isThere = this.#store.mayHave(piece, 0, pieceBytes);
-        good.push(isThere && this.#isGood(piece, pieceBytes) ? 1 : 0);
-        if (isThere) bytes += pieceBytes;
+        const check = this.#check(piece, pieceBytes);
+        good.push(check);
+        if (check !== PieceCheck.missing) bytes += pieceBytes;
         this.#done++;
       } catch (error) {
         if (!BtError.is(error)) throw error;
@@ -64,20 +65,28 @@ export class RecheckJob {
     return this.#end(this.#done, [], new BtError('client/aborted', { what: 'the check' }));
   }
 
-  #isGood(piece: number, pieceBytes: number): boolean {
-    const parts = partsOnDisk(this.#store, piece, pieceBytes, this.#buffer);
+  #check(piece: number, pieceBytes: number): PieceCheck {
     const expect = unpackExpectation(this.#expect, this.#done);
-    try {
-      return judgePiece(parts, this.#geometry.dataBytes(piece), expect) === 'ok';
-    } catch (error) {
-      // Somebody has deleted or cut a file since it was looked at: the piece is not there.
-      if (BtError.is(error, 'disk/not-found') || BtError.is(error, 'disk/changed')) return false;
-      throw error;
+    for (let tries = 0; ; tries++) {
+      this.#store.lookAgain(piece);
+      if (!this.#store.mayHave(piece, 0, pieceBytes)) {
+        return this.#store.lacksFile(piece) ? PieceCheck.missing : PieceCheck.bad;
+      }
+      const parts = partsOnDisk(this.#store, piece, pieceBytes, this.#buffer);
+      try {
+        const isGood = judgePiece(parts, this.#geometry.dataBytes(piece), expect) === 'ok';
+        return isGood ? PieceCheck.good : PieceCheck.bad;
+      } catch (error) {
+        if (BtError.is(error, 'disk/not-found')) return PieceCheck.missing;
+        if (!BtError.is(error, 'disk/changed')) throw error;
+        // It was changed since it was looked at; the second time somebody is at it right now.
+        if (tries > 0) return PieceCheck.unknown;
+      }
     }
   }
 
   #end(from: number, good: readonly number[], error: BtError): DiskReply {
-    const all = new Uint8Array(this.#expect.count - from);
+    const all = new Uint8Array(this.#expect.count - from).fill(PieceCheck.unknown);
     all.set(good);
     this.#done = this.#expect.count;
     return { ...this.#answer(from, all), error: packError(error) };

@@ -7,6 +7,7 @@ import { uptime } from 'node:os';
  */
 export type SystemCalls = Pick<
   typeof fs,
+  | 'accessSync'
   | 'openSync'
   | 'closeSync'
   | 'readSync'

@@ -28,6 +28,8 @@ export interface DiskFaults {
   flipOnReadRate: number;
   /** Every write is refused. */
   isReadOnly: boolean;
+  /** Every write is refused with this. */
+  writeError: BtError | undefined;
   openError: BtError | undefined;
 }
 
@@ -61,6 +63,7 @@ export class SimDisk {
     flipOnWriteRate: 0,
     flipOnReadRate: 0,
     isReadOnly: false,
+    writeError: undefined,
     openError: undefined,
   };
   speed: DiskSpeed;

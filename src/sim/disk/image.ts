@@ -36,6 +36,8 @@ export class StoreImage {
   #isSameBoot = true;
   /** Files that answer every access with an input/output error. */
   readonly brokenFiles: Set<number> = new Set();
+  /** Files that somebody else has changed: not read until they are looked at again; true where a write has been told so. */
+  readonly #foreign = new Map<number, boolean>();
   /** Bytes that pieces occupy. */
   usedBytes = 0;
   readonly #fileMap: FileMap;
@@ -162,6 +164,13 @@ export class StoreImage {
     for (const span of this.#fileMap.spans(offset, length)) {
       if (span.file < 0) continue;
       const path = this.pathOf(span.file);
+      const wasTold = this.#foreign.get(span.file);
+      if (wasTold !== undefined && (access === 'read' || !wasTold)) {
+        if (access === 'write') this.#foreign.set(span.file, true);
+        const isThere = this.#files[span.file]?.isThere === true;
+        if (!isThere) return new BtError('disk/not-found', { path });
+        return new BtError('disk/changed', { path, what: 'was changed by another program' });
+      }
       if (this.brokenFiles.has(span.file)) return new BtError('disk/io', { path, what: 'input/output error' });
       if (access === 'write' || this.#wanted[span.file] === false) continue;
       const file = this.#files[span.file] as FileImage;
@@ -171,6 +180,16 @@ export class StoreImage {
       }
     }
     return undefined;
+  }
+
+  /** The files of a piece are looked at anew. */
+  lookAgain(piece: number): void {
+    const spans = this.#fileMap.spans(this.geometry.pieceStart(piece), this.geometry.pieceBytes(piece));
+    for (const span of spans) this.#foreign.delete(span.file);
+  }
+  /** All are, when the store is opened. */
+  lookAtAll(): void {
+    this.#foreign.clear();
   }
 
   fileStates(): (FileState | undefined)[] {
@@ -193,6 +212,7 @@ export class StoreImage {
     if (entry === undefined || this.#wanted[file] === false) return;
     image.length = Math.min(image.length, length);
     image.modifiedMs = wallMs;
+    this.#foreign.set(file, false);
     if (isGone) image.isThere = false;
     const pieceLength = this.info.pieceLength;
     const from = entry.offset + length;

@@ -87,11 +87,21 @@ export class SimDiskPort implements DiskPort {
         };
       }
       image.wanted = wanted;
+      image.lookAtAll();
       const files = image.fileStates();
       const { partFile, resume } = image;
       return (to, now) => {
         const { wallMs } = this.#disk.world;
-        to.onStoreOpened(now, torrent, { kind: 'ok', files, partFile, resume, resumeTrouble: undefined, wallMs });
+        const writeTrouble = this.#disk.faults.isReadOnly ? readOnly(image) : undefined;
+        to.onStoreOpened(now, torrent, {
+          kind: 'ok',
+          files,
+          partFile,
+          resume,
+          resumeTrouble: undefined,
+          writeTrouble,
+          wallMs,
+        });
       };
     });
   }
@@ -287,7 +297,8 @@ export class SimDiskPort implements DiskPort {
   #writeTrouble(image: StoreImage, piece: number, begin: number, length: number): BtError | undefined {
     const { faults } = this.#disk;
     const path = image.pathOf(0);
-    if (faults.isReadOnly) return new BtError('disk/access', { path, what: 'read-only file system' });
+    if (faults.isReadOnly) return readOnly(image);
+    if (faults.writeError !== undefined) return faults.writeError;
     if (this.#disk.happens(faults.writeErrorRate)) return new BtError('disk/io', { path, what: 'input/output error' });
     if (image.growth(piece) > this.#disk.freeBytes) return new BtError('disk/no-space', { path });
     return image.trouble(image.geometry.pieceStart(piece) + begin, length, 'write');
@@ -313,6 +324,10 @@ export class SimDiskPort implements DiskPort {
     const bit = this.#disk.rng.below(8);
     into[blockHeaderBytes] = (into[blockHeaderBytes] as number) ^ (1 << bit);
   }
+}
+
+function readOnly(image: StoreImage): BtError {
+  return new BtError('disk/access', { path: image.pathOf(0), what: 'read-only file system' });
 }
 
 function isContentOf(image: StoreImage, job: CommitPiece): boolean {

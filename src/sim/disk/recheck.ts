@@ -1,5 +1,5 @@
 import type { BtError } from '../../base/index.ts';
-import type { PieceExpectation } from '../../swarm/index.ts';
+import { PieceCheck, type PieceExpectation } from '../../swarm/index.ts';
 import type { SimDisk } from './disk.ts';
 import type { StoreImage } from './image.ts';
 
@@ -14,14 +14,18 @@ export function checkPart(
   let error: BtError | undefined;
   expect.forEach((expected, i) => {
     const piece = first + i;
-    if (image.isAbsent(piece)) return;
     const length = image.geometry.pieceBytes(piece);
+    image.lookAgain(piece);
     const trouble = image.trouble(image.geometry.pieceStart(piece), length, 'read');
     if (trouble !== undefined) {
       // A file that is not there, or too short, only lacks the piece.
-      if (trouble.code === 'disk/io') error ??= trouble;
+      if (trouble.code === 'disk/not-found') good[i] = PieceCheck.missing;
+      if (trouble.code !== 'disk/io') return;
+      error ??= trouble;
+      good[i] = PieceCheck.unknown;
       return;
     }
+    if (image.isAbsent(piece)) return;
     const bytes = () => {
       const all = new Uint8Array(length);
       image.read(piece, 0, all);

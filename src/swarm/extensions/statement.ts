@@ -46,11 +46,16 @@ export class StatementExtension<T> implements Extension {
   onMessage(peer: Peer, payload: Uint8Array): void {
     this.#o.onStatement(peer, this.#o.decode(payload));
   }
+  /** States it to one peer. @returns false where it does not understand */
+  tell(peer: Peer, value: T): boolean {
+    const id = this.#ids.get(peer);
+    if (id === undefined) return false;
+    this.#ctx.send(peer, encodeMessage({ kind: 'extended', id, payload: this.#o.encode(value) }));
+    return true;
+  }
   /** States it to everybody who understands. */
   announce(value: T): void {
-    for (const [peer, id] of this.#ids) {
-      this.#ctx.send(peer, encodeMessage({ kind: 'extended', id, payload: this.#o.encode(value) }));
-    }
+    for (const peer of this.#ids.keys()) this.tell(peer, value);
   }
 }
 

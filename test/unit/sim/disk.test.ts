@@ -244,7 +244,7 @@ test('trouble: full disk and space coming back, broken file, read-only, lost and
     Array.from({ length: t.info.pieceCount }, (_, i) => t.torrent.truth.expectation(i)),
   );
   t.world.runFor(100);
-  assert.deepEqual([...(t.last('onRechecked')[2] as Uint8Array)], [0, 0, 1, 1]);
+  assert.deepEqual([...(t.last('onRechecked')[2] as Uint8Array)], [2, 2, 1, 1], 'two are missing, two are good');
 });
 
 test('files that are not wanted are never created, and their share of a piece is kept all the same', () => {

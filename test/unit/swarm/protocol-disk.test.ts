@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BtError } from '#base';
 import { encode } from '#bencode';
+import { decodeResume } from '#room/swarm/resume';
+import type { ReadRun } from '#session';
 import { readBlock } from '#sim';
 import { crc32c } from '#wire';
+import { dontHaveOut, hello } from '../../support/extension-lines.ts';
 import { Scene } from '../../support/scene.ts';
 import { isDone, joinSeed, serve, withSeed } from '../../support/scene-seed.ts';
 
@@ -146,28 +149,80 @@ test('a torrent can be stopped while the disk is full', () => {
   assert.deepEqual(scene.stop(), []);
 });
 
-test('a folder that cannot be written to ends the torrent with its reason', () => {
-  const scene = withSeed();
+test('a folder that cannot be written to is told at once, and what is there is given', () => {
+  const scene = new Scene({ has: [0, 1, 2, 3] });
   scene.client.disk.faults.isReadOnly = true;
-  serve(scene, ['A'], () => scene.snapshot.phase === 'error');
-  assert.ok(BtError.is(scene.snapshot.error, 'disk/access'));
-  assert.equal(scene.snapshot.peersConnected, 0);
-  assert.equal(scene.events('error').length, 1);
+  scene.start();
+  assert.equal(scene.snapshot.phase, 'downloading');
+  assert.ok(BtError.is(scene.snapshot.waitingFor, 'disk/access'));
+  scene.join('A', { fast: true });
+  scene.play(['>* bitfield', '< bitfield 0c', '>* interested', '< unchoke', '< interested', '>* unchoke']);
+  scene.play(['< request 2 0', '>* piece 2 0']);
+  scene.run('5s');
+  assert.equal(scene.peer('A').received.filter((m) => m.kind === 'request').length, 0);
+  scene.client.disk.faults.isReadOnly = false;
+  joinSeed(scene, 'B');
+  serve(scene, ['A', 'B'], isDone(scene));
+  assert.equal(scene.snapshot.waitingFor, undefined);
   assert.deepEqual(scene.stop(), []);
 });
 
-test('a disk that fails for good ends the torrent, one that fails once does not', () => {
-  const once = withSeed();
-  once.client.disk.faults.writeErrorRate = 1;
-  serve(once, ['A'], () => once.snapshot.waitingFor !== undefined);
-  once.client.disk.faults.writeErrorRate = 0;
-  serve(once, ['A'], isDone(once));
-  assert.deepEqual(once.stop(), []);
-  const forGood = withSeed();
-  forGood.client.disk.faults.writeErrorRate = 1;
-  serve(forGood, ['A'], () => forGood.snapshot.phase === 'error', 3_600_000);
-  assert.ok(BtError.is(forGood.snapshot.error, 'disk/io'));
-  assert.deepEqual(forGood.stop(), []);
+test('a complete torrent in a folder that cannot be written to is seeded without a word', () => {
+  const scene = new Scene({ has: 'all' });
+  scene.client.disk.faults.isReadOnly = true;
+  scene.start();
+  assert.equal(scene.snapshot.phase, 'seeding');
+  assert.equal(scene.snapshot.waitingFor, undefined);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a folder that can no longer be written to is waited for', () => {
+  const scene = withSeed();
+  serve(scene, ['A'], () => scene.have.length >= 2);
+  scene.client.disk.faults.isReadOnly = true;
+  serve(scene, ['A'], () => scene.snapshot.waitingFor !== undefined);
+  assert.ok(BtError.is(scene.snapshot.waitingFor, 'disk/access'));
+  scene.client.disk.faults.isReadOnly = false;
+  serve(scene, ['A'], isDone(scene));
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a disk that fails is waited for, however long it takes, and nothing held is fetched twice', () => {
+  const scene = withSeed();
+  scene.client.disk.faults.writeErrorRate = 1;
+  serve(scene, ['A'], () => scene.snapshot.waitingFor !== undefined);
+  assert.ok(BtError.is(scene.snapshot.waitingFor, 'disk/io'));
+  scene.run('10m');
+  assert.equal(scene.snapshot.phase, 'downloading');
+  assert.equal(scene.events('waiting').length, 1);
+  scene.client.disk.faults.writeErrorRate = 0;
+  joinSeed(scene, 'B');
+  serve(scene, ['B'], isDone(scene));
+  assert.equal(scene.snapshot.waitingFor, undefined);
+  assert.deepEqual(scene.stop(), []);
+});
+
+/** A peer that wants all, and knows what lt_donthave means. */
+function joinLeech(scene: Scene, name: string): void {
+  scene.join(name, { fast: true, extensions: true });
+  scene.play([`${name}>* have-all`, `${name}< ${hello()}`, '< interested', '>* unchoke']);
+}
+
+const threeFiles = { torrent: { files: [200_000, 200_000, 200_000] } };
+
+test('one file that cannot be written keeps no other from coming', () => {
+  const scene = withSeed(threeFiles);
+  const image = scene.client.disk.image(scene.torrent.torrent.info);
+  image.brokenFiles.add(0);
+  // Pieces 0 to 3 have bytes of it.
+  serve(scene, ['A'], () => scene.have.length === 6);
+  assert.deepEqual(scene.have, [4, 5, 6, 7, 8, 9]);
+  const { waitingFor } = scene.snapshot;
+  assert.ok(BtError.is(waitingFor, 'disk/io') && waitingFor.detail.path.endsWith('0000'), waitingFor?.message);
+  image.brokenFiles.clear();
+  serve(scene, ['A'], isDone(scene));
+  assert.equal(scene.snapshot.waitingFor, undefined);
+  assert.deepEqual(scene.stop(), []);
 });
 
 test('a store that cannot be opened ends the torrent, which can be stopped all the same', () => {
@@ -179,16 +234,132 @@ test('a store that cannot be opened ends the torrent, which can be stopped all t
   assert.deepEqual(scene.stop(), []);
 });
 
-test('a read that fails costs the request it was for, not the torrent', () => {
-  const scene = new Scene({ has: 'all' }).start();
+test('a piece that cannot be read is taken back until the disk gives it again; others are served', () => {
+  const scene = new Scene({ has: 'all', ...threeFiles }).start();
+  const image = scene.client.disk.image(scene.torrent.torrent.info);
   scene.join('A', { fast: true });
   scene.play(['>* have-all', '< interested', '>* unchoke']);
-  scene.client.disk.faults.readErrorRate = 1;
-  scene.play(['< request 0 0', '>* reject 0 0']);
-  scene.client.disk.faults.readErrorRate = 0;
-  scene.play(['< request 0 0', '>* piece 0 0']);
+  image.brokenFiles.add(0);
+  scene.play(['< request 0 0', (s) => s.run('100ms')]);
+  assert.ok(BtError.is(scene.snapshot.waitingFor, 'disk/io'));
+  assert.deepEqual(scene.have, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  // It does not understand lt_donthave, so it has to come again to hear what is true.
+  assert.deepEqual(scene.open, []);
+  assert.deepEqual(scene.closed, { 'session/pieces-lost': 1 });
+  scene.join('B', { fast: true });
+  scene.play([
+    'B>* bitfield',
+    '< interested',
+    '>* unchoke',
+    '< request 6 0',
+    '>* piece 6 0',
+    '< request 0 0',
+    '>* reject 0 0',
+  ]);
+  // Two more looks at it change nothing.
+  scene.run('25s');
+  assert.equal(scene.have.length, 9);
+  assert.equal(scene.events('waiting').length, 1);
+  image.brokenFiles.clear();
+  scene.play([(s) => s.run('11s'), '>* have 0', '< request 0 0', '>* piece 0 0']);
+  assert.equal(scene.snapshot.waitingFor, undefined);
   assert.equal(scene.snapshot.phase, 'seeding');
   assert.deepEqual(scene.stop(), []);
+});
+
+test('a reader waits for a piece that cannot be read', () => {
+  const scene = new Scene({ has: 'all' }).start();
+  scene.client.disk.faults.readErrorRate = 1;
+  const runs: ReadRun[] = [];
+  const read = () => scene.client.ask((session, id, now) => session.read(now, id, 2, 0, (run) => runs.push(run)));
+  read();
+  scene.run('1s');
+  assert.deepEqual(runs.splice(0), [{ ok: false, error: undefined }], 'not here now');
+  scene.client.disk.faults.readErrorRate = 0;
+  scene.until(() => scene.events('piece').length === 1, '20s', 'the piece');
+  read();
+  scene.run('1s');
+  assert.equal(runs[0]?.ok, true);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a file that vanishes under a seed: nobody is sent a byte of it, and it is served again when it is back', () => {
+  const scene = new Scene({ has: 'all', ...threeFiles }).start();
+  const { info } = scene.torrent.torrent;
+  const image = scene.client.disk.image(info);
+  joinLeech(scene, 'A');
+  scene.play(['< request 1 0', '>* piece 1 0']);
+  image.truncate(0, 0, scene.world.wallMs, true);
+  scene.play(['< request 2 0', `>* ${dontHaveOut(0)}`, `> ${dontHaveOut(1)}`, '>* reject 2 0']);
+  // Piece 3 lies in the second file too, and nobody knows how much of it is there.
+  assert.deepEqual(scene.have, [4, 5, 6, 7, 8, 9]);
+  assert.ok(BtError.is(scene.snapshot.waitingFor, 'disk/not-found'));
+  assert.equal(scene.snapshot.phase, 'seeding', 'what is missing may come back: it is not fetched');
+  const looks = scene.calls.filter((call) => call === 'recheck').length;
+  scene.run('60s');
+  assert.ok(scene.calls.filter((call) => call === 'recheck').length <= looks + 7, 'it is looked for, not hammered');
+  scene.client.disk.fill(info, [0, 1, 2, 3]);
+  scene.run('21s');
+  assert.equal(scene.have.length, 10);
+  assert.equal(scene.snapshot.waitingFor, undefined);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a file that vanishes for good is fetched again when the user has all looked at', () => {
+  const scene = new Scene({ has: 'all', ...threeFiles }).start();
+  scene.client.disk.image(scene.torrent.torrent.info).truncate(0, 0, scene.world.wallMs, true);
+  joinLeech(scene, 'B');
+  scene.play(['< request 2 0', '>* reject 2 0']);
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  scene.run('1s');
+  assert.equal(scene.snapshot.phase, 'downloading');
+  assert.equal(scene.snapshot.waitingFor, undefined);
+  joinSeed(scene, 'A');
+  serve(scene, ['A'], () => scene.have.length === 10);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a file that is cut under a seed: what is left is found, the rest is fetched again', () => {
+  const scene = new Scene({ has: 'all', ...threeFiles }).start();
+  scene.client.disk.image(scene.torrent.torrent.info).truncate(1, 100_000, scene.world.wallMs);
+  joinLeech(scene, 'B');
+  scene.play(['< request 5 0', '>* reject 5 0']);
+  scene.run('1s');
+  // The second file is bytes 200,000 to 400,000: pieces 3 to 6.
+  assert.deepEqual(scene.have, [0, 1, 2, 3, 7, 8, 9]);
+  const [lost] = scene.events('lost');
+  assert.deepEqual([lost?.pieces, lost?.error.code], [3, 'disk/changed']);
+  assert.equal(scene.snapshot.phase, 'downloading');
+  assert.equal(scene.snapshot.waitingFor, undefined, 'what it waits for is peers');
+  joinSeed(scene, 'A');
+  serve(scene, ['A'], () => scene.have.length === 10);
+  assert.equal(scene.events('done').length, 2);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a file that vanishes while it is being downloaded is made and fetched anew', () => {
+  const scene = withSeed(threeFiles);
+  serve(scene, ['A'], () => scene.have.length >= 5);
+  const image = scene.client.disk.image(scene.torrent.torrent.info);
+  const [gone] = [0, 1, 2].filter(
+    (file) => image.fileStates()[file] !== undefined && scene.have.some((p) => p >= file * 3.1),
+  );
+  image.truncate(gone as number, 0, scene.world.wallMs, true);
+  serve(scene, ['A'], isDone(scene));
+  assert.equal(scene.have.length, 10, 'done means that all is there');
+  assert.deepEqual(scene.stop(), []);
+  for (let piece = 0; piece < 10; piece++) assert.ok(image.isWhole(piece), `piece ${piece}`);
+});
+
+test('what others have changed is not vouched for by the record', () => {
+  const scene = new Scene({ has: 'all', ...threeFiles }).start();
+  const image = scene.client.disk.image(scene.torrent.torrent.info);
+  joinLeech(scene, 'B');
+  image.truncate(0, 0, scene.world.wallMs, true);
+  scene.play(['< request 2 0', '>* reject 2 0']);
+  assert.deepEqual(scene.stop(), []);
+  const { have } = decodeResume(image.resume?.bytes as Uint8Array);
+  assert.deepEqual([...(have ?? [])], [4, 5, 6, 7, 8, 9]);
 });
 
 test('a piece that fails at the disk while all is being checked does not bring a failed torrent back to life', () => {

@@ -7,7 +7,7 @@ import { type FuzzTarget, utf8 } from './target.ts';
 /** Inputs between two looks at the counters, at most: where something was new, they are run again to find out which it was. */
 const BATCH_MAX = 128;
 /** How much longer than a look the inputs between two of them take, at least: a look costs some 3 ms. */
-const LOOK_FACTOR = 6;
+const LOOK_FACTOR = 10;
 /** Inputs kept as a base for others. */
 const POOL_MAX = 4_000;
 const MS_MAX = 50;
@@ -149,18 +149,27 @@ class Run {
     const startedAt = performance.now();
     const spots = coverage?.take() ?? [];
     this.#lookMs = performance.now() - startedAt;
-    if (coverage !== undefined && spots.length > 0) this.#find(coverage, batch, spots);
+    // Where both inputs and looks are slow, it is cheaper to keep a few too many than to tell the last of them apart.
+    const runMs = (startedAt - this.#lookedAt) / batch.length;
+    const few = Math.min(4, Math.max(1, Math.floor((2 * this.#lookMs) / runMs)));
+    const isSlow = runMs > 1;
+    if (coverage !== undefined && spots.length > 0 && batch.length > 0)
+      this.#find(coverage, batch, spots, isSlow ? few : 1);
     this.#lookedAt = performance.now();
   }
 
-  #find(coverage: Coverage, inputs: readonly Uint8Array[], spots: readonly Spot[]): void {
-    if (inputs.length === 1) return this.#keep(inputs[0]!);
+  /** @param few inputs that are not told apart any more */
+  #find(coverage: Coverage, inputs: readonly Uint8Array[], spots: readonly Spot[], few: number): void {
+    if (inputs.length <= few) {
+      for (const input of inputs) this.#keep(input);
+      return;
+    }
     const half = inputs.length >> 1;
     for (const input of inputs.slice(0, half)) this.#target.run(input);
     const found = coverage.seen(spots);
     const rest = spots.filter((spot) => !found.includes(spot));
-    if (found.length > 0) this.#find(coverage, inputs.slice(0, half), found);
-    if (rest.length > 0) this.#find(coverage, inputs.slice(half), rest);
+    if (found.length > 0) this.#find(coverage, inputs.slice(0, half), found, few);
+    if (rest.length > 0) this.#find(coverage, inputs.slice(half), rest, few);
   }
 
   #toFailure(input: Uint8Array, error: unknown): FuzzFailure {

@@ -1,9 +1,10 @@
 /**
- * Random words of three peers to a real session, some sound, some not, with time, chance and trouble in between. Nothing may break an
+ * Random words of three peers to a real session, some sound, some not, with time, chance, trouble and a user in between. Nothing may break an
  * invariant, what it calls its own is really there, and in the end it must still be able to stop with nothing left.
  */
 import assert from 'node:assert/strict';
-import { Bitfield, BtError, toHex } from '#base';
+import { Bitfield, BtError, type Millis, type TorrentId, toHex } from '#base';
+import type { Session } from '#session';
 import type { MadeUpTorrent } from '#sim';
 import {
   dontHaveIn,
@@ -138,11 +139,37 @@ function setDisk(scene: Scene, fault: string): void {
   disk.faults.readErrorRate = fault === 'read' ? 0.5 : 0;
 }
 
+const rates = [Number.POSITIVE_INFINITY, 100_000, 5_000, 0];
+
+/** What a user may want in between. */
+function askAsUser(session: Session, id: TorrentId, now: Millis, tape: Tape): unknown {
+  switch (tape.below(9)) {
+    case 0:
+    case 1:
+      return session.pause(now, id);
+    case 2:
+    case 3:
+      return session.unpause(now, id);
+    case 4:
+      return session.wake(now, id);
+    case 5:
+      return session.setActiveLimits(now, { downloads: tape.below(2), seeds: tape.below(2) });
+    case 6: {
+      const of = { upload: tape.pick(rates), download: tape.pick(rates) };
+      return tape.isTrue() ? session.setRates(now, of) : session.setRates(now, of, id);
+    }
+    case 7:
+      return session.addPeers(now, id, [{ host: `60.0.0.${tape.below(5)}`, port: 6_881 }]);
+    default:
+      return tape.isTrue() ? session.scrape(now, id) : session.moveInQueue(now, id, tape.below(3));
+  }
+}
+
 function play(scene: Scene, tape: Tape): void {
   const words = new Words(tape);
   const name = tape.pick(names);
   const peer = scene.peer(name);
-  const kind = tape.below(24);
+  const kind = tape.below(25);
   // Whoever has been let go comes again, so that there is somebody to talk to.
   if (peer.link?.isOpen !== true && kind < 18) join(scene, name);
   if (kind < 8) return peer.send(words.next);
@@ -172,6 +199,8 @@ function play(scene: Scene, tape: Tape): void {
       const pieces = Array.from({ length: tape.below(5) }, () => words.piece);
       return scene.client.ask((session, id, now) => session.setUrgent(now, id, pieces));
     }
+    case 23:
+      return scene.client.ask((session, id, now) => askAsUser(session, id, now, tape));
     default:
       if (tape.isTrue()) return setDisk(scene, tape.pick(['full', 'io', 'read', 'well', 'well']));
       return scene.client.ask((session, id, now) => session.read(now, id, 0, 0, () => {}));
@@ -195,6 +224,7 @@ function readOptions(tape: Tape): SceneOptions {
     has: tape.pick<NonNullable<SceneOptions['has']>>([[], [0], [1, 2, 3], 'all']),
     client: {
       isMagnet: tape.below(4) === 1,
+      isKept: tape.below(6) === 1,
       pieceBytesMax: tape.pick([10_000_000, 200_000, 1]),
       uploadLimit: tape.pick([none, none, 20_000]),
       downloadLimit: tape.pick([none, none, 50_000]),
@@ -207,7 +237,7 @@ export const target: FuzzTarget = {
   about: 'a whole session among three peers who say anything: invariants hold, nothing it has is wrong, it can stop',
   form: 'choices',
   files: [
-    ...['session', 'handshakes'].map((name) => `session/${name}`),
+    ...['session', 'handshakes', 'held-torrent', 'queue', 'bandwidth'].map((name) => `session/${name}`),
     ...['downloader', 'exchange', 'hash-book', 'hash-server', 'messages', 'peering', 'piece-desk', 'piece-ledger'].map(
       (name) => `swarm/${name}`,
     ),

@@ -54,9 +54,10 @@ function parseAuthority(authority: string, defaultPort: number): { host: string;
     const host = bracketed.includes(':') ? canonicalHost(bracketed) : undefined;
     return host === undefined ? undefined : { host, port };
   }
-  // What can stand in a host name, and letters and signs of other scripts, which name resolution turns into ASCII. No blanks of theirs,
-  // no line ends, no marks that reorder text on the screen: the URL is shown to people.
-  if (!/^[a-z0-9._\-\p{L}\p{M}\p{N}\p{S}]+$/iu.test(plain) || /[<>^`|~$+=]/.test(plain)) return undefined;
+  // What can stand in a host name, and what of other scripts name resolution turns into ASCII: letters, signs, the points that stand
+  // within words or between labels. No blanks of theirs, no line ends, no marks that reorder text: the URL is shown to people.
+  const foreign = /^[a-z0-9._\-\p{L}\p{M}\p{N}\p{S}\u00b7\u0375\u05f3\u05f4\u30fb\u3002\uff0e\uff61]+$/iu;
+  if (!foreign.test(plain) || /[<>^`|~$+=]/.test(plain)) return undefined;
   return { host: canonicalHost(plain) ?? plain.toLowerCase(), port };
 }
 

@@ -1,11 +1,12 @@
 import { BtError } from '../base/index.ts';
-import type { PeerSnapshot, TorrentSnapshot, TrackerSnapshot } from '../client/index.ts';
+import type { HeldBack, PeerSnapshot, TorrentSnapshot, TrackerSnapshot } from '../client/index.ts';
 import { formatDuration, formatPlural, printable } from './format.ts';
 
 /** Why nothing moves: a word for programs and a sentence for people. */
 export interface Standstill {
   readonly code:
     | 'waiting'
+    | 'held-back'
     | 'no-tracker'
     | 'tracker-failed'
     | 'tracker-asked'
@@ -23,9 +24,15 @@ export interface StandstillFacts {
   readonly state: TorrentSnapshot;
   readonly peers: readonly PeerSnapshot[];
   readonly trackers: readonly TrackerSnapshot[];
+  /** What budgets and limits of the session hold back. */
+  readonly heldBack?: readonly HeldBack[];
   /** On the clock of the trackers' `nextAt`. */
   readonly nowMs: number;
 }
+
+/** What can be why nothing comes, and why nothing leaves. */
+const stopsDownloads: ReadonlySet<string> = new Set(['no-buffer', 'download-limit', 'no-descriptor']);
+const stopsUploads: ReadonlySet<string> = new Set(['no-run', 'upload-limit', 'no-descriptor']);
 
 /** Below this, bytes per second, a torrent counts as standing still: keep-alives, no payload. */
 const movingBytesPerSec = 1;
@@ -41,6 +48,8 @@ export function explainStandstill(facts: StandstillFacts): Standstill | undefine
   if (state.phase === 'seeding') return explainSeed(facts);
   if (state.phase !== 'downloading' && state.phase !== 'fetching-metadata') return undefined;
   if (state.downRate >= movingBytesPerSec) return undefined;
+  const held = facts.heldBack?.find(({ code }) => stopsDownloads.has(code));
+  if (held !== undefined) return { code: 'held-back', text: held.text };
   if (state.peersConnected === 0) return explainNobody(facts);
   return explainPeers(facts);
 }
@@ -48,6 +57,8 @@ export function explainStandstill(facts: StandstillFacts): Standstill | undefine
 function explainSeed(facts: StandstillFacts): Standstill | undefined {
   const { state } = facts;
   if (state.upRate >= movingBytesPerSec) return undefined;
+  const held = facts.heldBack?.find(({ code }) => stopsUploads.has(code));
+  if (held !== undefined) return { code: 'held-back', text: held.text };
   if (state.peersConnected > 0) {
     return { code: 'no-demand', text: `${formatPlural(state.peersConnected, 'peer')}, nobody asks for anything` };
   }

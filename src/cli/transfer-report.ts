@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type BtError, formatAddress } from '../base/index.ts';
-import type { PeerSnapshot, Torrent, TorrentSnapshot, TrackerSnapshot } from '../client/index.ts';
+import type { Budgets, PeerSnapshot, Torrent, TorrentSnapshot, TrackerSnapshot } from '../client/index.ts';
 import type { Cli } from './context.ts';
 import { formatBytes, formatDuration, formatPlural, formatRate, printable } from './format.ts';
 import { explainStandstill, isTrackerTrouble, type Standstill } from './standstill.ts';
@@ -18,6 +18,7 @@ export class TransferReport {
   readonly #cli: Cli;
   readonly #torrent: Torrent;
   readonly #startedAt: number;
+  readonly #budgets: () => Budgets;
   readonly #troubled = new Map<string, string>();
   #wasChecked = false;
   #isDone = false;
@@ -25,8 +26,9 @@ export class TransferReport {
   #stillSince: number | undefined;
 
   /** @param startedAt performance.now() when the session was made: the zero of its clock */
-  constructor(cli: Cli, torrent: Torrent, startedAt: number) {
+  constructor(cli: Cli, torrent: Torrent, startedAt: number, budgets: () => Budgets) {
     this.#cli = cli;
+    this.#budgets = budgets;
     this.#torrent = torrent;
     this.#startedAt = startedAt;
   }
@@ -127,9 +129,11 @@ export class TransferReport {
   tick(): Standstill | undefined {
     const { state, peers, trackers } = this.#torrent;
     const now = performance.now();
-    const why = explainStandstill({ state, peers, trackers, nowMs: now - this.#startedAt });
+    const budgets = this.#budgets();
+    const { heldBack } = budgets;
+    const why = explainStandstill({ state, peers, trackers, heldBack, nowMs: now - this.#startedAt });
     this.#stillSince = why === undefined ? undefined : (this.#stillSince ?? now);
-    this.#cli.events?.progress(() => progressToJson({ state, peers, trackers, why }));
+    this.#cli.events?.progress(() => progressToJson({ state, peers, trackers, why, budgets }));
     const shown = now - (this.#stillSince ?? now) >= standstillMs ? why : undefined;
     this.#cli.status(createTransferStatus(toTransferState(state), shown));
     return why;
@@ -180,8 +184,9 @@ function progressToJson(facts: {
   readonly peers: readonly PeerSnapshot[];
   readonly trackers: readonly TrackerSnapshot[];
   readonly why: Standstill | undefined;
+  readonly budgets: Budgets;
 }): Record<string, unknown> {
-  const { state, peers, why } = facts;
+  const { state, peers, why, budgets } = facts;
   const busiest = [...peers].sort((a, b) => b.downloaded + b.uploaded - a.downloaded - a.uploaded);
   return {
     ...transferToJson({ ...toTransferState(state), doneBytes: state.doneBytes }),
@@ -191,6 +196,9 @@ function progressToJson(facts: {
     wastedBytes: state.wasted,
     knownPeerCount: state.peersKnown,
     reason: why ?? null,
+    heldBack: budgets.heldBack,
+    memoryBytes: budgets.bytes,
+    memory: Object.fromEntries(budgets.held.map(({ holder, bytes }) => [holder, bytes])),
     peers: busiest.slice(0, peersShownMax).map(peerToJson),
   };
 }

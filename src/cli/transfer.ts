@@ -99,7 +99,7 @@ export class Transfer {
     const reading = run.read(this.#session.events());
     const torrent = await this.#add(job);
     this.#name = torrent.name;
-    const report = new TransferReport(this.#cli, torrent, this.#startedAt);
+    const report = new TransferReport(this.#cli, torrent, this.#startedAt, () => this.#session.budgets);
     run.begin(torrent, report);
     const outcome = await run.outcome;
     run.end();

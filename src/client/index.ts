@@ -12,7 +12,9 @@ export {
   type TorrentFile as TorrentFileData,
   toMagnet,
 } from '../metainfo/index.ts';
+export type { HeldBack, HeldBytes, Holder } from '../session/index.ts';
 export type { PeerSnapshot, TorrentPhase, TorrentSnapshot, TrackerSnapshot } from '../swarm/index.ts';
+export type { Budgets } from './budgets.ts';
 export type { Abortable } from './events.ts';
 export { FileReader, TorrentFileHandle } from './file.ts';
 export {

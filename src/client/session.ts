@@ -25,6 +25,7 @@ import { Session as Brain, type TorrentRow } from '../session/index.ts';
 import type { TorrentEvent, TorrentSnapshot } from '../swarm/index.ts';
 import type { Tracer } from '../trace/index.ts';
 import { makePeerId } from '../wire/index.ts';
+import { type Budgets, measureBudgets } from './budgets.ts';
 import { type Abortable, EventHub } from './events.ts';
 import { SessionMemory, toSource } from './session-memory.ts';
 import { resolveSource, type TorrentInput, toSelection } from './source.ts';
@@ -188,6 +189,11 @@ export class Session {
   get memory(): { readonly pieceBytes: number; readonly pieceBytesMax: number; readonly uploadBytes: number } {
     const { pool, runs } = this.#brain;
     return { pieceBytes: pool.lentBytes, pieceBytesMax: pool.budgetBytes, uploadBytes: runs.lentBytes };
+  }
+
+  /** Who holds bytes, and what waits for some: of the whole session. */
+  get budgets(): Budgets {
+    return measureBudgets(this.#brain, this.#loop);
   }
 
   /**

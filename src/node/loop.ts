@@ -72,6 +72,11 @@ export class NodeLoop implements SwarmPorts {
     return this.#turn.now();
   }
 
+  /** Bytes that the world holds for the session: to receive into, written and not yet taken by the system, the disk's own. */
+  get heldBytes(): { readonly receive: number; readonly queued: number; readonly disk: number } {
+    return { ...this.#transport.heldBytes, disk: this.#disk.bufferBytes };
+  }
+
   /** Runs `act` as one input: for calls that come from the program itself (add, pause, stop) rather than from the world. */
   input<T>(act: (inputs: SwarmInputs, now: Millis) => T): T {
     const now = this.#turn.begin();

@@ -103,6 +103,12 @@ export class TcpTransport implements Transport {
     return listener;
   }
 
+  get heldBytes(): { readonly receive: number; readonly queued: number } {
+    let queued = 0;
+    for (const stream of this.#streams) queued += stream.queuedBytes;
+    return { receive: this.#isClosed ? 0 : this.#receiveBuffer.length, queued };
+  }
+
   readUpTo(bytes: number): void {
     this.#readInto = this.#receiveBuffer.subarray(0, Math.max(1, bytes));
   }

@@ -53,6 +53,8 @@ export interface Transport {
     at: PeerAddress,
     accept: (from: PeerAddress, stream: ByteStream) => StreamHandlers | undefined,
   ): Promise<Listener>;
+  /** Bytes of its receive buffers, and those that were written and that the system has not taken yet. */
+  readonly heldBytes: { readonly receive: number; readonly queued: number };
   /** From now on one read of any stream brings so many bytes at most, but for the next one of streams that are there already. */
   readUpTo(bytes: number): void;
   /** Stops listening, gives closing streams a moment to flush, ends the rest. */

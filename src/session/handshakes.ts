@@ -16,6 +16,7 @@ import {
   type Handshake,
   HandshakeDecoder,
   type HandshakeStart,
+  handshakeBytes,
 } from '../wire/index.ts';
 import type { HeldTorrent } from './held-torrent.ts';
 import { limits } from './limits.ts';
@@ -69,6 +70,11 @@ export class Handshakes {
   }
   get dialing(): number {
     return this.#pending.size - this.#incoming;
+  }
+  /** Bytes kept of handshakes that are not whole, and most that they can be. */
+  get held(): { readonly bytes: number; readonly max: number } {
+    const max = (limits.incomingPendingMax + limits.dialingMax) * handshakeBytes;
+    return { bytes: this.#pending.size * handshakeBytes, max };
   }
   has(conn: ConnId): boolean {
     return this.#pending.has(conn);

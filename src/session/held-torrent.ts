@@ -26,6 +26,8 @@ import {
   type SwarmHost,
   limits as swarmLimits,
   Torrent,
+  type TorrentHeld,
+  type TorrentHeldBack,
   type TorrentPhase,
   type TorrentSnapshot,
   type Totals,
@@ -151,6 +153,13 @@ export class HeldTorrent implements AnnounceOwner {
   }
   get content(): Content | undefined {
     return this.#awake?.content;
+  }
+  /** Of its brains: one that ends holds what the disk has of it until it is closed. */
+  get held(): readonly TorrentHeld[] {
+    return [this.#awake, this.#leaving].flatMap((brain) => (brain === undefined ? [] : [brain.held]));
+  }
+  get heldBack(): TorrentHeldBack | undefined {
+    return this.#awake?.heldBack;
   }
   get error(): BtError | undefined {
     return this.#fault ?? this.#awake?.error;

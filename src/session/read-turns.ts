@@ -40,8 +40,11 @@ export class ReadTurns {
   }
 
   /** Connections that wait for the limits. */
-  get waiting(): number {
-    return this.#offCount;
+  waiting(torrent?: TorrentId): number {
+    if (torrent === undefined) return this.#offCount;
+    let count = 0;
+    for (const reader of this.#readers.values()) if (!reader.isOn && reader.torrent === torrent) count++;
+    return count;
   }
 
   /** @param rate the tightest limit in force, bytes per second; Infinity = none */

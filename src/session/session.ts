@@ -35,8 +35,10 @@ import type { AddTorrent } from './add-torrent.ts';
 import { AnnounceGate } from './announce-gate.ts';
 import { Bandwidth, type Rates, toReadBytes } from './bandwidth.ts';
 import { Handshakes } from './handshakes.ts';
+import { type HeldBack, listHeldBack } from './held-back.ts';
 import { HeldTorrent } from './held-torrent.ts';
 import { limits } from './limits.ts';
+import { assertBalanced, type HeldBytes, listHolders, type MemoryFacts } from './memory-ledger.ts';
 import { type ActiveLimits, orderDownloads } from './queue.ts';
 import { ReadTurns } from './read-turns.ts';
 import { UploadTurns } from './upload-turns.ts';
@@ -94,6 +96,8 @@ export class Session implements SwarmInputs {
   readonly #touched = new Set<HeldTorrent>();
   readonly #uploadTurns: UploadTurns;
   readonly #readTurns: ReadTurns;
+  /** A torrent has come to rest. */
+  #mayDrain = false;
   #readUpTo: number = limits.readBytesMax;
   #listenPort = 0;
   #nextConn = 1;
@@ -358,7 +362,33 @@ export class Session implements SwarmInputs {
     });
   }
 
+  /** Who holds bytes, of what the brains hold: sockets and disk are the world's. */
+  get holders(): HeldBytes[] {
+    return listHolders(this.#memoryFacts());
+  }
+
+  /** What budgets and limits hold back now; `torrent`: of this one alone. */
+  heldBack(torrent?: TorrentId): HeldBack[] {
+    let withoutBuffer = 0;
+    let withoutRun = 0;
+    for (const held of this.#torrents.values()) {
+      if (torrent !== undefined && held.id !== torrent) continue;
+      const back = held.heldBack;
+      withoutBuffer += back?.withoutBuffer ?? 0;
+      withoutRun += back?.withoutRun ?? 0;
+    }
+    return listHeldBack({
+      withoutBuffer,
+      withoutRun,
+      waitingToSend: this.#uploadTurns.waiting(torrent),
+      notRead: this.#readTurns.waiting(torrent),
+      connections: this.connCount,
+      connectionsMax: this.#o.connsMax ?? limits.connsMax,
+    });
+  }
+
   assertInvariants(): void {
+    assertBalanced(this.#memoryFacts());
     for (const torrent of this.#torrents.values()) torrent.assertInvariants();
   }
 
@@ -507,6 +537,24 @@ export class Session implements SwarmInputs {
 
   // --- privately ---
 
+  /** Nobody is awake: buffers kept for reuse are let go. */
+  #drain(): void {
+    this.#mayDrain = false;
+    for (const { isAwake, phase } of this.#torrents.values()) if (isAwake && phase !== 'stopped') return;
+    this.pool.drain();
+    this.runs.drain();
+  }
+
+  #memoryFacts(): MemoryFacts {
+    return {
+      pool: this.pool,
+      runs: this.runs,
+      torrents: [...this.#torrents.values()].flatMap((torrent) => torrent.held),
+      handshakes: this.#handshakes.held,
+      connections: this.#conns.size,
+    };
+  }
+
   /** Runs one input to completion. Inputs never nest: a port that calls back at once is a bug of the port. */
   #input<T>(now: Millis, run: () => T): T {
     assert(this.#depth === 0, 'an input comes only after the one before has ended');
@@ -532,7 +580,8 @@ export class Session implements SwarmInputs {
       }
       this.#touched.clear();
       // A turn to send ends here; the next one may begin.
-    } while (this.#uploadTurns.waiting > 0 && this.#resumeUpload());
+    } while (this.#uploadTurns.waiting() > 0 && this.#resumeUpload());
+    if (this.#mayDrain) this.#drain();
     this.#wakes.set('upload', this.#uploadTurns.nextAt(this.#now));
     this.#wakes.set('download', this.#readTurns.nextAt(this.#now));
     if (this.#queueMoved) this.#wakes.set('queue', this.#now);
@@ -753,6 +802,7 @@ export class Session implements SwarmInputs {
       uploadLimit: (torrent) => this.#bandwidth.uploadLimit(torrent),
       emit: (event) => {
         if (event.type === 'metadata') this.#index(event.torrent);
+        if (event.type === 'stopped' || event.type === 'resting') this.#mayDrain = true;
         if (event.type === 'done' || event.type === 'error' || event.type === 'ready') this.#queueMoved = true;
         // A brain that only rests is nobody's business.
         const torrent = this.#torrents.get(event.torrent);

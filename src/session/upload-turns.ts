@@ -19,7 +19,8 @@ export class UploadTurns {
   }
 
   /** Torrents that wait for the limits. */
-  get waiting(): number {
+  waiting(torrent?: TorrentId): number {
+    if (torrent !== undefined) return this.#waiting.has(torrent) ? 1 : 0;
     return this.#waiting.size;
   }
 

@@ -99,6 +99,12 @@ export class SimHost implements SwarmPorts {
     return count;
   }
 
+  /** What the world has of the session's: bytes of buffers that the disk was given, views lent to connections. */
+  get held(): { readonly takenBytes: number; readonly lentViews: number } {
+    const { watch } = this.#diskPort;
+    return { takenBytes: watch.takenBytes, lentViews: watch.lentCount };
+  }
+
   /** What the session has left behind; empty after a clean stop. */
   leaks(): string[] {
     const { watch, openCount } = this.#diskPort;

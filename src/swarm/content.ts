@@ -89,6 +89,11 @@ export class Content {
     return spans.filter((span) => span.file >= 0).map((span) => span.file);
   }
 
+  /** Bytes of leaves kept for those who ask for hashes. */
+  get leafBytes(): number {
+    return this.#hashServer.heldBytes;
+  }
+
   // --- BEP 52 ---
 
   onHashMessage(peer: Peer, message: PeerMessage & { kind: 'hash-request' | 'hashes' | 'hash-reject' }): void {

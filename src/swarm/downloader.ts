@@ -155,6 +155,16 @@ export class Downloader {
   get heldBytes(): number {
     return this.#desk.heldBytes;
   }
+  /** The same of buffers that the disk has. */
+  get atDiskBytes(): number {
+    return this.#desk.atDiskBytes;
+  }
+  get hasRoom(): boolean {
+    return this.#desk.hasRoom;
+  }
+  get blameBytes(): number {
+    return this.#desk.blame.bytes;
+  }
   /** Another torrent has no buffer. @returns whether one was given back */
   giveUpStale(): boolean {
     return this.#desk.evictStale();

@@ -40,6 +40,11 @@ export class HashServer {
   readonly #leaves = new Map<number, Uint8Array>();
   #leafBytes = 0;
 
+  /** Bytes of leaves in memory. */
+  get heldBytes(): number {
+    return this.#leafBytes;
+  }
+
   constructor(options: { book: HashBook; geometry: Geometry }) {
     this.#book = options.book;
     this.#geometry = options.geometry;

@@ -111,6 +111,8 @@ export const limits = {
     outBytesMax: 4_194_304,
     /** Control bytes that may wait before answers that the peer asked for are refused (metadata, hashes). */
     answerBytesMax: 1_048_576,
+    /** Bytes of a message that is not whole yet: the longest kind is a bitfield before the number of pieces is known; carries grow by halves. */
+    partialBytesMax: 524_288,
     /** Control bytes after which one write is watched until it is at the network: rare enough to cost nothing. */
     markBytes: 65_536,
     /** ms between looks at every connection of a torrent. */
@@ -141,6 +143,8 @@ export const limits = {
     hashesServedPerMinute: 2_000,
   },
   resumeSave: {
+    /** Bytes of a record, for the ledger: the largest info dictionary with all hashes, and layers beside. */
+    recordBytesMax: 134_217_728,
     /** ms between a change and saving it, so that many changes are one write. */
     debounceMs: 5_000,
     /** ms that the write which was going on when a program died may have taken. What has changed later, or elsewhere, was not ours. */
@@ -197,6 +201,8 @@ export const limits = {
     bansMax: 4_096,
     /** Own addresses remembered: as many as a machine may have. */
     ownAddressesMax: 64,
+    /** Bytes that one address takes in memory, about: for the ledger. */
+    addressBytes: 400,
     /** Addresses kept in resume data, to find the swarm again without a tracker. */
     sampleMax: 100,
   },
@@ -223,6 +229,8 @@ export const limits = {
   blame: {
     /** Bytes of block hashes of bad data kept until the good version comes; the oldest cases are given up first. */
     memoryBytes: 4_194_304,
+    /** Bytes of the same with the newest case, which is kept whatever its size: versions of a piece of 512 MiB. */
+    memoryBytesMax: 8_388_608,
     /** Bad versions of one piece kept: one proves enough, a few prove more liars at once. */
     versionsMax: 4,
     /** Failures of a piece after which all of it is asked of one peer, so that the next failure has one author. */
@@ -237,6 +245,8 @@ export const limits = {
     refusedMs: 60_000,
     /** Requests of one peer waiting for leaves to be read from disk; more are rejected. */
     waitingPerPeerMax: 8,
+    /** Bytes of the same with those that waiting requests need: each is for 512 hashes of pieces of 8 MiB at most. */
+    leafHeldBytesMax: 67_108_864,
     /** Bytes of leaves kept to answer further requests for the same pieces: 64 pieces of 8 MiB. */
     leafCacheBytes: 1_048_576,
   },

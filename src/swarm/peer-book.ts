@@ -143,6 +143,13 @@ export class PeerBook {
     if (entry !== undefined && entry.open === 0 && !entry.dialing) this.#remove(key, entry);
   }
 
+  /** The torrent has ended: who was known is in its resume data. */
+  clear(): void {
+    this.#entries.clear();
+    this.#entriesOfHost.clear();
+    this.#pexCount = 0;
+  }
+
   // --- whom to dial
 
   /**

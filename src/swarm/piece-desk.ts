@@ -43,6 +43,8 @@ export class PieceDesk {
   readonly #storing = new Map<number, number>();
   /** Whole pieces that the disk could not take: offered again, so that nothing is fetched twice. */
   readonly #heldBack: CommitPiece[] = [];
+  /** Bytes of buffers that the disk has. */
+  #atDiskBytes = 0;
   /** No piece is to be completed any more: what comes back from the disk incomplete is let go. */
   isHalted = true;
 
@@ -67,7 +69,16 @@ export class PieceDesk {
   get heldBytes(): number {
     let bytes = 0;
     for (const active of this.#ledger.actives) for (const s of active.segments) bytes += s?.length ?? 0;
+    for (const job of this.#heldBack) bytes += bufferBytes(job.segments);
     return bytes;
+  }
+  /** Bytes of buffers at the disk. */
+  get atDiskBytes(): number {
+    return this.#atDiskBytes;
+  }
+  /** A piece could be begun now. */
+  get hasRoom(): boolean {
+    return this.#ctx.host.pool.hasRoom(this.#segmentBytes);
   }
 
   /** Parts of the piece are on their way to the disk: it cannot be given up now. */
@@ -140,6 +151,7 @@ export class PieceDesk {
   }
 
   onSegmentStored(piece: number, offset: number, bytes: Uint8Array, failed: boolean): void {
+    this.#atDiskBytes -= bytes.buffer.byteLength;
     this.#giveBuffer(bytes);
     const left = (this.#storing.get(piece) as number) - 1;
     if (left === 0) this.#storing.delete(piece);
@@ -159,6 +171,7 @@ export class PieceDesk {
     segments: readonly (Uint8Array | undefined)[],
     blockHashes: Uint8Array | undefined,
   ): void {
+    this.#atDiskBytes -= bufferBytes(segments);
     for (const segment of segments) if (segment !== undefined) this.#giveBuffer(segment);
     const active = this.#ledger.active(piece);
     assert(active !== undefined, 'a committing piece is in work');
@@ -181,6 +194,7 @@ export class PieceDesk {
     if (active === undefined || expect === undefined) return false;
     const { segmentBytes } = active;
     const blockHashes = this.blame.isSuspect(piece);
+    this.#atDiskBytes -= bufferBytes(segments);
     this.#heldBack.push({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
     return true;
   }
@@ -200,7 +214,7 @@ export class PieceDesk {
 
   /** Offers again what the disk could not take. */
   offerAgain(): void {
-    for (const job of this.#heldBack.splice(0)) this.#ctx.host.ports.commit(job);
+    for (const job of this.#heldBack.splice(0)) this.#commit(job);
   }
 
   /** Lets go of what is in memory. Pieces at the disk come back by onCommitted as usual. */
@@ -241,6 +255,7 @@ export class PieceDesk {
     active.segments[segment] = undefined;
     active.segmentStored[segment] = 1;
     this.#storing.set(active.piece, (this.#storing.get(active.piece) ?? 0) + 1);
+    this.#atDiskBytes += buffer.buffer.byteLength;
     this.#ctx.host.ports.storeSegment(this.#ctx.torrent, active.piece, offset, buffer.subarray(0, length));
   }
 
@@ -261,7 +276,12 @@ export class PieceDesk {
     );
     active.segments.fill(undefined);
     const blockHashes = this.blame.isSuspect(piece);
-    this.#ctx.host.ports.commit({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
+    this.#commit({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
+  }
+
+  #commit(job: CommitPiece): void {
+    this.#atDiskBytes += bufferBytes(job.segments);
+    this.#ctx.host.ports.commit(job);
   }
 
   #accept(active: ActivePiece, blockHashes: Uint8Array | undefined): void {
@@ -289,4 +309,11 @@ export class PieceDesk {
     this.#o.onMoved(active.piece);
     this.#ctx.tracer?.piece?.(this.#ctx.now, active.piece, from, pieceStates.wanted);
   }
+}
+
+/** Of whole buffers: views may be shorter. */
+function bufferBytes(segments: readonly (Uint8Array | undefined)[]): number {
+  let bytes = 0;
+  for (const segment of segments) bytes += segment?.buffer.byteLength ?? 0;
+  return bytes;
 }

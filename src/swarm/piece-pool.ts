@@ -16,6 +16,8 @@ export class PiecePool {
   #lentBytes = 0;
   #lentCount = 0;
   #freeBytes = 0;
+  #largestBytes = 0;
+  #keepsFree = true;
 
   /** @param budgetBytes bytes lent and kept for reuse together */
   constructor(budgetBytes: number) {
@@ -30,6 +32,21 @@ export class PiecePool {
   }
   get budgetBytes(): number {
     return this.#budgetBytes;
+  }
+  /** Kept for reuse. */
+  get freeBytes(): number {
+    return this.#freeBytes;
+  }
+  /** The largest buffer that is lent, or was when there were any last. */
+  get largestBytes(): number {
+    return this.#largestBytes;
+  }
+
+  /** Nobody will need a buffer soon: what is free is forgotten, and so is what comes back, until somebody takes one. */
+  drain(): void {
+    this.#keepsFree = false;
+    this.#free.clear();
+    this.#freeBytes = 0;
   }
 
   /** True where `take(size)` would succeed. */
@@ -47,6 +64,9 @@ export class PiecePool {
   take(size: number, borrower: TorrentId): Uint8Array | undefined {
     if (!this.hasRoom(size)) return undefined;
     const buffer = this.#takeFree(size) ?? new Uint8Array(size);
+    this.#keepsFree = true;
+    if (this.#lentCount === 0) this.#largestBytes = 0;
+    this.#largestBytes = Math.max(this.#largestBytes, size);
     this.#count(borrower, size, 1);
     return buffer;
   }
@@ -57,7 +77,7 @@ export class PiecePool {
     if (this.#writtenOff.has(borrower)) return;
     assert(this.lentTo(borrower) >= size, 'a buffer comes back only once, from whom it was lent to');
     this.#count(borrower, -size, -1);
-    if (this.#lentBytes + this.#freeBytes + size > this.#budgetBytes) return;
+    if (!this.#keepsFree || this.#lentBytes + this.#freeBytes + size > this.#budgetBytes) return;
     let list = this.#free.get(size);
     if (list === undefined) {
       list = [];

@@ -34,6 +34,17 @@ export interface Run {
   readonly waiting: ((error: BtError | undefined) => void)[];
 }
 
+/** Bytes of buffers: being read into, with views at sockets, kept; and copies at sockets, which are nobody's buffers. */
+export interface RunFigures {
+  readonly bytes: number;
+  readonly budgetBytes: number;
+  readonly freeBytes: number;
+  readonly readingBytes: number;
+  readonly pinnedBytes: number;
+  readonly keptBytes: number;
+  readonly copyBytes: number;
+}
+
 interface Lent {
   readonly run: Run | undefined;
   readonly conn: ConnId;
@@ -58,6 +69,9 @@ export class RunCache {
   #nextId = 1;
   #nextTicket = 1;
   #reading = 0;
+  #copyBytes = 0;
+  /** Forgotten while views of them are at sockets. */
+  readonly #orphans = new Set<Run>();
   /** Told when a buffer may be free again. */
   readonly #roomWaiters = new Set<() => void>();
 
@@ -71,6 +85,39 @@ export class RunCache {
   }
   get lentViews(): number {
     return this.#lent.size;
+  }
+  get figures(): RunFigures {
+    const size = framedLength(runLength);
+    let pinned = 0;
+    let kept = 0;
+    for (const run of this.#runs.values()) {
+      if (run.bytes === undefined) continue;
+      if (run.pins > 0) pinned++;
+      else kept++;
+    }
+    return {
+      bytes: this.#pool.lentBytes,
+      budgetBytes: this.#pool.budgetBytes,
+      freeBytes: this.#pool.freeBytes,
+      readingBytes: this.#reading * size,
+      pinnedBytes: (pinned + this.#orphans.size) * size,
+      keptBytes: kept * size,
+      copyBytes: this.#copyBytes,
+    };
+  }
+
+  /** Nobody will ask for runs soon: buffers that are free are forgotten. */
+  drain(): void {
+    this.#pool.drain();
+  }
+
+  /** Every buffer is at one place, and views are counted right. */
+  assertBalanced(): void {
+    const { bytes, readingBytes, pinnedBytes, keptBytes, copyBytes } = this.figures;
+    assert(bytes === readingBytes + pinnedBytes + keptBytes, 'every buffer of a run is read into, kept or at a socket');
+    let copies = 0;
+    for (const lent of this.#lent.values()) if (lent.run === undefined) copies += lent.bytes;
+    assert(copies === copyBytes, 'copies at sockets are counted right');
   }
 
   /** The run that holds `begin`, if it is here or on its way. */
@@ -162,7 +209,8 @@ export class RunCache {
     const lent = this.#lent.get(ticket);
     assert(lent !== undefined, 'a view comes back once');
     this.#lent.delete(ticket);
-    if (lent.run !== undefined) {
+    if (lent.run === undefined) this.#copyBytes -= lent.bytes;
+    else {
       this.#letGo(lent.conn, lent.run);
       this.#unpin(lent.run);
     }
@@ -184,7 +232,7 @@ export class RunCache {
     for (const [key, run] of this.#runs) {
       if (run.torrent !== torrent) continue;
       this.#runs.delete(key);
-      if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes, run.torrent);
+      this.#letGoRun(run);
     }
   }
 
@@ -193,7 +241,7 @@ export class RunCache {
     for (const [key, run] of this.#runs) {
       if (run.torrent !== torrent || run.piece !== piece) continue;
       this.#runs.delete(key);
-      if (run.bytes !== undefined && run.pins === 0) this.#pool.give(run.bytes, run.torrent);
+      this.#letGoRun(run);
     }
   }
 
@@ -222,6 +270,7 @@ export class RunCache {
 
   #lend(conn: ConnId, run: Run | undefined, view: Uint8Array): number {
     const ticket = this.#nextTicket++;
+    if (run === undefined) this.#copyBytes += view.length;
     this.#lent.set(ticket, { run, conn, bytes: view.length });
     this.#ports.writePayload(conn, view, ticket);
     return ticket;
@@ -231,9 +280,17 @@ export class RunCache {
     run.pins--;
     const kept = this.#runs.get(toKey(run.torrent, run.piece, run.begin)) === run;
     if (run.pins === 0 && !kept && run.bytes !== undefined) {
+      this.#orphans.delete(run);
       this.#pool.give(run.bytes, run.torrent);
       run.bytes = undefined;
     }
+  }
+
+  /** It is no longer to be found; its buffer is free when nobody has a view of it. */
+  #letGoRun(run: Run): void {
+    if (run.bytes === undefined) return;
+    if (run.pins === 0) this.#pool.give(run.bytes, run.torrent);
+    else this.#orphans.add(run);
   }
 
   #tellRoom(): void {

@@ -30,6 +30,7 @@ export class Storage {
   #toCheck = 0;
   #checked = 0;
   #saving = false;
+  #savingBytes = 0;
   #dirty = false;
   #saveAt: Millis = NEVER;
   /** The record of the last clean stop says all that is to be said. */
@@ -62,6 +63,10 @@ export class Storage {
   /** Why nothing can be written to the folder, as far as was known when it was opened. */
   get writeTrouble(): BtError | undefined {
     return this.#writeTrouble;
+  }
+  /** Bytes of the record that is on its way to the disk. */
+  get savingBytes(): number {
+    return this.#savingBytes;
   }
   /** When `save` is due. */
   get saveAt(): Millis {
@@ -158,11 +163,14 @@ export class Storage {
     this.#dirty = false;
     this.#saving = true;
     const final = this.#state === 'closing' || this.#o.content.ledger.isComplete;
-    this.#ctx.host.ports.saveResume(this.#ctx.torrent, this.#o.encode(), final);
+    const bytes = this.#o.encode();
+    this.#savingBytes = bytes.length;
+    this.#ctx.host.ports.saveResume(this.#ctx.torrent, bytes, final);
   }
 
   onResumeSaved(error: BtError | undefined): void {
     this.#saving = false;
+    this.#savingBytes = 0;
     if (error !== undefined) this.#note('resume-not-saved', error.message);
     if (this.#state === 'closing') this.#ctx.host.ports.closeStore(this.#ctx.torrent);
     else if (this.#dirty && this.#saveAt === NEVER) this.#saveAt = addMs(this.#ctx.now, limits.resumeSave.debounceMs);

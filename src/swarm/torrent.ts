@@ -28,6 +28,7 @@ import { PexExtension } from './extensions/pex.ts';
 import { ExtensionRegistry } from './extensions/registry.ts';
 import { dontHaveExtension, type StatementExtension, uploadOnlyExtension } from './extensions/statement.ts';
 import { PeerFinder } from './finder.ts';
+import { countHeldBack, partialMessagesOf, type TorrentHeld, type TorrentHeldBack } from './held-bytes.ts';
 import type { Identity } from './identity.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
@@ -222,6 +223,26 @@ export class Torrent {
 
   handshake(asked?: HandshakeStart): HandshakeStart {
     return this.#identity.handshake(asked);
+  }
+
+  /** Bytes that it holds, by what for. */
+  get held(): TorrentHeld {
+    const content = this.#content;
+    return {
+      pieces: content?.downloader.heldBytes ?? 0,
+      piecesAtDisk: content?.downloader.atDiskBytes ?? 0,
+      partialMessages: partialMessagesOf(this.#ctx.peers.values()),
+      metadata: this.#metadata.heldBytes,
+      hashLeaves: content?.leafBytes ?? 0,
+      blame: content?.downloader.blameBytes ?? 0,
+      peerBook: this.finder.book.size * limits.peerBook.addressBytes,
+      resume: this.#storage?.savingBytes ?? 0,
+    };
+  }
+
+  /** Peers that wait for memory. */
+  get heldBack(): TorrentHeldBack {
+    return countHeldBack(this.#ctx.peers.values(), this.#active?.downloader.hasRoom !== false);
   }
 
   snapshot(now: Millis): TorrentSnapshot {
@@ -841,6 +862,7 @@ export class Torrent {
     if (this.#storage !== undefined && !this.#storage.close()) return;
     if (!this.finder.announcer.isQuiet && this.#ctx.now < this.#stopDeadline) return;
     this.#phase = 'stopped';
+    this.finder.book.clear();
     this.#timers.clear('stop');
     this.#host.runs.forget(this.id);
     this.#emit({ type: 'stopped', torrent: this.id });

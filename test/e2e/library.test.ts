@@ -75,6 +75,10 @@ for (const format of ['v1', 'v2', 'hybrid'] as const) {
       await t.stop();
       await assertSame(root, join(folder, 'to', 'Beispiel – 例'));
       assert.equal(leecher.memory.pieceBytes, 0, 'no buffer is lost');
+      // What is always there is left: the receive buffer, and that of the disk's worker.
+      const left = leecher.budgets.held.filter((one) => one.bytes > 0).map((one) => one.holder);
+      assert.deepEqual(left, ['receive-buffer', 'disk-buffers']);
+      assert.deepEqual(leecher.budgets.heldBack, []);
     }));
 
   test(`${format}: by magnet link, metadata and piece layers from the peer`, () =>

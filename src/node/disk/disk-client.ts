@@ -17,6 +17,7 @@ export abstract class DiskClient implements Disk {
     this.#folderOf = folderOf;
   }
 
+  abstract readonly bufferBytes: number;
   protected abstract post(request: DiskRequest): void;
   abstract close(): Promise<void>;
 

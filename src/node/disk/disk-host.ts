@@ -101,6 +101,11 @@ export class DiskHost {
     }
   }
 
+  /** Bytes of buffers that are the host's own. */
+  get bufferBytes(): number {
+    return this.#recheckBuffer.length + this.#segmentBuffer.length;
+  }
+
   /** Ends rechecks without an answer and closes every file. */
   close(): void {
     this.#rechecks.length = 0;

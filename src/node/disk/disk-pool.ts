@@ -31,6 +31,8 @@ export class DiskPool extends DiskClient {
   #quickRuns: RunRequest[] = [];
   #immediate: NodeJS.Immediate | undefined;
   #worker: Worker | undefined;
+  /** Of the worker's buffer for segments that it reads back. */
+  #segmentBytes = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: DiskPoolOptions) {
@@ -58,6 +60,12 @@ export class DiskPool extends DiskClient {
     this.#send(request);
   }
 
+  /** The worker's; known here by what it was asked to do (`DiskHost`). */
+  override get bufferBytes(): number {
+    if (this.#worker === undefined || this.#closing !== undefined) return 0;
+    return (this.#options.limits?.recheckBufferBytes ?? diskLimits.recheckBufferBytes) + this.#segmentBytes;
+  }
+
   override close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -77,6 +85,9 @@ export class DiskPool extends DiskClient {
   }
 
   #send(request: DiskRequest): void {
+    if (request.verb === 'commit' && request.job.segments.includes(undefined)) {
+      this.#segmentBytes = Math.max(this.#segmentBytes, request.job.segmentBytes);
+    }
     this.#worker ??= this.#start();
     this.#worker.postMessage(withoutLargeViews(request), transfersOf(request));
   }

@@ -6,6 +6,8 @@ import { type DiskReply, type PackedError, unpackError } from './protocol.ts';
 export interface Disk extends DiskPort {
   /** Says who gets the replies, each on a later turn than its request. Once, before the first request. */
   attach(deliver: (reply: DiskReply) => void): void;
+  /** Bytes of its own buffers: what it reads into to hash. */
+  readonly bufferBytes: number;
   /** Finishes what was asked for except rechecks, closes all files. Replies that come after this call are dropped. */
   close(): Promise<void>;
 }

@@ -36,6 +36,10 @@ export class InlineDisk extends DiskClient {
     this.#schedule();
   }
 
+  override get bufferBytes(): number {
+    return this.#host.bufferBytes;
+  }
+
   override close(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     this.#isClosed = true;

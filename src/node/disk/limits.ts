@@ -18,6 +18,8 @@ export interface DiskLimits {
   readonly quickAfterMax: number;
   /** Read buffer of rechecks: small enough to be hashed while it is still in the processor's cache. */
   readonly recheckBufferBytes: number;
+  /** Bytes of the buffer that segments of a large piece are read back into; the brain chooses segments. */
+  readonly segmentBufferBytesMax: number;
   /** A recheck lets other requests pass after so many bytes. */
   readonly recheckStepBytes: number;
   /** The same for pieces that cost no reading because their files are absent. */
@@ -32,6 +34,7 @@ export const diskLimits: DiskLimits = {
   quickAfter: 8,
   quickAfterMax: 4096,
   recheckBufferBytes: 256 * 1024,
+  segmentBufferBytesMax: 1024 * 1024,
   recheckStepBytes: 8 * 1024 * 1024,
   recheckStepPieces: 4096,
 };

@@ -23,6 +23,8 @@ export class BufferWatch {
   lentCount = 0;
   /** Buffers with the disk now. */
   takenCount = 0;
+  /** Bytes of these. */
+  takenBytes = 0;
 
   constructor(transfer: TransferBuffer = copyAndPoison) {
     this.#transfer = transfer;
@@ -37,6 +39,7 @@ export class BufferWatch {
       if (view === undefined || moved.has(view.buffer)) continue;
       this.#checkOwned(view);
       assert(!this.#lent.has(view.buffer), 'a buffer lent to a connection does not go to the disk');
+      this.takenBytes += view.buffer.byteLength;
       moved.set(view.buffer, this.#move(view.buffer));
       this.takenCount++;
     }
@@ -48,7 +51,9 @@ export class BufferWatch {
 
   /** Taken views go back to their owner. */
   giveBack(views: readonly (Uint8Array | undefined)[]): void {
-    this.takenCount -= new Set(views.flatMap((view) => (view === undefined ? [] : [view.buffer]))).size;
+    const buffers = new Set(views.flatMap((view) => (view === undefined ? [] : [view.buffer])));
+    this.takenCount -= buffers.size;
+    for (const buffer of buffers) this.takenBytes -= buffer.byteLength;
   }
 
   /** A view is lent to a connection. @returns a mark to be shown when it comes back */

@@ -254,11 +254,13 @@ export class MetadataExtension implements Extension {
 
   /** Each of many liars may have a size of its own: what the fewest stand for goes first, then what holds most. */
   #keepWithinBudget(): void {
-    if (this.heldBytes <= limits.extension.metadataHeldBytesMax) return;
     const claimants = (f: Fetch) => [...this.#claims.values()].filter((size) => size === f.size).length;
     const worse = (a: Fetch, b: Fetch) => claimants(a) - claimants(b) || heldBy(b) - heldBy(a) || b.size - a.size;
-    const worst = [...this.#fetches.values()].sort(worse)[0];
-    if (worst !== undefined) this.#fetches.delete(worst.size);
+    while (this.heldBytes > limits.extension.metadataHeldBytesMax) {
+      const worst = [...this.#fetches.values()].sort(worse)[0];
+      if (worst === undefined) return;
+      this.#fetches.delete(worst.size);
+    }
   }
 
   #finish(fetch: Fetch): void {

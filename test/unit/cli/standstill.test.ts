@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BtError } from '#base';
-import type { PeerSnapshot, TorrentSnapshot, TrackerSnapshot } from '#client';
+import type { HeldBack, PeerSnapshot, TorrentSnapshot, TrackerSnapshot } from '#client';
 import { explainStandstill } from '#room/cli/standstill';
 
 const url = 'http://tracker.example/announce';
@@ -11,13 +11,15 @@ interface Case {
   readonly state?: Partial<TorrentSnapshot>;
   readonly peers?: readonly Partial<PeerSnapshot>[];
   readonly trackers?: readonly Partial<TrackerSnapshot>[];
+  readonly heldBack?: readonly HeldBack[];
 }
 
-function explain({ state = {}, peers = [], trackers = [] }: Case): string | undefined {
+function explain({ state = {}, peers = [], trackers = [], heldBack = [] }: Case): string | undefined {
   const facts = {
     state: { phase: 'downloading', downRate: 0, upRate: 0, peersConnected: peers.length, peersKnown: 0, ...state },
     peers,
     trackers: trackers.map((t) => ({ url, ...t })),
+    heldBack,
     nowMs: 10_000,
   };
   return explainStandstill(facts as unknown as Parameters<typeof explainStandstill>[0])?.text;
@@ -60,6 +62,16 @@ const cases: readonly (readonly [what: string, facts: Case, text: string | undef
     'seeding, not to be found',
     { state: { phase: 'seeding' }, trackers: [{ status: 'gave-up', error: down }] },
     `nobody can find us: tracker ${url} cannot be reached: connection refused`,
+  ],
+  [
+    'a budget is used up',
+    { peers: [open], heldBack: [{ code: 'no-buffer', count: 1, text: 'no buffer free' }] },
+    'no buffer free',
+  ],
+  [
+    'an upload limit holds no download back',
+    { peers: [open], heldBack: [{ code: 'upload-limit', count: 1, text: 'limit used up' }] },
+    'waiting for the first bytes of 1 peer',
   ],
   [
     'disk full',

@@ -31,8 +31,9 @@ export interface MemoryFacts {
   readonly runs: RunCache;
   readonly torrents: readonly TorrentHeld[];
   readonly handshakes: { readonly bytes: number; readonly max: number };
-  /** Connections of all torrents. */
+  /** Connections of all torrents, and how many there may be. */
   readonly connections: number;
+  readonly connectionsMax: number;
 }
 
 /** The books of a session's memory: asks every holder what it has, and knows what each may have. Holds nothing itself. */
@@ -58,7 +59,8 @@ export function listHolders(facts: MemoryFacts): HeldBytes[] {
     {
       holder: 'upload-copies',
       bytes: run.copyBytes,
-      max: facts.connections * (swarmLimits.upload.windowBytes + swarmLimits.peer.outBytesMax),
+      // Connections that we closed have theirs until they have sent it.
+      max: facts.connectionsMax * (swarmLimits.upload.windowBytes + 2 * swarmLimits.peer.outBytesMax),
     },
     {
       holder: 'partial-messages',

@@ -552,6 +552,7 @@ export class Session implements SwarmInputs {
       torrents: [...this.#torrents.values()].flatMap((torrent) => torrent.held),
       handshakes: this.#handshakes.held,
       connections: this.#conns.size,
+      connectionsMax: this.#o.connsMax ?? limits.connsMax,
     };
   }
 

@@ -43,6 +43,11 @@ export class AnnounceGate {
     return count;
   }
 
+  /** Trackers that something waits for, or that are being asked. */
+  get trackers(): number {
+    return this.#lanes.size;
+  }
+
   announce(now: Millis, torrent: TorrentId, url: string, request: AnnounceRequest): void {
     let lane = this.#lanes.get(url);
     if (lane === undefined) {
@@ -64,7 +69,7 @@ export class AnnounceGate {
     if (lane === undefined) return;
     lane.inFlight--;
     this.#drain(now, lane);
-    if (lane.inFlight === 0 && lane.urgent.length + lane.regular.length === 0) this.#lanes.delete(url);
+    this.#tidy(url);
   }
 
   /** The torrent stops: what it has not sent yet will not be. @returns it, for the announcer to know */
@@ -72,6 +77,7 @@ export class AnnounceGate {
     const dropped = this.#waiting.get(torrent) ?? [];
     for (const announce of dropped) announce.isDropped = true;
     this.#waiting.delete(torrent);
+    for (const { url } of dropped) this.#tidy(url);
     return dropped;
   }
 
@@ -87,6 +93,13 @@ export class AnnounceGate {
 
   onTimer(now: Millis): void {
     for (const lane of this.#lanes.values()) this.#drain(now, lane);
+  }
+
+  /** Nothing is kept of a tracker that nobody asks any more. */
+  #tidy(url: string): void {
+    const lane = this.#lanes.get(url);
+    if (lane === undefined || lane.inFlight > 0) return;
+    if (skipDropped(lane.urgent) + skipDropped(lane.regular) === 0) this.#lanes.delete(url);
   }
 
   #drain(now: Millis, lane: Lane): void {

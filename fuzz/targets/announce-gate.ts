@@ -65,8 +65,7 @@ class Play {
       case 0:
       case 1:
       case 2:
-        for (let n = 1 + tape.below(30); n > 0; n--) this.#ask(((torrent + n) % 6) as TorrentId);
-        break;
+        return this.#askMany(torrent);
       case 3:
       case 4:
         this.#answer(tape.pick(urls), 1 + tape.below(6));
@@ -84,8 +83,18 @@ class Play {
     this.#check();
   }
 
-  #ask(torrent: TorrentId): void {
-    const url = this.#tape.pick(urls);
+  /** Of one tracker, or of all. */
+  #askMany(torrent: TorrentId): void {
+    const tape = this.#tape;
+    const one = tape.isTrue() ? tape.pick(urls) : undefined;
+    const isOneTorrent = tape.isTrue();
+    for (let n = 1 + tape.below(45); n > 0; n--) {
+      this.#ask((isOneTorrent ? torrent : (torrent + n) % 6) as TorrentId, one ?? tape.pick(urls));
+    }
+    this.#check();
+  }
+
+  #ask(torrent: TorrentId, url: string): void {
     const event = this.#tape.pick(events);
     const request = { event } as AnnounceRequest;
     const isUrgent = event === 'completed' || event === 'stopped';
@@ -127,6 +136,8 @@ class Play {
       this.#check();
     }
     assert.equal(this.gate.waiting, 0, 'everything leaves in the end');
+    for (const url of urls) this.#answer(url, 100);
+    assert.equal(this.gate.trackers, 0, 'nothing is kept of trackers that nobody asks');
     return magnitude(this.sent);
   }
 }

@@ -318,7 +318,8 @@ export class HeldTorrent implements AnnounceOwner {
 
   /** Lets the brain go. Trackers are told goodbye, unless it is only dormant. */
   rest(now: Millis, phase: 'paused' | 'queued' | 'dormant', reason: RestReason, announceAt: Millis = now): void {
-    if (this.#phase === 'stopping' || this.#phase === 'stopped' || this.isCondemned) return;
+    // Also where it is the brain that stops.
+    if (this.phase === 'stopping' || this.phase === 'stopped' || this.isCondemned) return;
     const isChange = this.#phase !== phase;
     const isNew = this.#phase === 'new';
     this.#phase = phase;

@@ -725,7 +725,7 @@ export class Session implements SwarmInputs {
 
   /** Those that somebody is connected to, or that are about to find out; the one with a place for longest first. */
   #activeSeeds(): HeldTorrent[] {
-    const isActive = (t: HeldTorrent) => t.isKept && t.isAwake && t.isComplete;
+    const isActive = (t: HeldTorrent) => t.isKept && t.isAwake && t.isComplete && !t.hasEnded;
     return [...this.#torrents.values()].filter(isActive).sort((a, b) => a.awakeSince - b.awakeSince);
   }
 

@@ -261,6 +261,14 @@ export const target: FuzzTarget = {
     tape.moves(80, () => play(scene, tape));
     scene.run('3s');
     const outcome = checkHonest(scene);
+    // A user who cannot make up his mind.
+    if ((input[0] ?? 0) % 4 === 3) {
+      scene.client.ask((session, id, now) => {
+        session.stop(now, id);
+        session.pause(now, id);
+        session.unpause(now, id);
+      });
+    }
     assert.deepEqual(scene.stop(), []);
     return outcome;
   },

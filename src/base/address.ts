@@ -120,3 +120,38 @@ export function isDialable(a: PeerAddress): boolean {
   if (b.length === 4) return first !== 0 && first < 224;
   return first !== 0xff && b.some((x) => x !== 0);
 }
+
+/**
+ * Loopback, private and link-local networks of both families (RFC 1918, 3927, 4193, 4291).
+ *
+ * @param b holds the 4 or 16 bytes (`length`) of an address at `at`
+ */
+export function isLocalNetwork(b: Uint8Array, at = 0, length: number = b.length): boolean {
+  const first = b[at] as number;
+  const second = b[at + 1] as number;
+  if (length === 4) {
+    return (
+      first === 127 ||
+      first === 10 ||
+      (first === 172 && second >= 16 && second < 32) ||
+      (first === 192 && second === 168) ||
+      (first === 169 && second === 254)
+    );
+  }
+  if (first === 0) {
+    for (let i = 1; i < 15; i++) if (b[at + i] !== 0) return false;
+    return b[at + 15] === 1;
+  }
+  return (first & 0xfe) === 0xfc || (first === 0xfe && (second & 0xc0) === 0x80);
+}
+
+/** How far an address reaches: this machine, its network, or everywhere. */
+export type Reach = 'loopback' | 'local' | 'public';
+
+/** @param host numeric */
+export function reachOf(host: string): Reach {
+  const b = parseIp(host);
+  if (b === undefined || !isLocalNetwork(b)) return 'public';
+  const isLoopback = b.length === 4 ? b[0] === 127 : b[0] === 0;
+  return isLoopback ? 'loopback' : 'local';
+}

@@ -185,6 +185,10 @@ export class Session {
   get stateError(): BtError | undefined {
     return this.#stateError;
   }
+  /** Why connections and dials came to nothing before handshakes were complete: code of the reason to how often, since the start. */
+  get refused(): ReadonlyMap<string, number> {
+    return this.#brain.refused;
+  }
   /** Bytes of payload buffers in use, and the budget. */
   get memory(): { readonly pieceBytes: number; readonly pieceBytesMax: number; readonly uploadBytes: number } {
     const { pool, runs } = this.#brain;

@@ -12,6 +12,8 @@ export interface TcpLimits {
   readonly lingerMs: number;
   /** A stream that we closed may still send us this much, which is thrown away, before it is cut. */
   readonly lingerBytesMax: number;
+  /** Streams that linger at a time. The oldest is cut then, or those who are sent away by the thousand would hold all descriptors. */
+  readonly lingeringMax: number;
   /** More than this queued for one peer: it does not read what it asked for, and is dropped with `net/not-reading`. */
   readonly queueBytesMax: number;
   /** Size of the one receive buffer (see `TcpTransport`). */
@@ -22,6 +24,7 @@ export const tcpLimits: TcpLimits = {
   dialTimeoutMs: 10_000,
   lingerMs: 3_000,
   lingerBytesMax: 8 * 1024 * 1024,
+  lingeringMax: 256,
   queueBytesMax: 32 * 1024 * 1024,
   receiveBufferBytes: 256 * 1024,
 };
@@ -47,6 +50,8 @@ export class TcpTransport implements Transport {
   #readInto: Uint8Array;
   readonly #useOnread: boolean;
   readonly #streams = new Set<TcpStream>();
+  /** Closed by us, waiting for the other side; the oldest first. */
+  readonly #lingering = new Set<TcpStream>();
   readonly #listeners = new Set<TcpListener>();
   readonly #flush = new FlushList();
   #isClosed = false;
@@ -167,14 +172,26 @@ export class TcpTransport implements Transport {
   }
 
   #createStream(): TcpStream {
-    const stream = new TcpStream(this.#limits, this.#flush, this.#onGone);
+    const stream = new TcpStream(this.#limits, this.#flush, this.#watcher);
     this.#streams.add(stream);
     return stream;
   }
 
-  readonly #onGone = (stream: TcpStream): void => {
-    this.#streams.delete(stream);
-    if (this.#streams.size === 0) this.#onIdle?.();
+  readonly #watcher: StreamWatcher = {
+    onLinger: (stream) => {
+      this.#lingering.add(stream);
+      if (this.#lingering.size <= this.#limits.lingeringMax) return;
+      for (const oldest of this.#lingering) {
+        this.#lingering.delete(oldest);
+        oldest.destroy();
+        break;
+      }
+    },
+    onGone: (stream) => {
+      this.#lingering.delete(stream);
+      this.#streams.delete(stream);
+      if (this.#streams.size === 0) this.#onIdle?.();
+    },
   };
 
   /** Asked for by a socket before its first read and after each. */
@@ -248,12 +265,19 @@ function onClose(this: StreamSocket): void {
   this[streamOf]?.socketClosed();
 }
 
+interface StreamWatcher {
+  /** We have closed it, and it waits for the other side. */
+  onLinger(stream: TcpStream): void;
+  /** Its descriptor is free. */
+  onGone(stream: TcpStream): void;
+}
+
 class TcpStream implements ByteStream {
   isDialing = false;
   handlers: StreamHandlers | undefined;
   readonly #limits: TcpLimits;
   readonly #flush: FlushList;
-  readonly #onGone: (stream: TcpStream) => void;
+  readonly #watcher: StreamWatcher;
   #socket: Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isCorked = false;
@@ -264,10 +288,10 @@ class TcpStream implements ByteStream {
   #isOver = false;
   #discarded = 0;
 
-  constructor(limits: TcpLimits, flush: FlushList, onGone: (stream: TcpStream) => void) {
+  constructor(limits: TcpLimits, flush: FlushList, watcher: StreamWatcher) {
     this.#limits = limits;
     this.#flush = flush;
-    this.#onGone = onGone;
+    this.#watcher = watcher;
   }
 
   bind(socket: StreamSocket): void {
@@ -315,8 +339,10 @@ class TcpStream implements ByteStream {
   close(): void {
     if (this.#isClosing || this.#isOver) return;
     this.#isClosing = true;
-    if (this.isDialing) this.#socket?.destroy();
-    else if (this.#socket !== undefined) this.#linger(this.#socket);
+    const socket = this.#socket;
+    // Where nothing was said nothing can be lost.
+    if (this.isDialing || socket?.bytesWritten === 0) socket?.destroy();
+    else if (socket !== undefined) this.#linger(socket);
   }
 
   destroy(): void {
@@ -354,6 +380,7 @@ class TcpStream implements ByteStream {
     socket.end();
     socket.resume();
     this.setTimer(this.#limits.lingerMs, { code: 'net/timeout' });
+    this.#watcher.onLinger(this);
   }
 
   opened(): void {
@@ -379,7 +406,7 @@ class TcpStream implements ByteStream {
   socketClosed(): void {
     this.ended({ code: 'net/closed' });
     this.#clearTimer();
-    this.#onGone(this);
+    this.#watcher.onGone(this);
   }
 
   #cork(): Socket {

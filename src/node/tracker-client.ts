@@ -1,6 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { BtError, isIpv6, type PeerAddress, parseIp, toHex } from '../base/index.ts';
-import { isLocalNetwork } from '../tracker/index.ts';
+import { BtError, isIpv6, isLocalNetwork, type PeerAddress, parseIp, toHex } from '../base/index.ts';
 import {
   type AnnounceRequest,
   type AnnounceResponse,

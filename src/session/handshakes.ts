@@ -44,6 +44,7 @@ export interface HandshakesOptions {
   readonly onOpen: (torrent: HeldTorrent, peer: AddPeer, rest: Uint8Array) => void;
   /** It came to nothing; for dials the torrent learns it. */
   readonly onFailed: (failed: {
+    conn: ConnId;
     address: PeerAddress;
     torrent: HeldTorrent | undefined;
     incoming: boolean;
@@ -59,6 +60,8 @@ export class Handshakes {
   readonly #o: HandshakesOptions;
   readonly #pending = new Map<ConnId, Pending>();
   #incoming = 0;
+  /** The same by host. */
+  readonly #incomingOf = new Map<string, number>();
   #nextDeadline: Millis = NEVER;
 
   constructor(options: HandshakesOptions) {
@@ -83,16 +86,25 @@ export class Handshakes {
   accept(now: Millis, conn: ConnId, from: PeerAddress): void {
     if (this.#incoming >= limits.incomingPendingMax) this.makeRoom();
     this.#incoming++;
+    this.#incomingOf.set(from.host, (this.#incomingOf.get(from.host) ?? 0) + 1);
     this.#add(now, { conn, address: from, incoming: true, torrent: undefined });
   }
 
   /**
-   * Whoever has connected first and not said hello yet gives way: silence must not keep others out.
+   * Silence must not keep others out: of the host that has most connections like that, the first one gives way. Where many connect from
+   * one place, those who come from elsewhere have their time.
    * @returns false where there is nobody like that
    */
   makeRoom(): boolean {
+    let most = 0;
+    let crowded: string | undefined;
+    for (const [host, count] of this.#incomingOf) {
+      if (count <= most) continue;
+      most = count;
+      crowded = host;
+    }
     for (const p of this.#pending.values()) {
-      if (!p.incoming) continue;
+      if (!p.incoming || p.address.host !== crowded) continue;
       this.#fail(p, { code: 'session/too-many-handshakes' });
       return true;
     }
@@ -129,7 +141,7 @@ export class Handshakes {
     const p = this.#pending.get(conn);
     if (p === undefined) return;
     this.#remove(p);
-    this.#o.onFailed({ address: p.address, torrent: p.torrent, incoming: p.incoming, reason });
+    this.#o.onFailed({ conn, address: p.address, torrent: p.torrent, incoming: p.incoming, reason });
   }
 
   /** Ends what belongs to a torrent that stops. */
@@ -171,7 +183,8 @@ export class Handshakes {
     const key = toHex(asked.infoHash);
     const torrent = this.#o.find(key);
     if (torrent === undefined || !this.#o.admits(torrent)) {
-      this.#fail(p, { code: 'peer/unknown-info-hash', detail: key });
+      const code = torrent === undefined ? 'peer/unknown-info-hash' : 'session/no-place';
+      this.#fail(p, { code, detail: key });
       return false;
     }
     p.torrent = torrent;
@@ -207,10 +220,15 @@ export class Handshakes {
   #fail(p: Pending, reason: CloseReason): void {
     this.#remove(p);
     this.#o.ports.close(p.conn, reason);
-    this.#o.onFailed({ address: p.address, torrent: p.torrent, incoming: p.incoming, reason });
+    this.#o.onFailed({ conn: p.conn, address: p.address, torrent: p.torrent, incoming: p.incoming, reason });
   }
 
   #remove(p: Pending): void {
-    if (this.#pending.delete(p.conn) && p.incoming) this.#incoming--;
+    if (!this.#pending.delete(p.conn) || !p.incoming) return;
+    this.#incoming--;
+    const { host } = p.address;
+    const left = (this.#incomingOf.get(host) as number) - 1;
+    if (left === 0) this.#incomingOf.delete(host);
+    else this.#incomingOf.set(host, left);
   }
 }

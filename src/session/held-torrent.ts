@@ -451,6 +451,10 @@ export class HeldTorrent implements AnnounceOwner {
   onDialFailed(now: Millis, address: PeerAddress): void {
     this.#awake?.onDialFailed(now, address);
   }
+  /** @returns whether a connection that is of no use has made way */
+  dropIdler(now: Millis): boolean {
+    return this.#awake?.dropIdler(now) === true;
+  }
   onOwnAddress(address: PeerAddress): void {
     this.#awake?.onOwnAddress(address);
   }

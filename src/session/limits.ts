@@ -2,6 +2,8 @@
 export const limits = {
   /** Connections of all torrents: a home router's table, and Node at some KiB each. */
   connsMax: 500,
+  /** Share of these that incoming connections leave to dials: crowds at the door must not keep us from looking for peers. */
+  dialShare: 0.1,
   /** Dials and handshakes under way: routers and providers punish bursts of half-open connections. */
   dialingMax: 60,
   /** Incoming connections whose handshake is not complete: slow ones by the thousand must not keep others out. */

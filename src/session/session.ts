@@ -99,6 +99,8 @@ export class Session implements SwarmInputs {
   /** A torrent has come to rest. */
   #mayDrain = false;
   #readUpTo: number = limits.readBytesMax;
+  /** Connections and dials that came to nothing before they were a peer's: code to count. As many as there are codes. */
+  readonly #refused = new Map<string, number>();
   #listenPort = 0;
   #nextConn = 1;
   #nextTorrent = 1;
@@ -157,8 +159,11 @@ export class Session implements SwarmInputs {
           if (rest.length > 0) torrent.awake?.onBytes(this.#now, peer.conn, rest);
         });
       },
-      onFailed: ({ address, torrent, incoming }) => {
-        if (incoming || torrent === undefined) return;
+      onFailed: ({ conn, address, torrent, incoming, reason }) => {
+        this.#countRefused(reason.code);
+        if (torrent === undefined) return;
+        torrent.tracer?.closed?.(this.#now, conn, reason.code, reason.detail);
+        if (incoming) return;
         this.#touched.add(torrent);
         this.#inside(torrent, () => torrent.onDialFailed(this.#now, address));
       },
@@ -205,6 +210,10 @@ export class Session implements SwarmInputs {
   }
   get torrents(): IterableIterator<HeldTorrent> {
     return this.#torrents.values();
+  }
+  /** Why connections and dials came to nothing before they were a peer's: code of the reason to how often. */
+  get refused(): ReadonlyMap<string, number> {
+    return this.#refused;
   }
   get connCount(): number {
     return this.#conns.size + this.#handshakes.count;
@@ -396,8 +405,12 @@ export class Session implements SwarmInputs {
 
   onIncoming(now: Millis, from: PeerAddress): ConnId | undefined {
     return this.#input(now, () => {
-      const isFull = this.connCount >= (this.#o.connsMax ?? limits.connsMax);
-      if (this.#isClosed || (isFull && !this.#handshakes.makeRoom())) return undefined;
+      const most = this.#o.connsMax ?? limits.connsMax;
+      const isFull = this.connCount >= most - Math.floor(most * limits.dialShare);
+      if (this.#isClosed || (isFull && !this.#handshakes.makeRoom() && !this.#dropIdler())) {
+        this.#countRefused('session/full');
+        return undefined;
+      }
       const conn = this.#nextConn++ as ConnId;
       this.#handshakes.accept(now, conn, from);
       return conn;
@@ -554,6 +567,20 @@ export class Session implements SwarmInputs {
       connections: this.#conns.size,
       connectionsMax: this.#o.connsMax ?? limits.connsMax,
     };
+  }
+
+  #countRefused(code: string): void {
+    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+  }
+
+  /** Of all torrents, one connection that is of no use makes way for a newcomer. @returns whether there was one */
+  #dropIdler(): boolean {
+    for (const torrent of new Set(this.#conns.values())) {
+      if (!torrent.dropIdler(this.#now)) continue;
+      this.#touched.add(torrent);
+      return true;
+    }
+    return false;
   }
 
   /** Runs one input to completion. Inputs never nest: a port that calls back at once is a bug of the port. */

@@ -415,13 +415,18 @@ export class Downloader {
   }
 
   /**
-   * Pieces on parole belong to one peer. Where that one chokes us, stalls, will not give it or is gone, the piece begins anew with
-   * another: what it sent is thrown away, since a piece of two authors would blame nobody again.
+   * Pieces on parole belong to one peer. Where that one chokes us, stalls, will not give it or is gone, or takes long while others do
+   * send, the piece begins anew with another: what it sent is thrown away, since a piece of two authors would blame nobody again.
    */
   freeReserved(): void {
     for (const active of [...this.#ledger.actives]) {
       if (active.exclusiveTo === undefined || this.#desk.isStoring(active)) continue;
-      if (this.#ledger.state(active.piece) !== PieceState.active || this.#isServed(active)) continue;
+      if (this.#ledger.state(active.piece) !== PieceState.active) continue;
+      const isOverdue = this.#isOverdue(active);
+      if (this.#isServed(active) && !isOverdue) continue;
+      if (isOverdue)
+        for (const peer of this.#ctx.peers.values())
+          if (peer.key === active.exclusiveTo) this.#refused(peer, active.piece);
       this.#desk.giveUp(active);
       this.wakeAll();
     }
@@ -430,6 +435,17 @@ export class Downloader {
   #isServed(active: ActivePiece): boolean {
     for (const peer of this.#ctx.peers.values()) {
       if (peer.key === active.exclusiveTo && !peer.snubbed && this.picker.mayAsk(peer, active)) return true;
+    }
+    return false;
+  }
+
+  /** It has had its time for the piece, and there is another who sends and has it. */
+  #isOverdue(active: ActivePiece): boolean {
+    const { now } = this.#ctx;
+    if (now - active.startedAt < limits.requests.paroleMs + active.blocks.length * limits.requests.paroleBlockMs)
+      return false;
+    for (const peer of this.#ctx.peers.values()) {
+      if (peer.key !== active.exclusiveTo && isLively(peer, now) && this.picker.mayAsk(peer, active)) return true;
     }
     return false;
   }

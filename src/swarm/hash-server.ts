@@ -64,8 +64,11 @@ export class HashServer {
     if (pieces.every((piece) => this.#leaves.has(piece))) return toAnswer(this.#serve(tree.hashes, range, pieces));
     if (this.#waiting.filter((w) => w.conn === conn).length >= limits.hashes.waitingPerPeerMax)
       return { kind: 'reject' };
-    this.#waiting.push({ conn, range: { ...range, root: new Uint8Array(range.root) }, pieces });
     const hashLeavesOf = pieces.filter((piece) => !this.#leaves.has(piece) && !this.#asked.has(piece));
+    // A request of a hundred bytes can make the disk read and hash eight mebibytes: what we fetch and serve comes first.
+    const readBytes = (this.#asked.size + hashLeavesOf.length) * this.#geometry.pieceLength;
+    if (this.#asked.size > 0 && readBytes > limits.hashes.leafReadBytesMax) return { kind: 'reject' };
+    this.#waiting.push({ conn, range: { ...range, root: new Uint8Array(range.root) }, pieces });
     for (const piece of hashLeavesOf) this.#asked.add(piece);
     return { kind: 'wait', hashLeavesOf };
   }

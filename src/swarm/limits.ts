@@ -43,6 +43,9 @@ export const limits = {
     randomFirstPieces: 4,
     /** ms until a peer that rejected a piece is asked for it again. */
     refusedMs: 60_000,
+    /** ms that a peer has for a piece on parole before others who send may have it, and for each block of it: 16 KiB/s. */
+    paroleMs: 15_000,
+    paroleBlockMs: 1_000,
     /** ms that a piece in work with nobody asked for it keeps its buffer while others need one. */
     stalePieceMs: 30_000,
   },
@@ -93,8 +96,12 @@ export const limits = {
     idleMs: 240_000,
     /** ms a connection may exchange no payload before it can make way for a newcomer, where all places are taken. */
     idlerMs: 60_000,
+    /** The same where payload has gone one way or the other: a single block must not buy a place for ever. */
+    provenIdlerMs: 300_000,
     /** Connections of one torrent. */
     connsPerTorrent: 80,
+    /** Share of these that incoming connections leave to dials while we download: crowds at the door must not choose our peers. */
+    dialShare: 0.25,
     /** Messages a second, blocks and requests that are queued not counted, that no honest client reaches (a HAVE for each 16 KiB at 300 MiB/s). */
     controlPerSecMax: 20_000,
     /** Bytes of payload never asked for until a peer is dropped. */
@@ -247,6 +254,8 @@ export const limits = {
     waitingPerPeerMax: 8,
     /** Bytes of the same with those that waiting requests need: each is for 512 hashes of pieces of 8 MiB at most. */
     leafHeldBytesMax: 67_108_864,
+    /** Bytes of content that are read and hashed at a time to answer hash requests; a request beyond is rejected, unless it is alone. */
+    leafReadBytesMax: 16_777_216,
     /** Bytes of leaves kept to answer further requests for the same pieces: 64 pieces of 8 MiB. */
     leafCacheBytes: 1_048_576,
   },

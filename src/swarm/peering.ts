@@ -13,7 +13,6 @@ import type { Info } from '../metainfo/index.ts';
 import { connEvents } from '../trace/index.ts';
 import { type CloseReason, describePeerId, encodeMessage, type Handshake } from '../wire/index.ts';
 import { peerKey } from './ban-list.ts';
-import type { BlameVerdict } from './blame.ts';
 import type { Connections } from './connections.ts';
 import type { Content } from './content.ts';
 import { dropUnasked } from './context.ts';
@@ -29,6 +28,16 @@ export interface AddPeer {
   readonly address: PeerAddress;
   readonly incoming: boolean;
   readonly handshake: Handshake;
+}
+
+/** Who is to be banned, and why. */
+export interface Poisoner {
+  readonly key: string;
+  readonly reason: string;
+  /** Plain data, for people. */
+  readonly evidence: unknown;
+  /** Of its connections. */
+  readonly close: CloseReason;
 }
 
 /** What peering may ask about the torrent. */
@@ -75,7 +84,9 @@ export class Peering implements MessageEffects {
     if (incoming) {
       const admission = this.#finder.book.onIncoming(conn, address);
       if (admission !== 'ok') {
-        this.#ctx.host.closeConn(conn, { code: `peer/${admission}` });
+        const code = `peer/${admission}`;
+        this.#ctx.tracer?.closed?.(this.#ctx.now, conn, code, undefined);
+        this.#ctx.host.closeConn(conn, { code });
         return;
       }
     } else this.#finder.book.onConnected(conn, address);
@@ -151,16 +162,30 @@ export class Peering implements MessageEffects {
     }
   }
 
+  /** Whoever connects to us must not take the places of those whom we choose, while there is something to ask for. */
+  hasPlaceForIncoming(): boolean {
+    const { host, peers } = this.#ctx;
+    const most = host.connsPerTorrent;
+    if (this.#view.isSeeding) return peers.size < most;
+    const mostIncoming = most - Math.floor(most * limits.peer.dialShare);
+    if (peers.size < mostIncoming) return true;
+    let incoming = 0;
+    for (const peer of peers.values()) if (peer.incoming) incoming++;
+    return peers.size < most && incoming < mostIncoming;
+  }
+
   /** Ends the connection that has gone longest without any payload either way, if its time is up. @returns whether there was one */
   dropIdler(): boolean {
-    let oldest: Peer | undefined;
+    let idlest: Peer | undefined;
     for (const peer of this.#ctx.peers.values()) {
-      const isUsed = peer.down.total + peer.up.total > 0 || peer.outstanding.size > 0;
-      if (isUsed || this.#ctx.now - peer.connectedAt < limits.peer.idlerMs) continue;
-      if (oldest === undefined || peer.connectedAt < oldest.connectedAt) oldest = peer;
+      if (peer.outstanding.size > 0) continue;
+      const isProven = peer.down.total + peer.up.total > 0;
+      const patienceMs = isProven ? limits.peer.provenIdlerMs : limits.peer.idlerMs;
+      if (this.#ctx.now - usedAt(peer) < patienceMs) continue;
+      if (idlest === undefined || usedAt(peer) < usedAt(idlest)) idlest = peer;
     }
-    if (oldest !== undefined) this.#ctx.drop(oldest, { code: 'session/no-use', detail: 'nothing was exchanged' });
-    return oldest !== undefined;
+    if (idlest !== undefined) this.#ctx.drop(idlest, { code: 'session/no-use', detail: 'nothing was exchanged' });
+    return idlest !== undefined;
   }
 
   /** Two who want nothing have nothing to say to each other. */
@@ -184,12 +209,11 @@ export class Peering implements MessageEffects {
     this.#finder.planDial();
   }
 
-  /** Peers that sent bad data beyond doubt: gone, and not to come back. */
-  ban(verdict: BlameVerdict): void {
-    this.#finder.book.ban(this.#ctx.now, verdict.key, verdict.reason, verdict);
-    this.#ctx.tracer?.ban?.(this.#ctx.now, verdict.key, verdict.reason, verdict);
-    const reason = { code: 'peer/bad-data', detail: `${verdict.reason}, piece ${verdict.piece}` };
-    for (const peer of [...this.#ctx.peers.values()]) if (peer.key === verdict.key) this.#ctx.drop(peer, reason);
+  /** Peers that sent bad data or metadata beyond doubt: gone, and not to come back. */
+  ban({ key, reason, evidence, close }: Poisoner): void {
+    this.#finder.book.ban(this.#ctx.now, key, reason, evidence);
+    this.#ctx.tracer?.ban?.(this.#ctx.now, key, reason, evidence);
+    for (const peer of [...this.#ctx.peers.values()]) if (peer.key === key) this.#ctx.drop(peer, close);
   }
 
   /** About once a second while there are connections: what has no message of its own to be noticed by. */
@@ -332,6 +356,11 @@ export class Peering implements MessageEffects {
     if (peer.incoming === lowerIsMine) this.#ctx.drop(peer, reason);
     else for (const other of others) this.#ctx.drop(other, reason);
   }
+}
+
+/** When payload last went one way or the other, or the connection began. */
+function usedAt(peer: Peer): Millis {
+  return Math.max(peer.connectedAt, peer.lastPayloadAt, peer.up.total > 0 ? peer.lastWrittenAt : 0) as Millis;
 }
 
 /** Ends of connections that are the peer's fault: it is dialled again later than others. */

@@ -101,6 +101,7 @@ export class PieceDesk {
   start(piece: number): ActivePiece {
     const active = this.#ledger.start(piece, this.#segmentBytes);
     active.touchedAt = this.#ctx.now;
+    active.startedAt = this.#ctx.now;
     this.#o.onMoved(piece);
     this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.wanted, pieceStates.active);
     return active;

@@ -36,6 +36,8 @@ export class ActivePiece {
   exclusiveTo: string | undefined;
   /** A segment could not be stored: the piece cannot be completed any more. */
   isBroken = false;
+  /** When it was begun; set by the desk. */
+  startedAt = 0;
   /** Time of the last block that began to arrive; set by the downloader. */
   touchedAt = 0;
 

@@ -32,7 +32,7 @@ import { countHeldBack, partialMessagesOf, type TorrentHeld, type TorrentHeldBac
 import type { Identity } from './identity.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
-import { type AddPeer, Peering, type PeeringView } from './peering.ts';
+import { type AddPeer, Peering, type PeeringView, type Poisoner } from './peering.ts';
 import type { AnnounceResult, CommitOutcome, StoreOpened } from './ports.ts';
 import { encodeResume } from './resume.ts';
 import { measure, type PeerSnapshot, snapshotPeer, type TorrentPhase, type TorrentSnapshot } from './snapshot.ts';
@@ -152,6 +152,7 @@ export class Torrent {
       bytes: () => this.info?.bytes,
       mayFetch: () => this.#phase === 'fetching-metadata',
       onMetadata: (bytes) => this.#onMetadata(bytes),
+      onLiar: (key, close) => this.#ban({ key, reason: 'bad-metadata', evidence: close.detail, close }),
     });
     this.#dontHave = dontHaveExtension(this.#ctx, (peer, piece) => this.#active?.exchange.onDontHave(peer, piece));
     this.#uploadOnly = uploadOnlyExtension(this.#ctx, (peer, value) => {
@@ -207,7 +208,7 @@ export class Torrent {
   admit(now: Millis): boolean {
     this.#ctx.now = now;
     if (!this.#isActive && this.#phase !== 'fetching-metadata' && !this.#isWaking) return false;
-    return this.#ctx.peers.size < this.#host.connsPerTorrent || this.#peering.dropIdler();
+    return this.#peering.hasPlaceForIncoming() || this.#peering.dropIdler();
   }
   get peerCount(): number {
     return this.#ctx.peers.size;
@@ -438,6 +439,12 @@ export class Torrent {
     this.#ctx.now = now;
     this.finder.book.onDialFailed(now, address);
     this.finder.planDial();
+  }
+
+  /** @returns whether a connection that is of no use has made way */
+  dropIdler(now: Millis): boolean {
+    this.#ctx.now = now;
+    return this.#peering.dropIdler();
   }
 
   onOwnAddress(address: PeerAddress): void {
@@ -819,9 +826,15 @@ export class Torrent {
   #onBad(piece: number, verdicts: readonly BlameVerdict[]): void {
     this.#emit({ type: 'bad-piece', torrent: this.id, piece, peers: verdicts.length });
     for (const verdict of verdicts) {
-      this.#peering.ban(verdict);
-      this.#emit({ type: 'banned', torrent: this.id, host: verdict.key, reason: verdict.reason });
+      const { key, reason } = verdict;
+      const close = { code: 'peer/bad-data', detail: `${reason}, piece ${piece}` };
+      this.#ban({ key, reason, evidence: verdict, close });
     }
+  }
+
+  #ban(poisoner: Poisoner): void {
+    this.#peering.ban(poisoner);
+    this.#emit({ type: 'banned', torrent: this.id, host: poisoner.key, reason: poisoner.reason });
   }
 
   #onGone(peer: Peer, reason: CloseReason, byUs: boolean): void {

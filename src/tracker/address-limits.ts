@@ -1,6 +1,5 @@
 // Hot path: tracker-udp
-import { type Millis, readWordLe } from '../base/index.ts';
-import { isLocalNetwork } from './logic.ts';
+import { isLocalNetwork, type Millis, readWordLe } from '../base/index.ts';
 
 /**
  * What one address may ask. The defaults are 250 requests a second over two minutes: a seedbox announces 20,000 torrents within two

@@ -1,4 +1,4 @@
-import { formatIp, isDialable, type Millis, parseIp, type Rng } from '../base/index.ts';
+import { formatIp, isDialable, isLocalNetwork, type Millis, parseIp, type Rng } from '../base/index.ts';
 import type { TrackerRefusal } from '../wire/index.ts';
 import type { AnnounceCall, ScrapeCall } from './calls.ts';
 import type { TrackerHooks } from './hooks.ts';
@@ -99,28 +99,4 @@ function setPeer(call: AnnounceCall): void {
   call.peerBytes = call.sourceBytes;
   call.peerAt = call.sourceAt;
   call.network = call.sourceLength === 4 ? 4 : 6;
-}
-
-/**
- * Loopback, private and link-local networks of both families (RFC 1918, 3927, 4193, 4291).
- *
- * @param b holds the 4 or 16 bytes (`length`) of an address at `at`
- */
-export function isLocalNetwork(b: Uint8Array, at = 0, length: number = b.length): boolean {
-  const first = b[at] as number;
-  const second = b[at + 1] as number;
-  if (length === 4) {
-    return (
-      first === 127 ||
-      first === 10 ||
-      (first === 172 && second >= 16 && second < 32) ||
-      (first === 192 && second === 168) ||
-      (first === 169 && second === 254)
-    );
-  }
-  if (first === 0) {
-    for (let i = 1; i < 15; i++) if (b[at + i] !== 0) return false;
-    return b[at + 15] === 1;
-  }
-  return (first & 0xfe) === 0xfc || (first === 0xfe && (second & 0xc0) === 0x80);
 }

@@ -36,6 +36,8 @@ export interface MetadataOptions {
   /** Peers are to be asked for it. */
   readonly mayFetch: () => boolean;
   readonly onMetadata: (infoBytes: Uint8Array) => void;
+  /** All of a dictionary with a wrong hash came from this peer; `key` as in `Peer`. */
+  readonly onLiar: (key: string, reason: CloseReason) => void;
 }
 
 /**
@@ -283,7 +285,7 @@ export class MetadataExtension implements Extension {
       code: 'peer/bad-metadata',
       detail: 'the info dictionary it sent does not have the info-hash',
     };
-    for (const peer of [...this.#ctx.peers.values()]) if (authors.has(peer.key)) this.#ctx.drop(peer, reason);
+    for (const author of authors) this.#o.onLiar(author as string, reason);
     this.#askAll();
   }
 }

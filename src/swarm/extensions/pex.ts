@@ -1,4 +1,4 @@
-import type { PeerAddress } from '../../base/index.ts';
+import { type PeerAddress, reachOf } from '../../base/index.ts';
 import { decodePex, encodeMessage, encodePex, extensionNames, pexFlags } from '../../wire/index.ts';
 import type { SwarmContext } from '../context.ts';
 import { limits } from '../limits.ts';
@@ -26,6 +26,8 @@ interface Departure {
   readonly number: number;
   address: PeerAddress | undefined;
 }
+
+const nearness = { public: 0, local: 1, loopback: 2 } as const;
 
 /**
  * BEP 11: peers tell each other whom they are connected to, at most once a minute and 50 addresses at a time. Never in private torrents
@@ -78,7 +80,13 @@ export class PexExtension implements Extension {
     if (link === undefined || link.id === 0) return;
     if (this.#ctx.now - link.lastInAt < limits.extension.pexMinMs) return;
     link.lastInAt = this.#ctx.now;
-    this.#o.onPeers(decodePex(payload).added.slice(0, limits.extension.pexMax * 2), peer);
+    const told = decodePex(payload).added.slice(0, limits.extension.pexMax * 2);
+    // Strangers from afar know nobody on this machine or in its network: they would have us knock at doors that are shut to them.
+    const nearest = nearness[reachOf(peer.address.host)];
+    this.#o.onPeers(
+      told.filter(({ host }) => nearness[reachOf(host)] <= nearest),
+      peer,
+    );
   }
 
   onTick(): void {

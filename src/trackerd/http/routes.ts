@@ -1,12 +1,11 @@
 // Hot path: tracker-http
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Millis } from '../../base/index.ts';
+import { isLocalNetwork, type Millis } from '../../base/index.ts';
 import {
   type AddressLimits,
   AnnounceCall,
   type CounterRow,
   counter,
-  isLocalNetwork,
   type Offenders,
   placeOfRefusal,
   refusalReason,

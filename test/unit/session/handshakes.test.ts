@@ -188,6 +188,61 @@ test('silent connections by the thousand do not keep an honest one out', () => {
   assert.deepEqual(scene.stop(), []);
 });
 
+test('a crowd from one host does not push out those who come from elsewhere and take their time', () => {
+  const scene = new Scene().start();
+  const slow = dial(scene);
+  scene.run('50ms');
+  const host = scene.net.addHost();
+  for (let i = 0; i < 600; i++) {
+    const raw = new Raw();
+    raw.socket = host.dial(scene.client.address, raw);
+    if (i % 50 === 0) scene.run('50ms');
+  }
+  scene.run('50ms');
+  slow.say(hello(scene));
+  scene.run('50ms');
+  assert.equal(slow.bytes.length, 68);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('in a full session one that is of no use makes way, whichever torrent it is of', () => {
+  const scene = new Scene({ client: { connsMax: 4 } }).start();
+  const names = ['A', 'B', 'C', 'D'];
+  for (const name of names) scene.join(name);
+  // A has given something, long ago.
+  scene.play(['A< bitfield 80', 'A> interested', 'A< unchoke', 'A> request 0 0', 'A< piece 0 0', 'A= 50', 'A< choke']);
+  scene.run('50s');
+  assert.equal(dial(scene, hello(scene)).bytes.length, 0);
+  scene.run('15s');
+  const raw = dial(scene, hello(scene));
+  scene.run('50ms');
+  assert.equal(raw.bytes.length, 68);
+  assert.deepEqual(scene.open, ['A', 'C', 'D']);
+  let refused: ReadonlyMap<string, number> = new Map();
+  scene.client.ask((session) => {
+    refused = session.refused;
+  });
+  assert.equal(refused.get('session/full'), 1);
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('one block does not buy a place for ever', () => {
+  const scene = new Scene({ client: { connsMax: 1 } }).start();
+  scene.join('A');
+  scene.play(['A< bitfield 80', 'A> interested', 'A< unchoke', 'A> request 0 0', 'A< piece 0 0', 'A= 50', 'A< choke']);
+  for (let minute = 0; minute < 5; minute++) {
+    scene.run('59s');
+    scene.play(['A< keep-alive']);
+  }
+  assert.deepEqual(scene.open, ['A']);
+  scene.run('10s');
+  const raw = dial(scene, hello(scene));
+  scene.run('50ms');
+  assert.equal(raw.bytes.length, 68);
+  assert.deepEqual(scene.closed, { 'session/no-use': 1 });
+  assert.deepEqual(scene.stop(), []);
+});
+
 test('silent connections do not take the places of a small session', () => {
   const scene = new Scene({ client: { connsMax: 5 } }).start();
   for (let i = 0; i < 5; i++) dial(scene);
@@ -223,7 +278,8 @@ test('a torrent takes as many connections as it may, also when they come at once
 
 test('connections that exchange nothing make way for newcomers, once they have had their time', () => {
   const scene = new Scene().start();
-  const idlers = Array.from({ length: 80 }, () => dial(scene, hello(scene)));
+  // As many as may come in; the other twenty places are for those whom the client dials.
+  const idlers = Array.from({ length: 60 }, () => dial(scene, hello(scene)));
   scene.run('1s');
   const tooSoon = dial(scene, hello(scene));
   scene.run('1s');

@@ -38,6 +38,7 @@ test('what many liars send about as many sizes stays within the budget', () => {
     bytes: () => undefined,
     mayFetch: () => true,
     onMetadata: () => assert.fail('none of this is the dictionary'),
+    onLiar: () => {},
   });
   for (let i = 0; i < 40; i++) {
     const peer = makePeer(i);

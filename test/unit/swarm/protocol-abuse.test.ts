@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concatBytes } from '#base';
 import { encodeMessage, writeBlockHeader } from '#wire';
+import { hello, pexIn } from '../../support/extension-lines.ts';
 import { check } from '../../support/protocol-check.ts';
 import { Scene } from '../../support/scene.ts';
 
@@ -133,4 +134,55 @@ test('a flood of requests is one, though a few of them are served', () => {
     scene.run('100ms');
   }
   assert.deepEqual(scene.closed, { 'peer/message-flood': 1 });
+});
+
+check('a stranger does not make us knock at doors of our own machine and network', {
+  peers: { A: { extensions: true } },
+  script: [
+    `< ${hello({ m: new Map([['ut_pex', 8]]) })}`,
+    `< ${pexIn([
+      { host: '127.0.0.1', port: 22 },
+      { host: '10.1.2.3', port: 80 },
+      { host: '192.168.1.1', port: 80 },
+      { host: '169.254.169.254', port: 80 },
+      { host: 'fd00::1', port: 80 },
+      { host: '::1', port: 80 },
+      { host: '60.0.0.1', port: 80 },
+    ])}`,
+    '= 50',
+    (s) => assert.equal(s.snapshot.peersKnown, 1),
+  ],
+});
+
+test('a piece on parole is not kept by one who sends a block now and then', () => {
+  const begins = [0, 16_384, 32_768, 49_152];
+  const requests = (piece: number) => begins.map((begin) => `> request ${piece} ${begin}`);
+  const by = (name: string, lines: readonly string[]) => lines.map((line) => `${name}${line}`);
+  const scene = new Scene({ seed: 3 }).start();
+  for (const name of ['A', 'B']) scene.join(name, { fast: true });
+  for (const name of ['A', 'B']) {
+    scene.play(by(name, ['> have-none', '< bitfield 80', '> interested']));
+  }
+  for (let n = 0; n < 2; n++) {
+    scene.play([
+      ...by('A', ['< unchoke', ...requests(0), ' bad 0 0', '< piece 0 16384', '< choke']),
+      ...by('A', ['< reject 0 32768', '< reject 0 49152', '= 10']),
+      ...by('B', ['< unchoke', ...requests(0).slice(2), '< piece 0 32768', '< piece 0 49152', '< choke', '= 50']),
+    ]);
+    scene.peer('A').clear();
+    scene.peer('B').clear();
+  }
+  scene.play([...by('A', ['< unchoke', ...requests(0)])]);
+  scene.play([...by('B', ['< have 1', '< unchoke', ...requests(1)])]);
+  for (const [i, begin] of begins.entries()) {
+    scene.run('4s');
+    scene.play([`B< piece 1 ${begin}`]);
+    if (i === 1) scene.play([`A< piece 0 0`]);
+  }
+  scene.play([...by('A', ['= 3500', '>* cancel 0 16384'])]);
+  scene.play(by('B', [...requests(0).map((line) => line.replace('>', '>*')), ...begins.map((b) => `< piece 0 ${b}`)]));
+  scene.run('100ms');
+  assert.deepEqual(scene.have, [0, 1]);
+  assert.deepEqual(scene.banned, ['A']);
+  assert.deepEqual(scene.stop(), []);
 });

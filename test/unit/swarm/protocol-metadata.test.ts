@@ -99,7 +99,7 @@ check('what it said before turns out to be nonsense', {
   expect: { closed: { 'peer/bad-bitfield': 1 }, open: ['B'] },
 });
 
-check('a dictionary with the wrong hash ends the connection to its only author', {
+check('the only author of a dictionary with the wrong hash is banned', {
   ...magnet,
   peers: { A: ext },
   script: [
@@ -112,7 +112,7 @@ check('a dictionary with the wrong hash ends the connection to its only author',
     '= 100',
     phase('fetching-metadata'),
   ],
-  expect: { closed: { 'peer/bad-metadata': 1 }, open: [] },
+  expect: { closed: { 'peer/bad-metadata': 1 }, open: [], banned: ['A'] },
 });
 
 /** Lets every peer answer requests for the dictionary, `liars` with a wrong one, until it is complete. */

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatIp, type Millis, parseIp, seededRng } from '#base';
+import { formatIp, isLocalNetwork, type Millis, parseIp, seededRng } from '#base';
 import {
   AnnounceCall,
   DenseStore,
-  isLocalNetwork,
   ScrapeCall,
   type TrackerHooks,
   type TrackerLimits,

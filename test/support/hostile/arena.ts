@@ -17,6 +17,9 @@ const honestRate = 8 * MIB;
 const honestHost = '127.0.0.2';
 const deadlineMs = 25_000;
 const lookEveryMs = 20;
+/** Descriptors that an attack may make the victim use: connections, those that linger, dials. */
+const fdsMax = 600;
+
 /** More of everything: `EIDER_HOSTILE=heavy` (.ci/run). */
 export const scale = process.env['EIDER_HOSTILE'] === 'heavy' ? 5 : 1;
 
@@ -54,7 +57,9 @@ export interface Expectation {
   readonly peakMiB?: number;
   /** The same after it has settled, MiB. */
   readonly rssMiB?: number;
-  /** Most descriptors the victim may have used above the start. */
+  /** Connections that are refused before they are anybody's: code to how often at least. */
+  readonly refused?: Readonly<Record<string, number>>;
+  /** Anything else. */
   readonly check?: (facts: VictimFacts, scene: AttackScene) => void;
 }
 
@@ -64,6 +69,7 @@ export interface AttackScene {
   readonly other: Target;
   readonly victim: VictimProcess;
   readonly victimAddress: PeerAddress;
+  readonly seederAddress: PeerAddress;
   readonly direction: Direction;
   /** Of this attacker, from 0. */
   readonly index: number;
@@ -142,7 +148,8 @@ export class Arena {
     const before = await victim.call('settle');
     const startedAt = performance.now();
 
-    const gang = new Gang({ attack, target, other, victim, victimAddress: address, direction });
+    const seederAddress = this.#seeder.addresses[0] as PeerAddress;
+    const gang = new Gang({ attack, target, other, victim, victimAddress: address, seederAddress, direction });
     try {
       await gang.start();
       if (attack.seeding !== true) await victim.call('addPeers', this.#seeder.addresses);
@@ -158,6 +165,12 @@ export class Arena {
         assert.ok(readFileSync(join(folder, target.name)).equals(target.bytes), 'the content is byte for byte right');
       }
       await gang.assertFate(attack.expect);
+      for (const [code, least] of Object.entries(attack.expect.refused ?? {})) {
+        await until(async () => {
+          const { refused } = await victim.call('facts');
+          return (refused[code] ?? 0) >= least || `refused ${JSON.stringify(refused)}`;
+        }, `${code} ${least} times`);
+      }
       const facts = await victim.call('facts');
       assertJudgement(attack, gang.hosts, facts, gang.codeCountMin(attack.expect));
       attack.expect.check?.(facts, gang.scene(0));
@@ -175,14 +188,17 @@ export class Arena {
       const figures = [
         `done in ${Math.round(doneMs)} ms`,
         `RSS +${grown.toFixed(1)} MiB, at worst +${peak.toFixed(1)} MiB`,
+        `at most ${facts.peakFds - before.fds} descriptors`,
         `longest stall ${Math.round(facts.stallMs)} ms`,
         `CPU ${Math.round(facts.cpuMs - before.cpuMs)} ms`,
         `closed ${JSON.stringify(facts.closed)}`,
+        `refused ${JSON.stringify(facts.refused)}`,
       ];
       t.diagnostic(figures.join(' · '));
       const { rssMiB = 32, peakMiB = 80 } = attack.expect;
       assert.ok(grown < rssMiB, `RSS has grown by ${grown.toFixed(1)} MiB and stays there`);
       assert.ok(peak < peakMiB, `RSS was ${peak.toFixed(1)} MiB above the start`);
+      assert.ok(facts.peakFds - before.fds < fdsMax, `${facts.peakFds - before.fds} descriptors were in use`);
       assert.equal(after.pieceBytes, 0, 'no piece buffer is lost');
     } finally {
       gang.finish();
@@ -209,7 +225,8 @@ export class Arena {
   }
 }
 
-interface GangOptions extends Pick<AttackScene, 'target' | 'other' | 'victim' | 'victimAddress' | 'direction'> {
+interface GangOptions
+  extends Pick<AttackScene, 'target' | 'other' | 'victim' | 'victimAddress' | 'seederAddress' | 'direction'> {
   readonly attack: Attack;
 }
 
@@ -333,7 +350,7 @@ class Gang {
   }
 }
 
-function hostOf(index: number): string {
+export function hostOf(index: number): string {
   return `127.1.${1 + Math.floor(index / 250)}.${1 + (index % 250)}`;
 }
 

@@ -30,12 +30,12 @@ export interface Target {
 
 export type TargetName = 'small' | 'wide' | 'v2' | 'large';
 
-/** Bytes and piece length, bytes. `wide`: pieces that several peers send together · `v2`: hashes of more than one request. */
+/** Bytes and piece length, bytes. `wide`: pieces that several peers send together · `v2`: hashes of more than one request · `large`: metadata of more than one piece. */
 const made: Readonly<Record<TargetName, { size: number; pieceLength: number; format: 'v1' | 'v2'; seed: number }>> = {
   small: { size: 4_000_000, pieceLength: 65_536, format: 'v1', seed: 1 },
   wide: { size: 6_000_000, pieceLength: 524_288, format: 'v1', seed: 2 },
   v2: { size: 12_000_000, pieceLength: 16_384, format: 'v2', seed: 3 },
-  large: { size: 24_000_000, pieceLength: 65_536, format: 'v1', seed: 4 },
+  large: { size: 24_000_000, pieceLength: 16_384, format: 'v1', seed: 4 },
 };
 
 /** Writes the content to `folder` and makes its torrent beside it. */

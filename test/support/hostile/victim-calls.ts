@@ -35,6 +35,8 @@ export interface VictimFacts {
   /** CPU time of the process so far, ms. */
   readonly cpuMs: number;
   readonly fds: number;
+  /** The most since `settle`. */
+  readonly peakFds: number;
   readonly phase: string;
   readonly piecesHave: number;
   readonly badPieces: number;
@@ -48,6 +50,8 @@ export interface VictimFacts {
   readonly uploadBytes: number;
   /** Why connections ended: code to count. */
   readonly closed: Readonly<Record<string, number>>;
+  /** Why connections ended before they were a peer's. */
+  readonly refused: Readonly<Record<string, number>>;
   /** Who was banned, and why. */
   readonly bans: readonly { readonly key: string; readonly reason: string }[];
   readonly error: string | undefined;

@@ -11,6 +11,7 @@ let torrent: Torrent | undefined;
 let closed: Record<string, number> = {};
 let bans: { key: string; reason: string }[] = [];
 let peak: VictimMemory = memory();
+let peakFds = 0;
 const loopDelay = monitorEventLoopDelay({ resolution: sampleMs });
 loopDelay.enable();
 
@@ -19,8 +20,13 @@ function memory(): VictimMemory {
   return { rss, heap: heapUsed, external };
 }
 
+function countFds(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
 function lookAtPeak(): void {
   const now = memory();
+  peakFds = Math.max(peakFds, countFds());
   peak = {
     rss: Math.max(peak.rss, now.rss),
     heap: Math.max(peak.heap, now.heap),
@@ -37,7 +43,8 @@ function facts(): VictimFacts {
     peak,
     stallMs: loopDelay.max / 1e6,
     cpuMs: (user + system) / 1000,
-    fds: readdirSync('/proc/self/fd').length,
+    fds: countFds(),
+    peakFds,
     phase: state?.phase ?? 'none',
     piecesHave: state?.piecesHave ?? 0,
     badPieces: state?.badPieces ?? 0,
@@ -48,6 +55,7 @@ function facts(): VictimFacts {
     pieceBytes: session?.memory.pieceBytes ?? 0,
     uploadBytes: session?.memory.uploadBytes ?? 0,
     closed,
+    refused: Object.fromEntries(session?.refused ?? []),
     bans,
     error: state?.error?.message,
   };
@@ -91,6 +99,7 @@ const calls: {
       await new Promise((resolve) => setImmediate(resolve));
     }
     peak = memory();
+    peakFds = countFds();
     loopDelay.reset();
     return facts();
   },

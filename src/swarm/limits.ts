@@ -101,7 +101,7 @@ export const limits = {
     /** Connections of one torrent. */
     connsPerTorrent: 80,
     /** Share of these that incoming connections leave to dials while we download: crowds at the door must not choose our peers. */
-    dialShare: 0.25,
+    dialShare: 0.2,
     /** Messages a second, blocks and requests that are queued not counted, that no honest client reaches (a HAVE for each 16 KiB at 300 MiB/s). */
     controlPerSecMax: 20_000,
     /** Bytes of payload never asked for until a peer is dropped. */

@@ -278,8 +278,8 @@ test('a torrent takes as many connections as it may, also when they come at once
 
 test('connections that exchange nothing make way for newcomers, once they have had their time', () => {
   const scene = new Scene().start();
-  // As many as may come in; the other twenty places are for those whom the client dials.
-  const idlers = Array.from({ length: 60 }, () => dial(scene, hello(scene)));
+  // As many as may come in; the other sixteen places are for those whom the client dials.
+  const idlers = Array.from({ length: 64 }, () => dial(scene, hello(scene)));
   scene.run('1s');
   const tooSoon = dial(scene, hello(scene));
   scene.run('1s');

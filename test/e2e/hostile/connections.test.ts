@@ -207,7 +207,7 @@ const attacks: readonly Attack[] = [
       while (!scene.isOver()) {
         const peer = await scene.connect().catch(() => undefined);
         if (peer === undefined) continue;
-        await Promise.race([poseAsSeed(peer, scene), peer.closed]);
+        await Promise.race([poseAsSeed(peer, scene), peer.closed, scene.over]);
         await Promise.race([peer.next((m) => m.id === ids.request), peer.closed, scene.over]);
         peer.reset();
         await peer.closed;

@@ -52,6 +52,12 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./seed.ts')).defineSeed,
   },
   {
+    name: 'run',
+    arguments: '[torrent|magnet|url...]',
+    summary: 'run all torrents that were added, and add more',
+    load: async () => (await import('./run.ts')).defineRun,
+  },
+  {
     name: 'tracker',
     arguments: '',
     summary: 'run a tracker',

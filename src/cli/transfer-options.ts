@@ -14,8 +14,9 @@ export interface TransferOptions extends OutputOptions {
   readonly trace?: string;
 }
 
-export function addTransferOptions(command: Command): Command {
-  return command
+/** @param options `trace` false: for a command with more torrents than one trace can tell of */
+export function addTransferOptions(command: Command, options: { readonly trace?: boolean } = {}): Command {
+  command
     .optionsGroup('Network:')
     .option(
       '--listen <host:port>',
@@ -30,6 +31,10 @@ export function addTransferOptions(command: Command): Command {
       new Option('--state-dir <dir>', 'what is done is remembered here (default: ~/.local/state/eider)').env(
         'EIDER_STATE_DIR',
       ),
-    )
-    .option('--trace <file>', 'write down every decision and its reason (docs/tracing.md), at the end or on failure');
+    );
+  if (options.trace === false) return command;
+  return command.option(
+    '--trace <file>',
+    'write down every decision and its reason (docs/tracing.md), at the end or on failure',
+  );
 }

@@ -109,6 +109,11 @@ export class Torrent implements FileHost {
     return this.#brain.name;
   }
 
+  /** `state.phase`, at no cost. */
+  get phase(): TorrentPhase {
+    return this.#lastState?.phase ?? this.#brain.phase;
+  }
+
   /** What is true now: an immutable snapshot. Bytes, bytes per second, counts. */
   get state(): TorrentSnapshot {
     return this.#lastState ?? this.#host.snapshot(this);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { BtError, type ConnId, type InfoHash, type Millis, type PeerAddress, type TorrentId } from '../base/index.ts';
 import type {
   AnnounceResult,
@@ -57,6 +58,8 @@ export class NodeLoop implements SwarmPorts {
     this.#disk = options.disk;
     this.#disk.attach((reply) => this.input((inputs, now) => deliverReply(inputs, now, reply)));
     this.#trackers = options.trackers;
+    // Every announce under way listens, of thousands of torrents: that is no leak.
+    setMaxListeners(0, this.#abort.signal);
     this.#timer = new LoopTimer(
       () => this.#turn.now(),
       () => this.input((inputs, now) => inputs.onWake(now)),

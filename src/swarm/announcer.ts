@@ -129,12 +129,15 @@ export class Announcer {
    * @param isComplete nothing is missing: `completed` is never sent
    */
   start(at: Millis, isComplete: boolean): void {
+    const isFirst = this.#phase === 'idle';
     this.#phase = 'running';
     this.#wasComplete = isComplete;
     this.#completed = false;
     for (const lane of this.#lanes) {
       lane.wantsPeers = false;
-      lane.trackers = lane.trackers.map((t) => newTracker(t.url, at));
+      // Those of ten thousand torrents are not made twice.
+      if (isFirst) for (const t of lane.trackers) t.nextAt = t.notBefore = t.answeredAt = at;
+      else lane.trackers = lane.trackers.map((t) => newTracker(t.url, at));
     }
   }
 

@@ -198,8 +198,7 @@ export class HeldTorrent implements AnnounceOwner {
 
   /** What is to be remembered of it. */
   known(now: Millis): KnownTorrent {
-    const torrent = this.#awake ?? this.#leaving;
-    return torrent === undefined ? this.#known : toKnown(torrent, now, this.#known);
+    return this.#awake === undefined ? this.#known : toKnown(this.#awake, now, this.#known);
   }
   /** Payload bytes of all runs of the process. */
   get totals(): Totals {
@@ -332,6 +331,7 @@ export class HeldTorrent implements AnnounceOwner {
     if (awake !== undefined && this.#leaving === undefined) {
       this.#leaving = awake;
       awake.rest(now);
+      this.#carry(awake, now);
     } else awake?.rest(now);
     if (phase === 'dormant') this.announces.start(announceAt, true);
     else if (this.announces.announcer.isRunning) {
@@ -394,16 +394,15 @@ export class HeldTorrent implements AnnounceOwner {
     this.#source = rest;
   }
 
-  /** A brain that rests has saved and closed: what it knew is kept, and one that waits for its files begins. */
+  /** A brain that rests has saved and closed: one that waits for its files begins. */
   onRested(now: Millis): void {
-    const left = this.#leaving;
-    if (left?.phase !== 'stopped') return;
-    this.#carry(left, now);
+    if (this.#leaving?.phase !== 'stopped') return;
     this.#leaving = undefined;
     this.#awake?.start(now);
     this.#continueStop(now);
   }
 
+  /** What a brain that goes has done and known stays. */
   #carry(left: Torrent, now: Millis): void {
     const { uploaded, downloaded } = left.exchanged;
     this.#carried = {

@@ -192,7 +192,7 @@ export class Torrent implements FileHost {
     return wrapInfo(info.bytes, {
       trackers: given?.trackers ?? this.#remembered.trackers,
       webSeeds: given?.webSeeds ?? [],
-      pieceLayers: layers,
+      ...(info.hashV2 === undefined ? {} : { pieceLayers: layers }),
       ...(given?.comment === undefined ? {} : { comment: given.comment }),
       ...(given?.createdBy === undefined ? {} : { createdBy: given.createdBy }),
       ...(given?.creationDate === undefined ? {} : { creationDate: given.creationDate }),
@@ -391,6 +391,7 @@ export class Torrent implements FileHost {
   toRow(): TorrentRow {
     const { trackers, peers, picked, addedMs, uploadLimit, downloadLimit } = this.#remembered;
     const wanted = this.#brain.content?.wanted ?? this.#remembered.wanted;
+    const known = this.#brain.known(this.#host.now());
     return {
       hashV1: this.#brain.hashV1,
       hashV2: this.#brain.hashV2,
@@ -406,7 +407,7 @@ export class Torrent implements FileHost {
       isPaused: this.#brain.isPaused,
       isKept: this.#brain.isKept,
       ...this.#brain.totals,
-      known: this.#brain.known(this.#host.now()),
+      known: { ...known, name: known.name ?? (this.#brain.hasName ? this.name : undefined) },
     };
   }
 

@@ -131,6 +131,10 @@ export class HeldTorrent implements AnnounceOwner {
   get name(): string {
     return this.info?.name ?? this.#known.name ?? this.#source.name ?? this.identity.first;
   }
+  /** It is called something better than its hash. */
+  get hasName(): boolean {
+    return this.name !== this.identity.first;
+  }
   get phase(): TorrentPhase {
     if (this.#phase === 'new') return 'opening';
     return this.#phase === 'awake' ? (this.#awake as Torrent).phase : this.#phase;

@@ -15,37 +15,43 @@ const tiers = fc.array(fc.array(url, { minLength: 1, maxLength: 3 }), { maxLengt
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 
 const row: fc.Arbitrary<TorrentRow> = fc
-  .record({
-    hashes: fc.oneof(
-      hex(20).map((hashV1) => ({ hashV1, hashV2: undefined })),
-      hex(32).map((hashV2) => ({ hashV1: undefined, hashV2 })),
-      fc.tuple(hex(20), hex(32)).map(([hashV1, hashV2]) => ({ hashV1, hashV2 })),
-    ),
-    folder: fc.constantFrom('/data', '/home/somebody/Übersicht', 'C:\\films'),
-    trackers: tiers,
-    peers: fc.array(fc.constantFrom({ host: '192.0.2.7', port: 6881 }, { host: '2001:db8::1', port: 1 }), {
-      maxLength: 2,
-    }),
-    wanted: maybe(fc.array(fc.boolean(), { minLength: 1, maxLength: 20 })),
-    picked: maybe(fc.array(fc.nat(1000), { maxLength: 5 })),
-    uploadLimit: maybe(fc.nat(2 ** 31)),
-    downloadLimit: maybe(fc.nat(2 ** 31)),
-    rank: fc.nat(100_000),
-    addedMs: bytes,
-    isPaused: fc.boolean(),
-    isKept: fc.boolean(),
-    uploaded: bytes,
-    downloaded: bytes,
-    known: fc.record({
-      name: maybe(fc.string({ unit: 'grapheme' })),
-      totalBytes: maybe(bytes),
-      pieceCount: maybe(fc.nat(100_000)),
-      piecesHave: maybe(fc.nat(100_000)),
-      wantedBytes: maybe(bytes),
-      doneBytes: maybe(bytes),
-      isComplete: fc.boolean(),
-    }, plain),
-  }, plain)
+  .record(
+    {
+      hashes: fc.oneof(
+        hex(20).map((hashV1) => ({ hashV1, hashV2: undefined })),
+        hex(32).map((hashV2) => ({ hashV1: undefined, hashV2 })),
+        fc.tuple(hex(20), hex(32)).map(([hashV1, hashV2]) => ({ hashV1, hashV2 })),
+      ),
+      folder: fc.constantFrom('/data', '/home/somebody/Übersicht', 'C:\\films'),
+      trackers: tiers,
+      peers: fc.array(fc.constantFrom({ host: '192.0.2.7', port: 6881 }, { host: '2001:db8::1', port: 1 }), {
+        maxLength: 2,
+      }),
+      wanted: maybe(fc.array(fc.boolean(), { minLength: 1, maxLength: 20 })),
+      picked: maybe(fc.array(fc.nat(1000), { maxLength: 5 })),
+      uploadLimit: maybe(fc.nat(2 ** 31)),
+      downloadLimit: maybe(fc.nat(2 ** 31)),
+      rank: fc.nat(100_000),
+      addedMs: bytes,
+      isPaused: fc.boolean(),
+      isKept: fc.boolean(),
+      uploaded: bytes,
+      downloaded: bytes,
+      known: fc.record(
+        {
+          name: maybe(fc.string({ unit: 'grapheme' })),
+          totalBytes: maybe(bytes),
+          pieceCount: maybe(fc.nat(100_000)),
+          piecesHave: maybe(fc.nat(100_000)),
+          wantedBytes: maybe(bytes),
+          doneBytes: maybe(bytes),
+          isComplete: fc.boolean(),
+        },
+        plain,
+      ),
+    },
+    plain,
+  )
   .map(({ hashes, ...rest }) => ({ ...hashes, ...rest }))
   // What is not known of a part is not known of the whole either, and the other way round.
   .map((r) => {

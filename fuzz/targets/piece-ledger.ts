@@ -37,6 +37,7 @@ function refused(run: () => void, what: string): void {
 class Play {
   readonly #tape: Tape;
   readonly #ledger = new PieceLedger(geometry);
+  readonly #ask: (active: ActivePiece, block: number, now: Millis) => void = this.#ledger.ask.bind(this.#ledger);
   readonly #state: number[] = new Array(geometry.pieceCount).fill(PieceState.wanted);
   readonly #unselected = new Set<number>();
   readonly #works = new Map<number, Work>();
@@ -112,8 +113,8 @@ class Play {
     const state = blocks[b] as number;
     switch (move) {
       case 'ask':
-        if (state === BlockState.here) return refused(() => ledger.ask(active, b, 0 as Millis), move);
-        ledger.ask(active, b, 0 as Millis);
+        if (state === BlockState.here) return refused(() => this.#ask(active, b, 0 as Millis), move);
+        this.#ask(active, b, 0 as Millis);
         askers[b]!++;
         if (state === BlockState.free) blocks[b] = BlockState.asked;
         return;

@@ -74,7 +74,7 @@ export class SessionMemory {
   close(all: Iterable<Torrent>): void {
     if (!this.#isLocked) return;
     try {
-      if (this.#hasChanged || this.#file.journalBytes > 0) this.#rewrite(all);
+      if (this.#hasChanged || this.#file.journalBytes > 0) this.rewrite(all);
       this.#file.close();
     } finally {
       this.#unlock();
@@ -101,10 +101,11 @@ export class SessionMemory {
 
   #append(state: Parameters<typeof encodeState>[0], all: () => Iterable<Torrent>): void {
     this.#file.append(encodeState(state));
-    if (this.#file.journalBytes > journalBytesMax) this.#rewrite(all());
+    if (this.#file.journalBytes > journalBytesMax) this.rewrite(all());
   }
 
-  #rewrite(all: Iterable<Torrent>): void {
+  /** Everything in one piece. @throws BtError `disk/...` */
+  rewrite(all: Iterable<Torrent>): void {
     const rows: TorrentRow[] = [];
     for (const torrent of all) rows.push(torrent.toRow());
     this.#file.replace(encodeState({ rows, gone: [] }));

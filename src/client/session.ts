@@ -280,19 +280,25 @@ export class Session {
   /** Keeps the .torrent file as soon as it is known, and a row of the torrent. */
   #remember(torrent: Torrent): void {
     if (this.#memory === undefined || this.#closing !== undefined) return;
-    try {
+    this.#tryToRemember(() => {
       const parts = torrent.isKept ? undefined : torrent.fileParts;
       if (parts !== undefined) {
-        this.#memory.saveTorrent((parts.info.hashV1 ?? parts.info.hashV2) as InfoHash, parts);
+        this.#memory?.saveTorrent((parts.info.hashV1 ?? parts.info.hashV2) as InfoHash, parts);
         torrent.kept();
       }
-      this.#memory.note(torrent, () => this.#all());
+      this.#memory?.note(torrent, () => this.#all());
+    });
+  }
+
+  #tryToRemember(write: () => void): void {
+    try {
+      write();
       this.#stateError = undefined;
     } catch (error) {
       if (!BtError.is(error)) throw error;
       // The torrent goes on; what could not be written is tried again with the next change, and at the end.
       this.#stateError = error;
-      this.#memory.changed();
+      this.#memory?.changed();
     }
   }
 
@@ -342,6 +348,7 @@ export class Session {
       this.#memory?.forget(torrent, () => this.#all());
     },
     note: (torrent) => this.#remember(torrent),
+    noteAll: () => this.#tryToRemember(() => this.#memory?.rewrite(this.#all())),
     loadTorrentFile: (torrent) => {
       const hash = (torrent.infoHashV1 ?? torrent.infoHashV2) as InfoHash;
       return torrent.isKept ? this.#memory?.loadTorrent(hash) : undefined;

@@ -27,6 +27,8 @@ export interface TorrentHost {
   forget(torrent: Torrent): void;
   /** What is to be remembered of it has changed. */
   note(torrent: Torrent): void;
+  /** Something is different of all torrents. */
+  noteAll(): void;
   /** The .torrent file that the session's state keeps. */
   loadTorrentFile(torrent: Torrent): TorrentFile | undefined;
   deleteData(torrent: Torrent): Promise<void>;
@@ -255,7 +257,7 @@ export class Torrent implements FileHost {
   moveTo(position: number): void {
     this.#throwIfOver();
     this.#host.input((brain, now) => brain.moveInQueue(now, this.#id, position));
-    this.#host.note(this);
+    this.#host.noteAll();
   }
 
   /** Hashes everything on disk again; what is bad is fetched again. Resolves when it has been looked at. */

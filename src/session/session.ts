@@ -39,7 +39,7 @@ import { type HeldBack, listHeldBack } from './held-back.ts';
 import { HeldTorrent } from './held-torrent.ts';
 import { limits } from './limits.ts';
 import { assertBalanced, type HeldBytes, listHolders, type MemoryFacts } from './memory-ledger.ts';
-import { type ActiveLimits, orderDownloads } from './queue.ts';
+import { type ActiveLimits, Queue } from './queue.ts';
 import { ReadTurns } from './read-turns.ts';
 import { UploadTurns } from './upload-turns.ts';
 
@@ -90,6 +90,7 @@ export class Session implements SwarmInputs {
   readonly #handshakes: Handshakes;
   readonly #bandwidth: Bandwidth;
   readonly #gate: AnnounceGate;
+  readonly #queue: Queue;
   readonly #host: SwarmHost;
   readonly #trackers: TrackerPort;
   readonly #wakes = new WakeHeap<Waker>();
@@ -109,12 +110,6 @@ export class Session implements SwarmInputs {
   #depth = 0;
   #isClosed = false;
   #reclaimAt = 0 as Millis;
-  #active: ActiveLimits;
-  #rankMax = 0;
-  /** Something has changed that the queue goes by. */
-  #queueMoved = false;
-  /** Downloads that wait for a place, in the order in which they get one. */
-  #waitingForPlace: HeldTorrent[] = [];
 
   constructor(options: SessionOptions) {
     this.#o = options;
@@ -123,7 +118,13 @@ export class Session implements SwarmInputs {
     this.#now = options.now;
     this.pool = new PiecePool(options.pieceBytesMax ?? swarmLimits.pool.pieceBytes);
     this.runs = new RunCache(options.ports);
-    this.#active = { downloads: NEVER, seeds: NEVER, ...options.activeLimits };
+    this.#queue = new Queue({
+      active: options.activeLimits,
+      torrents: () => this.#torrents.values(),
+      wake: (held, reason) => this.#wake(held, reason),
+      rest: (held, phase, reason) => this.#rest(held, phase, reason),
+      lookAgain: () => this.#wakes.set('queue', addMs(this.#now, limits.queueMs)),
+    });
     this.#gate = new AnnounceGate(options.ports, options.now);
     this.#trackers = {
       announce: (torrent, url, request) => this.#gate.announce(this.#now, torrent, url, request),
@@ -230,7 +231,7 @@ export class Session implements SwarmInputs {
       this.#inside(torrent, () => torrent.stop(now, limits.stopAnnounceMs));
       // A fault while it stopped: what is left of it stops too.
       if (torrent.isCondemned) torrent.stop(now, limits.stopAnnounceMs);
-      this.#queueMoved = true;
+      this.#queue.hasMoved = true;
     });
   }
 
@@ -258,7 +259,7 @@ export class Session implements SwarmInputs {
       const torrent = this.#touch(id);
       if (torrent === undefined) return;
       this.#rest(torrent, 'paused', 'paused');
-      this.#queueMoved = true;
+      this.#queue.hasMoved = true;
     });
   }
 
@@ -289,10 +290,7 @@ export class Session implements SwarmInputs {
 
   /** Downloads at work at a time, and seeds with somebody to give to. */
   setActiveLimits(now: Millis, active: Partial<ActiveLimits>): void {
-    this.#input(now, () => {
-      this.#active = { ...this.#active, ...active };
-      this.#queueMoved = true;
-    });
+    this.#input(now, () => this.#queue.setLimits(active));
   }
 
   /** @param position 1 = first. Others move to make room */
@@ -300,22 +298,14 @@ export class Session implements SwarmInputs {
     this.#input(now, () => {
       const torrent = this.#touch(id);
       if (torrent === undefined) return;
-      const others = [...this.#torrents.values()].filter((t) => t !== torrent).sort((a, b) => a.rank - b.rank);
-      others.splice(Math.max(0, Math.floor(position) - 1), 0, torrent);
-      others.forEach((t, i) => {
-        t.rank = i + 1;
-      });
-      this.#rankMax = others.length;
-      torrent.stalledAt = 0 as Millis;
-      this.#queueMoved = true;
+      this.#queue.move(torrent, position);
     });
   }
 
   /** A torrent as it is now; undefined where there is none. */
   snapshot(now: Millis, id: TorrentId): TorrentSnapshot | undefined {
     const torrent = this.#torrents.get(id);
-    const place = torrent?.phase === 'queued' ? this.#waitingForPlace.indexOf(torrent) : -1;
-    return torrent?.snapshot(now, place < 0 ? undefined : place + 1);
+    return torrent?.snapshot(now, this.#queue.positionOf(torrent));
   }
 
   addPeers(now: Millis, id: TorrentId, addresses: readonly PeerAddress[]): void {
@@ -397,6 +387,7 @@ export class Session implements SwarmInputs {
   }
 
   assertInvariants(): void {
+    for (const owner of this.#conns.values()) assert(owner.isAwake, 'a connection has a torrent that is awake');
     assertBalanced(this.#memoryFacts());
     for (const torrent of this.#torrents.values()) torrent.assertInvariants();
   }
@@ -523,7 +514,7 @@ export class Session implements SwarmInputs {
       const peers = this.#to(id, (t) => t.onAnnounced(now, url, request, result)) ?? [];
       if (torrent?.phase !== 'dormant' || !result.ok) return;
       // A seed has something to say to downloaders only. Those who can connect to us do; the others wait for us.
-      if (peers.length > 0 && result.response.incomplete !== 0 && this.#hasSeedPlace()) {
+      if (peers.length > 0 && result.response.incomplete !== 0 && this.#queue.hasSeedPlace()) {
         this.#wake(torrent, 'a tracker knows downloaders')?.finder.addAddresses(peers, 'tracker');
       }
     });
@@ -542,7 +533,7 @@ export class Session implements SwarmInputs {
         else if (waker === 'upload') this.#resumeUpload();
         else if (waker === 'download') this.#readTurns.resume(now);
         else if (waker === 'announces') this.#gate.onTimer(now);
-        else if (waker === 'queue') this.#queueMoved = true;
+        else if (waker === 'queue') this.#queue.hasMoved = true;
         else this.#to(waker, (t) => t.onTimer(now));
       }
     });
@@ -599,7 +590,7 @@ export class Session implements SwarmInputs {
   }
 
   #endTurn(): void {
-    if (this.#queueMoved) this.#judgeQueue();
+    if (this.#queue.hasMoved) this.#queue.judge(this.#now);
     do {
       for (const torrent of this.#touched) {
         // Where a fault was met in it, what is left of it ends the turn.
@@ -612,7 +603,7 @@ export class Session implements SwarmInputs {
     if (this.#mayDrain) this.#drain();
     this.#wakes.set('upload', this.#uploadTurns.nextAt(this.#now));
     this.#wakes.set('download', this.#readTurns.nextAt(this.#now));
-    if (this.#queueMoved) this.#wakes.set('queue', this.#now);
+    if (this.#queue.hasMoved) this.#wakes.set('queue', this.#now);
     this.#wakes.set('handshakes', this.#handshakes.nextAt);
     this.#wakes.set('announces', this.#gate.nextAt);
     if (this.#o.checked === true) this.assertInvariants();
@@ -671,7 +662,7 @@ export class Session implements SwarmInputs {
     this.pool.writeOff(id);
     this.runs.forget(id);
     this.#touched.add(held);
-    this.#queueMoved = true;
+    this.#queue.hasMoved = true;
   }
 
   #touch(id: TorrentId): HeldTorrent | undefined {
@@ -687,12 +678,11 @@ export class Session implements SwarmInputs {
       if (!this.#bySwarmKey.has(key)) this.#bySwarmKey.set(key, torrent as HeldTorrent);
   }
 
-  // --- the queue ---
+  // --- which are at work ---
 
   #hold(source: AddTorrent): HeldTorrent {
     const id = this.#nextTorrent++ as TorrentId;
-    const rank = source.rank ?? this.#rankMax + 1;
-    this.#rankMax = Math.max(this.#rankMax, rank);
+    const rank = this.#queue.rankOf(source.rank);
     const { uploadLimit: upload = NEVER, downloadLimit: download = NEVER } = source;
     if (upload !== NEVER || download !== NEVER) {
       this.#bandwidth.addTorrent(this.#now, id, { upload, download });
@@ -714,9 +704,9 @@ export class Session implements SwarmInputs {
 
   /** A torrent that is to run: at once, or when a place for it falls free. */
   #begin(held: HeldTorrent): void {
-    if (held.isComplete || this.#active.downloads === NEVER) this.#wake(held, 'started');
+    if (this.#queue.mayBegin(held)) this.#wake(held, 'started');
     else held.rest(this.#now, 'queued', 'active-downloads');
-    this.#queueMoved = true;
+    this.#queue.hasMoved = true;
   }
 
   /** @returns its brain; undefined where a fault was met in it */
@@ -740,66 +730,9 @@ export class Session implements SwarmInputs {
   #admits(held: HeldTorrent): boolean {
     if (held.awake !== undefined) return held.awake.admit(this.#now);
     if (held.phase !== 'dormant') return false;
-    if (this.#hasSeedPlace()) return true;
-    held.wantedAt = this.#now;
-    this.#planQueue();
+    if (this.#queue.hasSeedPlace()) return true;
+    this.#queue.onRefused(this.#now, held);
     return false;
-  }
-
-  #hasSeedPlace(): boolean {
-    return this.#active.seeds === NEVER || this.#activeSeeds().length < this.#active.seeds;
-  }
-
-  /** Those that somebody is connected to, or that are about to find out; the one with a place for longest first. */
-  #activeSeeds(): HeldTorrent[] {
-    const isActive = (t: HeldTorrent) => t.isKept && t.isAwake && t.isComplete && !t.hasEnded;
-    return [...this.#torrents.values()].filter(isActive).sort((a, b) => a.awakeSince - b.awakeSince);
-  }
-
-  #judgeQueue(): void {
-    this.#queueMoved = false;
-    if (this.#active.downloads !== NEVER) this.#judgeDownloads();
-    if (this.#active.seeds !== NEVER) this.#judgeSeeds();
-  }
-
-  #judgeDownloads(): void {
-    const now = this.#now;
-    const wants = (t: HeldTorrent) => !t.isComplete && (t.phase === 'queued' || (t.isAwake && !t.hasEnded));
-    const downloads = [...this.#torrents.values()].filter(wants);
-    const isAnyWaiting = downloads.length > this.#active.downloads;
-    for (const t of downloads) {
-      const isLooking = t.phase !== 'downloading' && t.phase !== 'fetching-metadata';
-      if (t.downloaded !== t.seen.downloaded || isLooking) {
-        t.seen = { downloaded: t.downloaded, at: now };
-        if (!isLooking) t.stalledAt = 0 as Millis;
-      } else if (isAnyWaiting && t.isAwake && now - t.seen.at >= limits.stalledMs) t.stalledAt = now;
-    }
-    const { go, wait } = orderDownloads(downloads, this.#active.downloads);
-    this.#waitingForPlace = wait;
-    for (const t of wait) this.#rest(t, 'queued', t.stalledAt > 0 ? 'stalled' : 'active-downloads');
-    for (const t of go) if (!t.isAwake) this.#wake(t, 'a place fell free');
-    if (wait.length > 0) this.#planQueue();
-  }
-
-  /** Seeds with a place keep it while nobody else is asked for, and for a turn at least. */
-  #judgeSeeds(): void {
-    const now = this.#now;
-    const seeds = this.#activeSeeds();
-    let wanted = 0;
-    for (const t of this.#torrents.values()) {
-      if (t.wantedAt === undefined) continue;
-      if (now - t.wantedAt >= limits.seedWantedMs) t.wantedAt = undefined;
-      else if (t.phase === 'dormant') wanted++;
-    }
-    const excess = seeds.length - this.#active.seeds;
-    const overdue = seeds.filter((t) => now - t.awakeSince >= limits.seedTurnMs).length;
-    const going = Math.max(excess, Math.min(wanted, overdue));
-    for (const t of seeds.slice(0, Math.max(0, going))) this.#rest(t, 'dormant', 'active-seeds');
-    if (wanted > 0) this.#planQueue();
-  }
-
-  #planQueue(): void {
-    this.#wakes.set('queue', addMs(this.#now, limits.queueMs));
   }
 
   #hostOf(): SwarmHost {
@@ -831,7 +764,7 @@ export class Session implements SwarmInputs {
       emit: (event) => {
         if (event.type === 'metadata') this.#index(event.torrent);
         if (event.type === 'stopped' || event.type === 'resting') this.#mayDrain = true;
-        if (event.type === 'done' || event.type === 'error' || event.type === 'ready') this.#queueMoved = true;
+        if (event.type === 'done' || event.type === 'error' || event.type === 'ready') this.#queue.hasMoved = true;
         // A brain that only rests is nobody's business.
         const torrent = this.#torrents.get(event.torrent);
         if (event.type === 'stopped' && torrent?.phase !== 'stopped') torrent?.onRested(this.#now);

@@ -90,7 +90,7 @@ test('a peer for a torrent that waits is sent away', () => {
   const peer = feed(scene, all[1] as Added);
   scene.run('1s');
   assert.equal(peer.link?.isOpen, false);
-  assert.equal(scene.closed['peer/unknown-info-hash'], 1);
+  assert.equal(scene.closed['session/no-place'], 1);
 });
 
 test('who moves to the front takes the place of the last that has one, whose files are closed', () => {

@@ -1,5 +1,6 @@
 /**
- * Runs random swarms (src/sim/random/) until the time is over, in several processes.
+ * Runs random swarms (src/sim/random/) until the time is over, in several processes. Every fifth seed is one of sessions with several
+ * torrents each.
  *
  *     node tools/sim-soak.mjs [--minutes M] [--seed FIRST] [--seeds COUNT] [--workers W] [--shrink-seconds S]
  *
@@ -15,6 +16,9 @@ import { parseArgs } from 'node:util';
 
 /** ms that one seed may take: the largest take some ten seconds. */
 const SEED_MS_MAX = 180_000;
+
+/** Every so manieth seed is one of sessions with several torrents. */
+const SESSIONS_EVERY = 5;
 
 const self = fileURLToPath(import.meta.url);
 
@@ -33,8 +37,10 @@ const { values } = parseArgs({
 
 async function work() {
   const { crypto, transfer } = await import('./sim-ports.mjs');
-  const { drawPlan, runPlan, shrinkPlan } = await import('../dist/sim/index.js');
-  const run = (plan) => runPlan(plan, { crypto, transfer });
+  const { drawPlan, drawSessionsPlan, runPlan, runSessions, shrinkPlan, shrinkSessions } = await import(
+    '../dist/sim/index.js'
+  );
+  const run = (plan) => ('machines' in plan ? runSessions : runPlan)(plan, { crypto, transfer });
   const failureOf = (plan) => {
     try {
       run(plan);
@@ -44,7 +50,8 @@ async function work() {
     }
   };
   process.on('message', (seed) => {
-    const plan = drawPlan(seed);
+    const isSessions = seed % SESSIONS_EVERY === 0;
+    const plan = isSessions ? drawSessionsPlan(seed) : drawPlan(seed);
     const cpu = process.cpuUsage();
     const cpuMs = () => {
       const { user, system } = process.cpuUsage(cpu);
@@ -54,14 +61,20 @@ async function work() {
       const { eventCount, virtualSec, memberCount, claimCount } = run(plan);
       process.send({ seed, eventCount, virtualSec, memberCount, claimCount, cpuMs: cpuMs() });
     } catch (error) {
-      process.send({ seed, cpuMs: cpuMs(), failure: error.message, stack: error.cause?.stack ?? error.stack });
+      process.send({
+        seed,
+        isSessions,
+        cpuMs: cpuMs(),
+        failure: error.message,
+        stack: error.cause?.stack ?? error.stack,
+      });
       const kind = kindOf(error);
       const end = Date.now() + 1000 * Number(values['shrink-seconds']);
       const isSame = (smaller) => {
         const failure = failureOf(smaller);
         return failure !== undefined && kindOf(failure) === kind;
       };
-      const smallest = shrinkPlan(plan, isSame, () => Date.now() < end);
+      const smallest = (isSessions ? shrinkSessions : shrinkPlan)(plan, isSame, () => Date.now() < end);
       process.send({ seed, smallest, smallestFailure: failureOf(smallest)?.message });
     }
   });
@@ -142,16 +155,17 @@ function runWorker(firstSeed, take) {
   });
 }
 
-function reportFailure(seed, { failure, stack }) {
+function reportFailure(seed, { failure, stack, isSessions }) {
   total.seeds++;
   failures.set(seed, failure);
   process.stdout.write(`\nseed ${seed} FAILED: ${failure}\n`);
   if (stack !== undefined) process.stdout.write(`${stack}\n`);
-  process.stdout.write(`again: npm run sim -- --random --seed ${seed}\n`);
+  process.stdout.write(`again: npm run sim -- ${isSessions ? '--sessions' : '--random'} --seed ${seed}\n`);
 }
 
 function reportSmallest({ seed, smallest, smallestFailure }) {
-  const count = `${smallest.members.length} members, ${smallest.troubles.length} troubles`;
+  const members = smallest.members ?? smallest.machines;
+  const count = `${members.length} members, ${smallest.troubles.length} troubles`;
   process.stdout.write(
     `smallest plan of seed ${seed} (${count}): ${smallestFailure?.split('\n')[0]}\n${JSON.stringify(smallest)}\n` +
       'again, with this in a file: npm run sim -- --plan FILE\n\n',

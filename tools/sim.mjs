@@ -4,6 +4,7 @@
  *     node tools/sim.mjs                                      lists the scenarios
  *     node tools/sim.mjs --scenario NAME|all [--seed N] [--seeds COUNT] [--check-every N] [--log]
  *     node tools/sim.mjs --random [--seed N] [--seeds COUNT] [--check-every N] [--log]     swarms drawn from their seeds
+ *     node tools/sim.mjs --sessions [--seed N] [--seeds COUNT] …                           machines with several torrents each, the same way
  *     node tools/sim.mjs --plan FILE [--check-every N] [--log]                             one that was drawn, or made smaller, before
  *
  * `--seeds COUNT` runs COUNT seeds from N on; `--check-every 0` walks no invariants, which is faster; `--log` prints what happens.
@@ -17,6 +18,7 @@ const { values } = parseArgs({
   options: {
     scenario: { type: 'string' },
     random: { type: 'boolean', default: false },
+    sessions: { type: 'boolean', default: false },
     plan: { type: 'string' },
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
@@ -24,7 +26,9 @@ const { values } = parseArgs({
     log: { type: 'boolean', default: false },
   },
 });
-const { drawPlan, findScenario, runPlan, runScenario, scenarios } = await import('../dist/sim/index.js');
+const { drawPlan, drawSessionsPlan, findScenario, runPlan, runScenario, runSessions, scenarios } = await import(
+  '../dist/sim/index.js'
+);
 
 /** @param again the command that runs it once more */
 function runOne(name, seed, again, run) {
@@ -54,7 +58,12 @@ function runPlans(plans, again) {
   let failures = 0;
   for (const plan of plans) {
     if (values.log) process.stdout.write(`${JSON.stringify(plan)}\n`);
-    if (!runOne('random', plan.seed, again(plan), (options) => runPlan(plan, options))) failures++;
+    if (
+      !runOne('random', plan.seed, again(plan), (options) =>
+        ('machines' in plan ? runSessions : runPlan)(plan, options),
+      )
+    )
+      failures++;
   }
   return failures === 0 ? 0 : 1;
 }
@@ -65,6 +74,7 @@ function main() {
   if (values.plan !== undefined) {
     return runPlans([JSON.parse(readFileSync(values.plan, 'utf8'))], () => `--plan ${values.plan}`);
   }
+  if (values.sessions) return runPlans(seeds.map(drawSessionsPlan), ({ seed }) => `--sessions --seed ${seed}`);
   if (values.random) return runPlans(seeds.map(drawPlan), ({ seed }) => `--random --seed ${seed}`);
   if (values.scenario === undefined) {
     for (const { name, about } of scenarios) process.stdout.write(`${name.padEnd(20)} ${about}\n`);

@@ -25,6 +25,8 @@ export * from './random/draw-plan.ts';
 export * from './random/plan.ts';
 export * from './random/random-swarm.ts';
 export * from './random/run-plan.ts';
+export * from './random/run-sessions.ts';
+export * from './random/sessions-plan.ts';
 export * from './random/shrink-plan.ts';
 export * from './run-scenario.ts';
 export * from './scenarios/index.ts';

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CryptoPort } from '#base';
-import { drawPlan, type RandomReport, runPlan, runRandomSwarm, type SwarmPlan, shrinkPlan } from '#sim';
+import {
+  drawPlan,
+  drawSessionsPlan,
+  type RandomReport,
+  runPlan,
+  runRandomSwarm,
+  runSessions,
+  type SwarmPlan,
+  shrinkPlan,
+} from '#sim';
 import { nodeCrypto } from '../support/node-crypto.ts';
 import { fixedPlans } from './fixed-plans.ts';
 
@@ -21,6 +30,10 @@ for (let first = 1; first <= SEED_COUNT; first += SEEDS_A_TEST) {
     for (let seed = first; seed < first + SEEDS_A_TEST; seed++) run(seed);
   });
 }
+
+test('random sessions of several torrents 1 to 60', () => {
+  for (let seed = 1; seed <= 60; seed++) runSessions(drawSessionsPlan(seed), { crypto, transfer });
+});
 
 for (const { about, plan } of fixedPlans) {
   test(`a plan that failed once: ${about}`, () => {

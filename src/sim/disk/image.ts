@@ -233,7 +233,7 @@ export class StoreImage {
   get resume(): SavedResume | undefined {
     if (this.#record === undefined) return undefined;
     const savedMs = Math.max(this.#record.savedMs, this.#notedMs);
-    const final = this.#record.final && this.#notedMs === 0;
+    const final = this.#record.final && this.#notedMs === 0 && this.#underWay === undefined;
     return {
       ...this.#record,
       final,
@@ -285,11 +285,14 @@ export class StoreImage {
       this.#forgetNotes();
     }
     this.#isSameBoot = false;
+    // What is torn here is no write of ours, and nobody notes it.
+    const underWay = this.#underWay;
     for (const piece of this.#unsynced) {
       if (rng.below(2) === 0) continue;
       this.#setAbsent(piece);
       if (rng.below(2) === 0) this.tear(piece, rng, wallMs);
     }
+    this.#underWay = underWay;
     this.#unsynced.clear();
   }
 

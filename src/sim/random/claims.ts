@@ -23,7 +23,7 @@ export class Claims {
     this.#all = [...users].filter((user) => !isLeaving(plan, user));
     this.#users = this.#all.filter((user) => isReliable(plan, user));
     // A scripted seeder knows no hash trees: who lacks them cannot use what it sends.
-    const needsHashes = plan.torrent.format !== 'v1' && [...users].some((user) => user.plan.isMagnet);
+    const needsHashes = plan.torrent.format !== 'v1' && this.#all.some((user) => user.plan.isMagnet);
     this.#hasScriptedSeeder = !needsHashes && plan.members.some((m) => m.kind === 'seeder' && isPlain(m));
   }
 

@@ -1,4 +1,5 @@
 import { type ClientPlan, concerns, type MemberPlan, type SwarmPlan, type Trouble } from './plan.ts';
+import type { SessionsPlan } from './sessions-plan.ts';
 
 /**
  * Makes a plan that fails smaller: leaves out troubles, members and peculiarities as long as it fails all the same.
@@ -26,13 +27,28 @@ export function shrinkPlan(
   }
 }
 
+/** The same for sessions of several torrents: troubles and the last machines are left out. */
+export function shrinkSessions(
+  plan: SessionsPlan,
+  fails: (plan: SessionsPlan) => boolean,
+  mayGoOn: () => boolean = () => true,
+): SessionsPlan {
+  const tries = (smaller: SessionsPlan) => mayGoOn() && fails(smaller);
+  const smallest = dropSome(plan, plan.troubles, (troubles) => ({ ...plan, troubles }), tries);
+  for (let count = 2; count < smallest.machines.length; count++) {
+    const smaller = { ...smallest, machines: smallest.machines.slice(0, count) };
+    if (tries(smaller)) return smaller;
+  }
+  return smallest;
+}
+
 /** Leaves out runs of items, long ones first. */
-function dropSome<T>(
-  plan: SwarmPlan,
+function dropSome<T, Plan>(
+  plan: Plan,
   items: readonly T[],
-  make: (items: readonly T[]) => SwarmPlan,
-  fails: (plan: SwarmPlan) => boolean,
-): SwarmPlan {
+  make: (items: readonly T[]) => Plan,
+  fails: (plan: Plan) => boolean,
+): Plan {
   let kept = items;
   let smallest = plan;
   for (let size = kept.length; size >= 1; size = Math.floor(size / 2)) {

@@ -96,7 +96,8 @@ export class DiskTrouble {
   }
 
   /** All data is looked at anew. */
-  forget(): void {
+  forget({ downloader }: Content): void {
+    downloader.unblock(undefined);
     this.#error = undefined;
     this.#isPaused = false;
     this.#isTrying = false;

@@ -369,7 +369,7 @@ export class Torrent {
       return;
     }
     this.#doubts?.forget();
-    this.#trouble.forget();
+    this.#trouble.forget(content);
     this.#peering.dropAll({ code: 'session/checking' });
     content.downloader.halt();
     for (const timer of ['tick', 'choke', 'retry', 'look'] as const) this.#timers.clear(timer);

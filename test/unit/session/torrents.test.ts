@@ -52,6 +52,39 @@ test('buffers of a torrent whose peers have gone serve the others', () => {
   assert.ok(second.isDone(), 'the second torrent is complete');
 });
 
+test('who found all buffers with another torrent goes on when they are free', () => {
+  const scene = new Scene({ client: { pieceBytesMax: 64 * KIB } }).start();
+  const giver = scene.join('A', { fast: true });
+  giver.send('have-all', 'unchoke');
+  scene.run('100ms');
+  // The only buffer is with the first torrent, and whoever could give to the second has nothing to say any more.
+  const second = addSecond(scene);
+  scene.run('1s');
+  const give = (m: { piece: number; begin: number; length: number }) =>
+    giver.sendBlock(m.piece, m.begin, readBlock(scene.torrent, m.piece, m.begin, m.length));
+  giver.onMessage = (_link, m) => {
+    if (m.kind === 'request') give(m);
+  };
+  for (const m of giver.received.splice(0)) if (m.kind === 'request') give(m);
+  scene.run('5s');
+  assert.equal(scene.have.length, 7);
+  assert.ok(second.isDone(), 'the second torrent is complete');
+});
+
+test('who found all buffers with another torrent tries again when those may be stale', () => {
+  const scene = new Scene({ client: { pieceBytesMax: 64 * KIB } }).start();
+  scene.join('A');
+  scene.play(['A< bitfield fe', 'A> interested', 'A< unchoke', 'A= 50']);
+  const [asked] = scene
+    .peer('A')
+    .received.splice(0)
+    .flatMap((m) => (m.kind === 'request' ? [m] : []));
+  scene.play([`A< piece ${asked?.piece} ${asked?.begin} ${asked?.length}`, 'A< choke', 'A= 50']);
+  const second = addSecond(scene);
+  scene.run('40s');
+  assert.ok(second.isDone(), 'the second torrent is complete');
+});
+
 test('a torrent is stopped and removed while another goes on', () => {
   const scene = new Scene({ has: 'all' }).start();
   const second = addSecond(scene);

@@ -442,6 +442,19 @@ test('the only buffer is not kept from others by a peer that says it has everyth
   assert.deepEqual(scene.have, [0, 1, 2, 3]);
 });
 
+test('a recheck while a file is waited for forgets the trouble, and the download goes on', () => {
+  const scene = withSeed();
+  scene.run('100ms');
+  scene.client.disk.faults.writeErrorRate = 1;
+  serve(scene, ['A'], () => scene.events('waiting').length > 0);
+  scene.client.disk.faults.writeErrorRate = 0;
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  scene.run('1s');
+  joinSeed(scene, 'B');
+  serve(scene, ['B'], isDone(scene));
+  assert.deepEqual(scene.stop(), []);
+});
+
 test('resume data of a later program are left alone, and the torrent says so', () => {
   const scene = withSeed();
   serve(scene, ['A'], () => scene.have.length >= 3);

@@ -27,6 +27,7 @@ const targets = {
   demo: { commands: [['build/examples/demo.js']] },
   sim: { commands: [['tools/sim.mjs']] },
   'sim-soak': { commands: [['tools/sim-soak.mjs']] },
+  'sim-policies': { commands: [['tools/sim-policies.mjs']] },
   bench: { commands: [['build/bench/main.js']] },
   fuzz: { commands: [['build/fuzz/main.js']] },
 };

@@ -241,6 +241,7 @@ export class HeldTorrent implements AnnounceOwner {
       downloaded: this.#carried.downloaded,
       uploaded: this.#carried.uploaded,
       wasted: 0,
+      duplicated: 0,
       downloadedFromSeeds: 0,
       downloadedFromPeers: 0,
       etaSec: undefined,

@@ -1,7 +1,7 @@
 import { assert, type CryptoPort, type Millis, type PeerAddress, type PeerId, type TorrentId } from '../base/index.ts';
 import type { Info } from '../metainfo/index.ts';
 import { type HeldTorrent, Session, type SessionOptions } from '../session/index.ts';
-import type { TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
+import type { Policies, TorrentEvent, TorrentSnapshot, TorrentSource } from '../swarm/index.ts';
 import { type DiskOptions, SimDisk } from './disk/disk.ts';
 import { SimHost } from './host.ts';
 import type { NetHost } from './net/net.ts';
@@ -29,6 +29,8 @@ export interface ClientOptions {
   readonly select?: (info: Info) => readonly boolean[];
   /** Peers it is told of. */
   readonly peers?: readonly PeerAddress[];
+  /** Decides in other ways than by default. */
+  readonly policies?: Partial<Policies>;
   /** Asks no tracker. */
   readonly isTrackerless?: boolean;
   /** Its timers are late by up to so many ms: a busy machine. */
@@ -197,7 +199,7 @@ export class SimClient {
   }
 
   #source(torrent: SimTorrent): TorrentSource {
-    const { isMagnet, magnetNames, isKept, isTrackerless, select, peers } = this.#options;
+    const { isMagnet, magnetNames, isKept, isTrackerless, select, peers, policies } = this.#options;
     const { info, pieceLayers } = torrent.torrent;
     const hashV1 = magnetNames === 'v2' ? undefined : info.hashV1;
     const hashV2 = magnetNames === 'v1' ? undefined : info.hashV2;
@@ -208,7 +210,7 @@ export class SimClient {
       ...(isKept === true ? { isKept, known: { ...known, pieceCount: info.pieceCount } } : {}),
       ...(hasHashesOnly ? defined({ hashV1, hashV2 }) : { info, layers: pieceLayers }),
       trackers: isTrackerless === true ? [] : this.#place.trackers.all.map((tracker) => [tracker.url]),
-      ...defined({ select, peers }),
+      ...defined({ select, peers, policies }),
     };
   }
 

@@ -21,6 +21,7 @@ export * from './peers/fake-peer.ts';
 export * from './peers/message-text.ts';
 export * from './peers/sim-peer.ts';
 export * from './peers/traits.ts';
+export * from './policies/index.ts';
 export * from './random/draw-plan.ts';
 export * from './random/plan.ts';
 export * from './random/random-swarm.ts';

@@ -1,5 +1,6 @@
 import { addMs, assert, type CryptoPort, type Millis } from '../base/index.ts';
 import { BLOCK_LENGTH } from '../metainfo/index.ts';
+import type { Policies } from '../swarm/index.ts';
 import { checkBytes, checkLeaks, checkNet, checkSums } from './checkers.ts';
 import { type ClientOptions, type MakeSession, SimClient } from './client.ts';
 import type { TransferBuffer } from './disk/buffers.ts';
@@ -17,6 +18,8 @@ export interface SwarmOptions {
   readonly crypto: CryptoPort;
   readonly makeSession?: MakeSession | undefined;
   readonly torrent?: Partial<MadeUpTorrent>;
+  /** Of every client that has none of its own. */
+  readonly policies?: Partial<Policies>;
   /** Detaches buffers for real where the runtime can. */
   readonly transfer?: TransferBuffer | undefined;
   /** Invariants are walked after every so many inputs of a session; 0 = never. */
@@ -212,14 +215,15 @@ export class SimSwarm {
   // --- inside --------------------------------------------------------------------------------------------------------------------
 
   #members(role: string, count: number, options: MemberOptions, mustFinish: boolean): SimClient[] {
-    const { crypto, makeSession, transfer, checkEvery } = this.#options;
+    const { crypto, makeSession, transfer, checkEvery, policies } = this.#options;
     return Array.from({ length: count }, (_, i) => {
       const label = options.label ?? `${role} ${this.clients.length + 1}`;
       const net = this.net.addHost({ line: toLine(options.line), isFirewalled: options.isFirewalled ?? false });
       const { world, trackers, torrent } = this;
+      const defaults = { ...(checkEvery === undefined ? {} : { checkEvery }), ...(policies && { policies }) };
       const disk = { speed: options.disk ?? {}, transfer };
       const place = { world, net, trackers, torrent, crypto, makeSession, disk };
-      const client = new SimClient(label, place, { ...(checkEvery === undefined ? {} : { checkEvery }), ...options });
+      const client = new SimClient(label, place, { ...defaults, ...options });
       if (options.diskBytes !== undefined) client.disk.capacityBytes = options.diskBytes;
       if (options.has !== undefined) client.disk.fill(torrent.torrent.info, options.has);
       this.clients.push(client);

@@ -11,6 +11,7 @@ import { HashServer } from './hash-server.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { PieceLedger } from './piece-ledger.ts';
+import type { Policies } from './policies.ts';
 import { Uploader } from './uploader.ts';
 
 export interface ContentOptions {
@@ -20,6 +21,7 @@ export interface ContentOptions {
   readonly layers: ReadonlyMap<string, Uint8Array>;
   readonly rng: Rng;
   readonly swarmKey: Uint8Array;
+  readonly policies: Policies;
   readonly onPiece: (piece: number) => void;
   readonly onBad: (piece: number, verdict: readonly BlameVerdict[]) => void;
   readonly onSeed: (peer: Peer, seed: boolean) => void;
@@ -62,6 +64,7 @@ export class Content {
       hashes: this.hashes,
       filesOf: (piece) => this.filesOf(piece),
       rng: options.rng,
+      policies: options.policies,
       onPiece: options.onPiece,
       onBad: options.onBad,
     });
@@ -72,6 +75,7 @@ export class Content {
       uploader: this.uploader,
       rng: options.rng,
       swarmKey: options.swarmKey,
+      policies: options.policies,
       onSeed: options.onSeed,
     });
   }

@@ -8,19 +8,20 @@ import { dropUnasked, type SwarmContext } from './context.ts';
 import type { HashBook } from './hash-book.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
-import { type Pick, Picker } from './picker.ts';
+import { type Pick as Picked, Picker } from './picker.ts';
 import { PieceDesk } from './piece-desk.ts';
 import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
+import type { EndGamePolicy, Policies } from './policies.ts';
 import type { CommitOutcome } from './ports.ts';
 
 const blockLength = 16_384;
 
 export interface DownloadCounts {
-  /** Payload that became part of a buffer. */
+  /** Payload of blocks that were taken. */
   readonly payloadBytes: number;
-  /** Payload nobody needed: duplicates, late blocks, bad pieces. */
+  /** Payload nobody needed: duplicates, late blocks, parts of blocks; and once more that of bad pieces, which had been taken. */
   readonly wastedBytes: number;
-  /** Of these: second copies asked for in end-game. */
+  /** Of these: copies too many of blocks that were asked of two peers in end-game. */
   readonly duplicateBytes: number;
   readonly badPieces: number;
 }
@@ -33,6 +34,7 @@ export interface DownloaderOptions {
   /** Files that a piece has bytes of. */
   readonly filesOf: (piece: number) => readonly number[];
   readonly rng: Rng;
+  readonly policies: Pick<Policies, 'picker' | 'endGame'>;
   readonly onPiece: (piece: number) => void;
   readonly onBad: (piece: number, verdict: readonly BlameVerdict[]) => void;
 }
@@ -49,7 +51,8 @@ export class Downloader {
   readonly #ledger: PieceLedger;
   readonly #geometry: Geometry;
   readonly #blocksPerPiece: number;
-  readonly #pick: Pick = { active: undefined, block: 0, reason: 'rarest', rarity: 0, candidates: 0 };
+  readonly #endGame: EndGamePolicy;
+  readonly #pick: Picked = { active: undefined, block: 0, reason: 'rarest', rarity: 0, candidates: 0 };
   readonly #filesOf: (piece: number) => readonly number[];
   /** Files that cannot be written: no piece of them is begun. */
   readonly #blockedFiles = new Set<number>();
@@ -63,6 +66,7 @@ export class Downloader {
     this.#geometry = options.geometry;
     this.#filesOf = options.filesOf;
     this.#blocksPerPiece = Math.ceil(options.geometry.pieceLength / blockLength);
+    this.#endGame = options.policies.endGame;
     this.#desk = new PieceDesk(ctx, {
       geometry: options.geometry,
       fileMap: options.fileMap,
@@ -81,8 +85,8 @@ export class Downloader {
       mayStart: () => this.#desk.mayStart(),
       start: (piece) => this.#desk.start(piece),
       onParole: (piece) => this.#desk.blame.isOnParole(piece),
-      randomFirstPieces: limits.requests.randomFirstPieces,
-      endGameAskersMax: limits.requests.endGameAskersMax,
+      policy: options.policies.picker,
+      endGameAskersMax: this.#endGame.askersMax,
     });
   }
 
@@ -206,17 +210,21 @@ export class Downloader {
    */
   #fillEndGame(peer: Peer, already: number): number {
     const { now } = this.#ctx;
-    if (peer.outstanding.size > limits.requests.endGameIdleMax) return 0;
+    if (peer.outstanding.size > this.#endGame.idleMax) return 0;
     if (!this.#ledger.isAllAsked) {
       if (now - peer.soughtOwedAt < limits.peer.tickMs) return 0;
       peer.soughtOwedAt = now;
     }
     // Who has sent nothing lately is no help while others do: those who owe would be asked for what their fellows owe.
     if (!isLively(peer, now) && this.#hasLively(now)) return 0;
+    const late = this.#lateBlocks(peer, this.#ledger.isAllAsked ? this.#endGame.waitMs : limits.requests.owedMs);
+    if (late.size === 0) return 0;
+    const when = {
+      isLate: (piece: number, block: number) => late.has(this.#key(piece, block)),
+      owedBefore: addMs(now, -limits.requests.owedMs),
+    };
     let count = 0;
-    const most = peer.snubbed ? 1 : limits.requests.endGameBatch;
-    const waitMs = this.#ledger.isAllAsked ? limits.requests.endGameWaitMs : limits.requests.owedMs;
-    const when = { askedBefore: addMs(now, -waitMs), owedBefore: addMs(now, -limits.requests.owedMs) };
+    const most = peer.snubbed ? 1 : this.#endGame.batch;
     while (count < most && already + count < limits.requests.max && this.picker.pickEndGame(peer, this.#pick, when)) {
       if (!this.#ask(peer, already + count)) break;
       count++;
@@ -227,6 +235,32 @@ export class Downloader {
   #hasLively(now: Millis): boolean {
     for (const peer of this.#ctx.peers.values()) if (isLively(peer, now)) return true;
     return false;
+  }
+
+  /**
+   * What others than `peer` have owed us for longer than their blocks take usually, while none comes of them.
+   *
+   * @param waitMs in which nothing is late yet
+   */
+  #lateBlocks(peer: Peer, waitMs: number): Set<number> {
+    const { now } = this.#ctx;
+    const { payloadBytes, duplicateBytes } = this.#counts;
+    const patience = this.#endGame.patience * (1 + (this.#endGame.regret * duplicateBytes) / (payloadBytes + 1));
+    // Who is slower than this is snubbed.
+    const lateMs = (usualMs: number) => Math.max(waitMs, Math.min(patience * usualMs, limits.requests.snubMs));
+    const late = new Set<number>();
+    for (const other of this.#ctx.peers.values()) {
+      const { gapMs, usualMs } = other.pipeline;
+      if (other === peer || now - other.waitingSince < lateMs(gapMs)) continue;
+      for (const [key, askedAt] of other.outstanding) {
+        // In the order of asking.
+        if (now - askedAt < lateMs(usualMs)) break;
+        late.add(key);
+      }
+      const { active, block } = other.arrival;
+      if (active !== undefined) late.add(this.#key(active.piece, block));
+    }
+    return late;
   }
 
   /** Asks `peer` for what was picked. @returns false where there is no buffer for it */
@@ -258,6 +292,7 @@ export class Downloader {
 
   onBlockStart(peer: Peer, piece: number, begin: number, length: number): void {
     peer.arrival.active = undefined;
+    peer.arrival.isDouble = false;
     const block = this.#blockAt(piece, begin, length);
     if (block < 0) {
       this.#unasked(peer, length);
@@ -267,24 +302,19 @@ export class Downloader {
     const askedAt = peer.outstanding.get(key);
     const wasAsked = peer.outstanding.delete(key);
     peer.arrival.askedAt = askedAt;
-    if (!wasAsked && !peer.cancelled.delete(key)) {
+    if (!wasAsked && !this.#wasTakenBack(peer, key)) {
       this.#unasked(peer, length);
       return;
     }
     peer.arrival.isUnasked = false;
     const active = this.#ledger.active(piece);
-    if (active === undefined || this.#ledger.state(piece) !== PieceState.active) {
-      this.#waste(peer, length, wasAsked);
-      return;
-    }
+    if (active === undefined || this.#ledger.state(piece) !== PieceState.active) return;
     if (active.blocks[block] === BlockState.arriving) this.#takeOver(active, block);
     const lacks = active.blocks[block] === BlockState.free || active.blocks[block] === BlockState.asked;
     const takes = lacks && this.#desk.hasBuffer(active, block) && this.#ledger.arrive(active, block, peer.key);
     if (wasAsked) this.#ledger.unask(active, block);
-    if (!takes) {
-      this.#waste(peer, length, wasAsked);
-      return;
-    }
+    if (active.doubled?.has(block) === true) peer.arrival.isDouble = true;
+    if (!takes) return;
     active.touchedAt = this.#ctx.now;
     const s = Math.floor(begin / active.segmentBytes);
     peer.arrival.active = active;
@@ -308,13 +338,18 @@ export class Downloader {
     const arrival = peer.arrival;
     this.#ctx.host.tookDownload(this.#ctx.torrent, peer.conn, bytes.length);
     // Rubbish is no gift: it earns no slot, and keeps nobody from being snubbed.
-    if (arrival.isUnasked) return;
+    if (arrival.isUnasked) {
+      this.#waste(bytes.length, false);
+      return;
+    }
     peer.down.add(now, bytes.length);
     peer.lastPayloadAt = now;
-    if (arrival.active === undefined) return;
+    if (arrival.active === undefined) {
+      this.#waste(bytes.length, arrival.isDouble);
+      return;
+    }
     (arrival.segment as Uint8Array).set(bytes, arrival.at);
     arrival.at += bytes.length;
-    this.#counts.payloadBytes += bytes.length;
   }
 
   onBlockEnd(peer: Peer): void {
@@ -322,7 +357,8 @@ export class Downloader {
     const { askedAt, isUnasked } = peer.arrival;
     if (isUnasked) return;
     peer.lastBlockAt = now;
-    peer.pipeline.onBlock(now, peer.down.bytesPerSec(now), askedAt === undefined ? undefined : now - askedAt);
+    const tookMs = askedAt === undefined ? undefined : now - askedAt;
+    peer.pipeline.onBlock(now, peer.down.bytesPerSec(now), tookMs, now - peer.waitingSince);
     if (peer.snubbed) this.#unsnub(peer);
     peer.waitingSince = now;
     this.#ctx.hungry(peer);
@@ -330,6 +366,7 @@ export class Downloader {
     if (active === undefined) return;
     peer.arrival.active = undefined;
     peer.arrival.segment = undefined;
+    this.#counts.payloadBytes += this.#geometry.blockBytes(active.piece, block);
     const segment = this.#ledger.arrived(active, block);
     if ((active.askers[block] as number) > 0) this.#cancelElsewhere(active, block);
     this.#desk.blockArrived(active, segment);
@@ -337,14 +374,21 @@ export class Downloader {
 
   #unasked(peer: Peer, length: number): void {
     peer.arrival.isUnasked = true;
-    this.#waste(peer, length, false);
     dropUnasked(this.#ctx, peer, length);
   }
 
-  #waste(peer: Peer, length: number, duplicate: boolean): void {
-    peer.wastedBytes += length;
+  /** The block had been asked for, and the request taken back. */
+  #wasTakenBack(peer: Peer, key: number): boolean {
+    const isDouble = peer.cancelled.get(key);
+    if (isDouble === undefined) return false;
+    peer.cancelled.delete(key);
+    peer.arrival.isDouble = isDouble;
+    return true;
+  }
+
+  #waste(length: number, isDouble: boolean): void {
     this.#counts.wastedBytes += length;
-    if (duplicate) this.#counts.duplicateBytes += length;
+    if (isDouble) this.#counts.duplicateBytes += length;
   }
 
   /** End-game: the block is here, the other requests for it are void. */
@@ -363,18 +407,18 @@ export class Downloader {
     const begin = block * blockLength;
     this.#ctx.send(peer, encodeMessage({ kind: 'cancel', piece, begin, length }));
     this.#ctx.tracer?.cancel?.(this.#ctx.now, peer.conn, piece, begin, length);
-    this.#remember(peer, this.#key(piece, block));
+    this.#remember(peer, piece, block);
   }
 
   /** The block may come although it was taken back: then it is not an unasked one. */
-  #remember(peer: Peer, key: number): void {
+  #remember(peer: Peer, piece: number, block: number): void {
     if (peer.cancelled.size >= limits.requests.cancelledMax) {
-      for (const oldest of peer.cancelled) {
+      for (const oldest of peer.cancelled.keys()) {
         peer.cancelled.delete(oldest);
         break;
       }
     }
-    peer.tookBack(key);
+    peer.tookBack(this.#key(piece, block), this.#ledger.active(piece)?.doubled?.has(block) === true);
   }
 
   // --- requests that end without a block ---
@@ -459,7 +503,7 @@ export class Downloader {
       assert(active !== undefined, 'an open request has a piece in work');
       this.#ledger.unask(active, block);
       if (options.cancel) this.#cancelAt(peer, piece, block);
-      else this.#remember(peer, key);
+      else this.#remember(peer, piece, block);
     }
     peer.outstanding.clear();
     this.wakeAll();
@@ -468,6 +512,10 @@ export class Downloader {
   #abortArrival(peer: Peer): void {
     const { active, block } = peer.arrival;
     if (active === undefined) return;
+    // What came of it is thrown away, and the rest will be as it comes.
+    const begin = (block * blockLength) % active.segmentBytes;
+    peer.arrival.isDouble = active.doubled?.has(block) === true;
+    this.#waste(peer.arrival.at - begin, peer.arrival.isDouble);
     peer.arrival.active = undefined;
     peer.arrival.segment = undefined;
     this.#ledger.arriveFailed(active, block);

@@ -1,11 +1,13 @@
 import { assert, Bitfield, type ConnId, type Rng } from '../base/index.ts';
 import { allowedFastSet, encodeMessage, type PeerMessage } from '../wire/index.ts';
-import { ChokeChanges, Choker, type ChokerPeer, type ChokeVerdict, slotsForRate } from './choker.ts';
+import type { ChokerPeer } from './choke-policy.ts';
+import { ChokeChanges, Choker, type ChokeVerdict } from './choker.ts';
 import type { SwarmContext } from './context.ts';
 import type { Downloader } from './downloader.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import type { PieceLedger } from './piece-ledger.ts';
+import type { Policies } from './policies.ts';
 import type { Uploader } from './uploader.ts';
 
 export interface ExchangeOptions {
@@ -13,6 +15,7 @@ export interface ExchangeOptions {
   readonly downloader: Downloader;
   readonly uploader: Uploader;
   readonly rng: Rng;
+  readonly policies: Pick<Policies, 'choker' | 'seedChoker' | 'slots' | 'allowedFastPieces'>;
   /** Info-hash as handshakes carry it: for allowed-fast sets. */
   readonly swarmKey: Uint8Array;
   /** Whom we learnt to be a seed is not dialled again while we seed. */
@@ -36,9 +39,12 @@ export class Exchange {
   constructor(ctx: SwarmContext, options: ExchangeOptions) {
     this.#ctx = ctx;
     this.#o = options;
+    const { choker, seedChoker, slots } = options.policies;
     this.#choker = new Choker({
-      slots: slotsForRate({ limitBytesPerSec: undefined, measuredBytesPerSec: 0 }),
+      slots: slots({ limitBytesPerSec: undefined, measuredBytesPerSec: 0 }),
       rng: options.rng,
+      choker,
+      seedChoker,
     });
   }
 
@@ -197,7 +203,7 @@ export class Exchange {
   onAllowedFast(peer: Peer, piece: number): void {
     if (piece >= this.#o.ledger.geometry.pieceCount) return;
     peer.allowedFast ??= new Set();
-    if (peer.allowedFast.size >= limits.upload.allowedFastPieces * 10) return;
+    if (peer.allowedFast.size >= limits.upload.allowedFastTakenMax) return;
     peer.allowedFast.add(piece);
     peer.dryAt = -1;
     this.#ctx.hungry(peer);
@@ -209,7 +215,7 @@ export class Exchange {
     let rate = 0;
     for (const peer of this.#ctx.peers.values()) rate += peer.up.bytesPerSec(this.#ctx.now);
     this.#bestUpload = Math.max(rate, this.#bestUpload * 0.95);
-    this.#choker.slots = slotsForRate({
+    this.#choker.slots = this.#o.policies.slots({
       limitBytesPerSec: this.#ctx.host.uploadLimit(this.#ctx.torrent),
       measuredBytesPerSec: this.#bestUpload,
     });
@@ -302,14 +308,15 @@ export class Exchange {
 
   /** BEP 6: a newcomer may fetch a few pieces at once, so that it soon has something to trade. */
   #grantFast(peer: Peer): void {
+    const count = this.#o.policies.allowedFastPieces;
+    if (this.#choker.slots === 0 || count === 0) return;
     const geometry = this.#o.ledger.geometry;
-    // In a torrent of a few pieces the set would be everything, and choking would mean nothing.
-    if (geometry.pieceCount <= limits.upload.allowedFastPieces) return;
+    if (geometry.pieceCount < count * limits.upload.allowedFastShare) return;
     const set = allowedFastSet({
       ip: peer.address.host,
       infoHash: this.#o.swarmKey,
       pieceCount: geometry.pieceCount,
-      count: limits.upload.allowedFastPieces,
+      count,
       sha1: (data) => this.#ctx.host.crypto.sha1(data),
     });
     const granted = [...set].filter((piece) => this.#o.ledger.have.has(piece));

@@ -29,14 +29,18 @@ export const limits = {
     endGameAskersMax: 2,
     /** In end-game, duplicates are asked only of peers with at most this many open requests: those that are about to idle. */
     endGameIdleMax: 2,
-    /** ms that a block must have been asked for before a second peer is asked: sooner, most duplicates would be waste. */
+    /** ms that a peer must have been silent before a second one is asked for what it owes: sooner, most duplicates would be waste. */
     endGameWaitMs: 1_000,
+    /** Factor on the usual time between two of its blocks, and on that which its blocks take, for which none is asked (docs/policies.md). */
+    endGamePatience: 5,
+    /** By how much that factor grows with the share of payload that came twice: at 1 % six times as much, so that more is rare. */
+    endGameRegret: 500,
     /** ms that a block must have been owed until somebody with nothing else to do is asked for it before end-game, or in it beside `endGameAskersMax`. */
     owedMs: 5_000,
     /** ms that a block may take until the second copy of it is preferred to the first: the rest of that one is waste then. */
     takeOverMs: 2_000,
     /** Duplicates asked of one peer at a time. */
-    endGameBatch: 4,
+    endGameBatch: 1,
     /** Requests taken back that are remembered per peer, since their blocks may still come. */
     cancelledMax: 1_024,
     /** Pieces chosen at random before rarest-first: to have something to give soon (BEP 3 lore). */
@@ -86,8 +90,12 @@ export const limits = {
     floodMax: 10_000,
     /** Longest request served, bytes: all clients ask 16 KiB, very old ones up to 128 KiB. */
     requestBytesMax: 131_072,
-    /** Pieces a choked peer may have at once (BEP 6 proposes 10). */
-    allowedFastPieces: 10,
+    /** Pieces a choked peer may have at once. BEP 6 proposes 10: in a crowd a slow seed then sends little else (docs/policies.md). */
+    allowedFastPieces: 2,
+    /** One piece in so many, at most, may be had while choked: in a torrent of a few pieces choking would mean nothing otherwise. */
+    allowedFastShare: 10,
+    /** Pieces that a peer may name as ours to fetch while it chokes us: ten times what BEP 6 proposes. */
+    allowedFastTakenMax: 100,
   },
   peer: {
     /** ms of silence after which we send a keep-alive (BEP 3: two minutes). */
@@ -176,12 +184,15 @@ export const limits = {
     seedRotationShare: 4,
     /** Fewest slots: with fewer a single bad choice idles the line. */
     slotsMin: 2,
-    /** Slots where nothing limits uploads and nothing has been measured yet. */
-    slotsUnlimited: 8,
+    /** Fewest slots where nothing limits uploads: nothing has been measured yet, or the line is thin. */
+    slotsUnlimited: 4,
     /** Most slots: beyond it each peer gets too little to finish a piece soon. */
     slotsMax: 64,
-    /** Squared slots per KiB/s of upload rate: slots grow with its root, so that each slot gets more on a better line too. */
-    slotsPerKib: 0.6,
+    /**
+     * Squared slots per KiB/s of upload rate: slots grow with its root, so that each slot gets more on a better line too. The fewer, the
+     * sooner a piece is whole and can be passed on (docs/policies.md).
+     */
+    slotsPerKib: 0.3,
   },
   peerBook: {
     /** Addresses known of one torrent. Some ten times the connections it will ever have; a fifth of a megabyte. */

@@ -32,6 +32,8 @@ export interface Arrival {
   askedAt: Millis | undefined;
   /** Nobody has asked for it. */
   isUnasked: boolean;
+  /** It was asked of two peers in end-game: where it is not needed, it is one copy too many. */
+  isDouble: boolean;
 }
 
 /** What the peer said it has before we knew how many pieces there are (magnet links). Bounded by the decoder's bitfield limit. */
@@ -42,7 +44,11 @@ export interface EarlyHaves {
 }
 
 /** What a peer has before anything is put in: shared, since most peers are idle. */
-const nothing = { outstanding: new Map<number, Millis>(), numbers: new Set<number>() };
+const nothing = {
+  outstanding: new Map<number, Millis>(),
+  cancelled: new Map<number, boolean>(),
+  numbers: new Set<number>(),
+};
 
 /** All that is known of one connection. Only state: what it means is decided in `messages`, `downloader` and `uploader`. */
 export class Peer implements PickerPeer {
@@ -85,8 +91,11 @@ export class Peer implements PickerPeer {
   readonly pipeline: RequestPipeline = new RequestPipeline();
   /** Block key -> when it was asked for; put in by `asked`. */
   outstanding: Omit<Map<number, Millis>, 'set'> = nothing.outstanding;
-  /** Requests taken back whose blocks may be on their way all the same; put in by `tookBack`. */
-  cancelled: Omit<Set<number>, 'add'> = nothing.numbers;
+  /**
+   * Requests taken back whose blocks may be on their way all the same -> somebody else was asked as well (end-game); put in by
+   * `tookBack`.
+   */
+  cancelled: Omit<Map<number, boolean>, 'set'> = nothing.cancelled;
   current: ActivePiece | undefined;
   readonly arrival: Arrival = {
     active: undefined,
@@ -96,6 +105,7 @@ export class Peer implements PickerPeer {
     since: 0 as Millis,
     askedAt: undefined,
     isUnasked: false,
+    isDouble: false,
   };
   /** Pieces it rejected while not choking us: not asked again for a while, or the two of us would go round in circles. */
   refused: Set<number> | undefined;
@@ -109,7 +119,6 @@ export class Peer implements PickerPeer {
   waitingSince: Millis;
   snubbed = false;
   snubCount = 0;
-  wastedBytes = 0;
   unaskedBytes = 0;
   /** Nothing to ask it for, since this state of the ledger; asked again when the state has changed. */
   dryAt = -1;
@@ -177,8 +186,9 @@ export class Peer implements PickerPeer {
     const own = this.outstanding === nothing.outstanding ? new Map<number, Millis>() : this.outstanding;
     this.outstanding = (own as Map<number, Millis>).set(key, at);
   }
-  tookBack(key: number): void {
-    this.cancelled = add(this.cancelled, key);
+  tookBack(key: number, isDouble: boolean): void {
+    const own = this.cancelled === nothing.cancelled ? new Map<number, boolean>() : this.cancelled;
+    this.cancelled = (own as Map<number, boolean>).set(key, isDouble);
   }
   lend(ticket: number): void {
     this.lent = add(this.lent, ticket);

@@ -2,6 +2,7 @@ import { assert, type Bitfield, type ConnId, type Millis, type Rng } from '../ba
 import type { PickReason } from '../trace/index.ts';
 import { PickerOrder } from './picker-order.ts';
 import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
+import type { PickPolicy } from './policies.ts';
 
 /** What the picker may know of a peer. */
 export interface PickerPeer {
@@ -47,13 +48,15 @@ export interface PickerOptions {
   readonly start: (piece: number) => ActivePiece;
   /** Pieces that shall have one author (blame); undefined: none. */
   readonly onParole: (piece: number) => boolean;
-  readonly randomFirstPieces: number;
+  readonly policy: PickPolicy;
+  /** Open requests for one block in end-game. */
   readonly endGameAskersMax: number;
 }
 
 /**
  * Chooses the next block to ask a peer for. In order: go on with the piece this peer works on; finish pieces that were begun; begin a new
- * piece, the rarest first, random while we have almost nothing; and when every block is asked of somebody, ask a second peer (end-game).
+ * piece, in the order of the policy (the rarest first, random while we have almost nothing); and when every block is asked of somebody,
+ * ask a second peer (end-game).
  *
  * What it looks at: does the peer have the piece · may we ask it (choke, allowed-fast) · is the piece wanted and missing · is there a
  * free block · is there a buffer · is the piece reserved for another peer (parole) · did we ask this peer for the block already.
@@ -61,6 +64,8 @@ export interface PickerOptions {
 export class Picker {
   readonly order: PickerOrder;
   readonly #o: PickerOptions;
+  /** No piece below this one can be begun. */
+  #lowest = 0;
   /** Peers that have every piece: they change no order, so they are counted apart. */
   seeds = 0;
   /** Pieces a reader waits for, in its order: begun before any other. */
@@ -89,8 +94,10 @@ export class Picker {
   /** Keeps the order in step after the ledger moved a piece. */
   pieceMoved(piece: number): void {
     const startable = this.#o.ledger.state(piece) === PieceState.wanted;
-    if (startable && !this.order.has(piece)) this.order.add(piece);
-    else if (!startable && this.order.has(piece)) this.order.remove(piece);
+    if (startable && !this.order.has(piece)) {
+      this.order.add(piece);
+      if (piece < this.#lowest) this.#lowest = piece;
+    } else if (!startable && this.order.has(piece)) this.order.remove(piece);
   }
 
   /**
@@ -103,15 +110,15 @@ export class Picker {
   }
 
   /**
-   * A block somebody else was asked for before `askedBefore` and has not sent: what was asked a moment ago will mostly come by itself,
-   * and a second copy would be waste. What was asked of as many as may be, and last before `owedBefore`, is asked of one more: they may
-   * be in league.
+   * A block that somebody else owes us and that is late: all others will mostly come by themselves, and a second copy would be waste.
+   * What was asked of as many as may be, and last before `owedBefore`, is asked of one more: they may be in league.
    */
   pickEndGame(
     peer: PickerPeer,
     out: Pick,
-    { askedBefore, owedBefore }: { askedBefore: Millis; owedBefore: Millis },
+    { isLate, owedBefore }: { isLate: (piece: number, block: number) => boolean; owedBefore: Millis },
   ): boolean {
+    if (this.#o.endGameAskersMax < 2) return false;
     if (peer.peerChoking) return false;
     let best: ActivePiece | undefined;
     let bestBlock = -1;
@@ -122,9 +129,10 @@ export class Picker {
       for (let b = 0; b < active.blocks.length; b++) {
         const s = active.blocks[b] as number;
         if (s !== BlockState.asked && s !== BlockState.arriving) continue;
-        const askedAt = active.askedAt[b] as number;
-        if (askedAt > askedBefore || peer.hasAsked(active.piece, b)) continue;
-        if ((active.askers[b] as number) >= this.#o.endGameAskersMax && askedAt > owedBefore) continue;
+        if (!isLate(active.piece, b) || peer.hasAsked(active.piece, b)) continue;
+        // Whoever is sending it has no open request for it any more.
+        const owed = (active.askers[b] as number) + (s === BlockState.arriving ? 1 : 0);
+        if (owed >= this.#o.endGameAskersMax && (active.askedAt[b] as number) > owedBefore) continue;
         // Reservoir sampling: every candidate is equally likely, so peers spread over the last blocks.
         if (this.#o.rng.below(++seen) === 0) {
           best = active;
@@ -162,11 +170,13 @@ export class Picker {
       if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
       line(piece, 'deadline', this.#o.ledger.geometry.blockCount(piece));
     }
-    const random = this.#o.ledger.have.count < this.#o.randomFirstPieces;
-    for (let rank = 0; rank < this.order.size && out.length < limit; rank++) {
-      const piece = this.order.pieceAt(rank);
-      if (!canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
-      line(piece, random ? 'random-first' : 'rarest', this.#o.ledger.geometry.blockCount(piece));
+    const reason = this.#isRandom ? 'random-first' : this.#o.policy.order;
+    const isInOrder = reason === 'sequential';
+    const count = isInOrder ? this.#o.ledger.geometry.pieceCount : this.order.size;
+    for (let rank = 0; rank < count && out.length < limit; rank++) {
+      const piece = isInOrder ? rank : this.order.pieceAt(rank);
+      if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
+      line(piece, reason, this.#o.ledger.geometry.blockCount(piece));
     }
     return out.slice(0, limit);
   }
@@ -179,6 +189,10 @@ export class Picker {
         'the order holds what can be started',
       );
     }
+  }
+
+  get #isRandom(): boolean {
+    return this.#o.ledger.have.count < this.#o.policy.randomFirstPieces;
   }
 
   #pickCurrent(peer: PickerPeer, out: Pick): boolean {
@@ -203,7 +217,8 @@ export class Picker {
     const size = this.order.size;
     if (size === 0) return false;
     if (this.urgent.length > 0 && this.#pickUrgent(peer, out)) return true;
-    const random = this.#o.ledger.have.count < this.#o.randomFirstPieces;
+    const random = this.#isRandom;
+    if (!random && this.#o.policy.order === 'sequential') return this.#pickNext(peer, out);
     const from = random ? this.#o.rng.below(size) : 0;
     for (let i = 0; i < size; i++) {
       const rank = from + i < size ? from + i : from + i - size;
@@ -215,6 +230,20 @@ export class Picker {
       const isReserved = active.exclusiveTo !== undefined;
       const reason: PickReason = isReserved ? 'parole' : random ? 'random-first' : 'rarest';
       return this.#answer(out, { active, block: active.nextFree(), reason, candidates });
+    }
+    return false;
+  }
+
+  /** The first piece that can be begun and that the peer has. */
+  #pickNext(peer: PickerPeer, out: Pick): boolean {
+    const { pieceCount } = this.#o.ledger.geometry;
+    while (this.#lowest < pieceCount && !this.order.has(this.#lowest)) this.#lowest++;
+    for (let piece = this.#lowest; piece < pieceCount; piece++) {
+      if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
+      if (!this.#o.mayStart(piece)) return false;
+      const active = this.#start(peer, piece);
+      const reason: PickReason = active.exclusiveTo === undefined ? 'sequential' : 'parole';
+      return this.#answer(out, { active, block: active.nextFree(), reason, candidates: 1 });
     }
     return false;
   }

@@ -17,6 +17,8 @@ export class ActivePiece {
   readonly askers: Uint8Array;
   /** By block: when it was last asked of somebody. */
   readonly askedAt: Float64Array;
+  /** Blocks that were asked of one more peer while another one owed them (end-game); undefined = none. */
+  doubled: Set<number> | undefined;
   /** By block: key of the peer whose bytes these are (blame). */
   readonly senders: (string | undefined)[];
   /** By segment: the buffer while it is in memory. */
@@ -283,6 +285,7 @@ export class PieceLedger {
     active.askers[block] = (active.askers[block] as number) + 1;
     active.askedAt[block] = now;
     if (s === BlockState.free) this.#leaveFree(active, block, BlockState.asked);
+    else (active.doubled ??= new Set()).add(block);
   }
 
   /** A request for the block is over without the block (choke, reject, time-out, lost peer, or it came from elsewhere). */

@@ -17,14 +17,23 @@ export class RequestPipeline {
   #lastRate = 0;
   #checkAt = 0;
   #latencyMs: number = limits.requests.latencyMaxMs;
+  /** ms between two blocks while some are owed, averaged over some ten; 0: none has come yet. */
+  gapMs = 0;
+  /** ms from request to the last byte of the block, averaged likewise. */
+  usualMs = 0;
 
   /**
    * @param rate payload bytes per second from this peer now
    * @param tookMs from request to the last byte of the block; undefined where it had been taken back meanwhile
+   * @param gapMs since the block before, or since there was something to send
    */
-  onBlock(now: Millis, rate: number, tookMs: number | undefined): void {
+  onBlock(now: Millis, rate: number, tookMs: number | undefined, gapMs: number): void {
     // The shortest is nearest to the bare round trip: later ones hold our own queue, and following them would feed on itself.
-    if (tookMs !== undefined && tookMs < this.#latencyMs) this.#latencyMs = tookMs;
+    if (tookMs !== undefined) {
+      if (tookMs < this.#latencyMs) this.#latencyMs = tookMs;
+      this.usualMs += (tookMs - this.usualMs) / (this.usualMs === 0 ? 1 : 8);
+    }
+    this.gapMs += (gapMs - this.gapMs) / (this.gapMs === 0 ? 1 : 8);
     if (!this.#slowStart) {
       this.#follow(rate);
       return;

@@ -84,6 +84,8 @@ export interface TorrentSnapshot {
   readonly downloaded: number;
   readonly uploaded: number;
   readonly wasted: number;
+  /** Of `wasted`: copies too many of blocks that were asked of two peers in end-game. */
+  readonly duplicated: number;
   /** Payload that came from peers that had everything when we met, and from the others. */
   readonly downloadedFromSeeds: number;
   readonly downloadedFromPeers: number;
@@ -136,6 +138,7 @@ export function measure(
   | 'downloaded'
   | 'uploaded'
   | 'wasted'
+  | 'duplicated'
   | 'etaSec'
   | 'peersConnected'
   | 'seedsConnected'
@@ -166,6 +169,7 @@ export function measure(
     downloaded: content?.downloader.counts.payloadBytes ?? 0,
     uploaded: content?.uploader.counts.payloadBytes ?? 0,
     wasted: content?.downloader.counts.wastedBytes ?? 0,
+    duplicated: content?.downloader.counts.duplicateBytes ?? 0,
     etaSec: downRate > 0 && left > 0 ? left / downRate : undefined,
     peersConnected,
     seedsConnected,

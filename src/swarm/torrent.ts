@@ -33,6 +33,7 @@ import type { Identity } from './identity.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { type AddPeer, Peering, type PeeringView, type Poisoner } from './peering.ts';
+import { defaultPolicies, type Policies } from './policies.ts';
 import type { AnnounceResult, CommitOutcome, StoreOpened } from './ports.ts';
 import { encodeResume } from './resume.ts';
 import { measure, type PeerSnapshot, snapshotPeer, type TorrentPhase, type TorrentSnapshot } from './snapshot.ts';
@@ -57,6 +58,8 @@ export interface TorrentSource {
   readonly isKept?: boolean;
   /** It was complete when it was seen last. */
   readonly wasComplete?: boolean;
+  /** Other than the default ones. */
+  readonly policies?: Partial<Policies>;
   /** ms to wait before the first announce. */
   readonly announceAfterMs?: number;
 }
@@ -667,6 +670,7 @@ export class Torrent {
       layers,
       rng: this.#o.rng.fork('content'),
       swarmKey: swarmKeyBytes(this.#identity.first),
+      policies: { ...defaultPolicies, ...this.#o.policies },
       onPiece: (piece) => this.#onPiece(piece),
       onBad: (piece, verdicts) => this.#onBad(piece, verdicts),
       onSeed: (peer, seed) => this.finder.book.setSeed(peer.conn, seed),

@@ -86,6 +86,12 @@ export const chokeReasons = {
   'slots-full': 8,
   /** Choked: the optimistic slot has passed to somebody else. */
   'optimistic-over': 9,
+  /** Unchoked: nobody has waited longer. */
+  'longest-wait': 10,
+  /** Unchoked: seeding, takes more than those left out. */
+  'takes-most': 11,
+  /** Unchoked: lots are drawn each round, and this was one of the first. */
+  lot: 12,
 } as const;
 export type ChokeReason = keyof typeof chokeReasons;
 

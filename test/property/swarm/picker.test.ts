@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { Bitfield, type ConnId, type Millis, seededRng } from '#base';
 import { type Pick, Picker, type PickerPeer } from '#room/swarm/picker';
 import { type ActivePiece, BlockState, PieceLedger, PieceState } from '#room/swarm/piece-ledger';
+import { inOrder, type PickPolicy } from '#room/swarm/policies';
 import { sceneTorrent } from '../../support/scene.ts';
 
 // Twelve pieces of up to four blocks.
@@ -19,6 +20,10 @@ interface FakeSource extends PickerPeer {
   readonly asked: Set<string>;
 }
 
+/** Every block that somebody owes is late, and was asked for a moment ago. */
+const allLate = { isLate: () => true, owedBefore: -1 as Millis };
+const rarestOnly: PickPolicy = { order: 'rarest', randomFirstPieces: 0 };
+
 interface World {
   readonly ledger: PieceLedger;
   readonly picker: Picker;
@@ -28,7 +33,7 @@ interface World {
   room: number;
 }
 
-function makeWorld(seed: number, randomFirstPieces: number): World {
+function makeWorld(seed: number, policy: PickPolicy): World {
   const ledger = new PieceLedger(geometry);
   const world = {
     ledger,
@@ -49,7 +54,7 @@ function makeWorld(seed: number, randomFirstPieces: number): World {
       return active;
     },
     onParole: (piece) => world.parole.has(piece),
-    randomFirstPieces,
+    policy,
     endGameAskersMax: 2,
   });
   (world as { picker: Picker }).picker = picker;
@@ -162,7 +167,7 @@ function judge(world: World, peer: FakeSource, pick: Pick): void {
 
 const worlds = fc.record({
   seed: fc.nat(),
-  random: fc.constantFrom(0, 0, 4),
+  policy: fc.constantFrom<PickPolicy>(rarestOnly, { order: 'rarest', randomFirstPieces: 4 }, inOrder),
   peers: fc.array(fc.record({ bits: fc.nat(2 ** PIECES - 1), choking: fc.constantFrom(false, false, true) }), {
     minLength: 1,
     maxLength: 4,
@@ -173,8 +178,8 @@ const worlds = fc.record({
 test('the first line of explain is what pick chooses from, and pick keeps all rules', () => {
   const seen = new Set<string>();
   fc.assert(
-    fc.property(worlds, ({ seed, random, peers, actions }) => {
-      const world = makeWorld(seed, random);
+    fc.property(worlds, ({ seed, policy, peers, actions }) => {
+      const world = makeWorld(seed, policy);
       for (const { bits, choking } of peers) addPeer(world, bits, choking);
       for (const a of actions) act(world, a);
       world.picker.assertInvariants();
@@ -203,6 +208,13 @@ test('the first line of explain is what pick chooses from, and pick keeps all ru
           const rarest = Math.min(...startable(world, peer, pick.active?.piece));
           assert.ok(pick.rarity <= rarest, 'nothing rarer could have been begun');
         }
+        if (first.reason === 'sequential') {
+          const earlier = world.picker.explain(peer, PIECES).slice(1);
+          assert.ok(
+            earlier.every(({ piece, reason }) => reason !== 'sequential' || piece > first.piece),
+            'nothing before it could have been begun',
+          );
+        }
         if (
           world.parole.has(pick.active?.piece as number) &&
           pick.reason !== 'same-piece' &&
@@ -215,7 +227,15 @@ test('the first line of explain is what pick chooses from, and pick keeps all ru
     }),
     { numRuns: 1_500 },
   );
-  for (const reason of ['same-piece', 'resume-partial', 'rarest', 'random-first', 'allowed-fast', 'parole']) {
+  for (const reason of [
+    'same-piece',
+    'resume-partial',
+    'rarest',
+    'random-first',
+    'sequential',
+    'allowed-fast',
+    'parole',
+  ]) {
     assert.ok(seen.has(reason), `${reason} was never seen`);
   }
 });
@@ -233,18 +253,14 @@ function startable(world: World, peer: FakeSource, but: number | undefined): num
 test('in end-game a block is asked of two at most, never twice of one, and never where it is reserved', () => {
   fc.assert(
     fc.property(worlds, ({ seed, peers, actions }) => {
-      const world = makeWorld(seed, 0);
+      const world = makeWorld(seed, rarestOnly);
       for (const { bits } of peers) addPeer(world, bits, false);
       for (const a of actions) if (a.kind !== 'full') act(world, a);
       const pick = newPick();
       for (let round = 0; round < 3; round++) {
         for (const peer of world.peers) {
           while (world.picker.pick(peer, pick)) ask(world, peer, pick);
-          for (
-            let n = 0;
-            n < 200 && world.picker.pickEndGame(peer, pick, { askedBefore: 1 as Millis, owedBefore: -1 as Millis });
-            n++
-          ) {
+          for (let n = 0; n < 200 && world.picker.pickEndGame(peer, pick, allLate); n++) {
             judge(world, peer, pick);
             const { active, block } = pick as { active: ActivePiece; block: number };
             assert.ok((active.askers[block] as number) < 2 && !peer.hasAsked(active.piece, block));
@@ -259,20 +275,19 @@ test('in end-game a block is asked of two at most, never twice of one, and never
   );
 });
 
-test('what was asked for a moment ago is not asked for again', () => {
-  const world = makeWorld(1, 0);
+test('in end-game only blocks that are late are asked of somebody else', () => {
+  const world = makeWorld(1, rarestOnly);
   addPeer(world, 1, false);
   addPeer(world, 1, false);
   const [a, b] = world.peers as [FakeSource, FakeSource];
   const pick = newPick();
-  assert.ok(world.picker.pick(a, pick));
-  world.ledger.ask(pick.active as ActivePiece, pick.block, 5_000 as Millis);
-  assert.equal(world.picker.pickEndGame(b, pick, { askedBefore: 4_999 as Millis, owedBefore: 0 as Millis }), false);
-  assert.equal(world.picker.pickEndGame(b, pick, { askedBefore: 5_000 as Millis, owedBefore: 0 as Millis }), true);
+  while (world.picker.pick(a, pick)) ask(world, a, pick);
+  assert.equal(world.picker.pickEndGame(b, pick, { ...allLate, isLate: () => false }), false);
+  assert.equal(world.picker.pickEndGame(b, pick, { ...allLate, isLate: (_, block) => block === 2 }), true);
 });
 
 test('peers that have everything change no order, but count', () => {
-  const world = makeWorld(1, 0);
+  const world = makeWorld(1, rarestOnly);
   addPeer(world, 0b111, false);
   addPeer(world, 0b011, false);
   world.picker.seeds = 3;

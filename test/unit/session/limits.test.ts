@@ -45,7 +45,7 @@ for (const direction of directions) {
   }
 
   test(`${direction}: many peers share a low limit`, () => {
-    const place = new LimitedSession({ torrents: 1, peers: 12, [direction]: 300 * KIB });
+    const place = new LimitedSession({ torrents: 1, peers: 8, [direction]: 300 * KIB });
     place.run('10s');
     const { windows, shares } = place.measure(direction, '20s');
     for (const bytes of windows) near(bytes / 10, 300 * KIB, 0.03, '10 s');

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ConnId, type Millis, seededRng } from '#base';
-import { ChokeChanges, Choker, type ChokerPeer, slotsForRate } from '#room/swarm/choker';
+import { type ChokePolicy, type ChokerPeer, slotsForRate, titForTat, turns } from '#room/swarm/choke-policy';
+import { ChokeChanges, Choker } from '#room/swarm/choker';
+import { byLot, fastest, roundRobin } from '#sim';
 
 const peerDefaults = {
   interested: true,
@@ -172,6 +174,36 @@ check('turning into a seed keeps the optimistic peer until the round', 1, [
   { at: 10_000, seeding: true, peers: { 1: takes(5), 2: {} }, expect: ['-2 outranked'] },
 ]);
 
+test('choker: other policies rank as they say, and draw lots anew each round', () => {
+  const now = 100_000 as Millis;
+  const peers = [
+    toPeer(1, { upBytesPerSec: 5, openedAt: 30 }),
+    toPeer(2, { upBytesPerSec: 9, openedAt: 20 }),
+    toPeer(3, { openedAt: 10 }),
+  ];
+  const order = (choker: ChokePolicy, at: Millis) =>
+    new Choker({ slots: 1, rng: seededRng(1), choker }).explain(at, peers, false);
+  assert.deepEqual(
+    order(fastest, now).map((v) => v.conn),
+    [2, 1, 3],
+  );
+  assert.equal(order(fastest, now)[0]?.reason, 'takes-most');
+  assert.deepEqual(
+    order(roundRobin, now).map((v) => v.conn),
+    [3, 2, 1],
+  );
+  assert.equal(order(roundRobin, now)[0]?.reason, 'longest-wait');
+  const firsts = new Set<number>();
+  for (let round = 0; round < 40; round++) {
+    const at = (round * 10_000) as Millis;
+    const [first] = order(byLot, at);
+    assert.equal(first?.reason, 'lot');
+    assert.equal(first?.conn, order(byLot, at)[0]?.conn, 'the same in the same round');
+    firsts.add(first?.conn as number);
+  }
+  assert.deepEqual([...firsts].sort(), [1, 2, 3]);
+});
+
 test('choker: newcomers are drawn three times as often', () => {
   let newcomers = 0;
   const now = 100_000 as Millis;
@@ -185,10 +217,10 @@ test('choker: newcomers are drawn three times as often', () => {
 });
 
 const slotCases: [limit: number | undefined, measured: number, slots: number][] = [
-  [undefined, 0, 8],
-  [undefined, 10 * 1024 * 1024, 64],
-  [undefined, 1024 * 1024, 24],
-  [100 * 1024, 0, 7],
+  [undefined, 0, 4],
+  [undefined, 10 * 1024 * 1024, 55],
+  [undefined, 1024 * 1024, 17],
+  [100 * 1024, 0, 5],
   [1024, 1e9, 2],
   [1e12, 0, 64],
 ];
@@ -212,8 +244,14 @@ const peerList = fc.array(
   }),
   { maxLength: 12 },
 );
+const pairs: readonly { choker: ChokePolicy; seedChoker: ChokePolicy }[] = [
+  { choker: titForTat, seedChoker: turns },
+  { choker: roundRobin, seedChoker: fastest },
+  { choker: byLot, seedChoker: byLot },
+];
 const run = fc.record({
   slots: fc.nat(5),
+  policies: fc.constantFrom(...pairs),
   seed: fc.nat(),
   steps: fc.array(fc.record({ peers: peerList, round: fc.boolean(), seeding: fc.boolean(), waitMs: fc.nat(20_000) }), {
     minLength: 1,
@@ -223,8 +261,8 @@ const run = fc.record({
 
 test('choker: bounds hold after every step, changes match states, explain agrees with the round', () => {
   fc.assert(
-    fc.property(run, ({ slots, seed, steps }) => {
-      const choker = new Choker({ slots, rng: seededRng(seed) });
+    fc.property(run, ({ slots, policies, seed, steps }) => {
+      const choker = new Choker({ slots, rng: seededRng(seed), ...policies });
       const out = new ChokeChanges();
       let now = 0;
       let before = new Map<number, string>();
@@ -254,11 +292,12 @@ test('choker: bounds hold after every step, changes match states, explain agrees
           const regular = (v: { would: string }) => v.would === 'unchoked';
           for (const v of predicted)
             assert.equal(states.get(v.conn) === 'unchoked', regular(v), `explain of ${v.conn}`);
-          if (!step.seeding) {
+          if (!step.seeding && policies.choker === titForTat) {
             for (const p of peers) if (p.snubbed && p.interested) assert.notEqual(states.get(p.conn), 'unchoked');
           }
           const waiting = peers.filter((p) => p.interested && !p.uploadOnly && states.get(p.conn) === 'choked');
-          if (waiting.some((p) => step.seeding || !p.snubbed)) assert.equal(count('unchoked'), slots, 'no idle slot');
+          const { maySit } = step.seeding ? policies.seedChoker : policies.choker;
+          if (waiting.some(maySit)) assert.equal(count('unchoked'), slots, 'no idle slot');
         } else {
           for (const c of out.choke) {
             const p = unique.get(c.conn);

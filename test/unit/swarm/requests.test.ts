@@ -9,7 +9,7 @@ const KIB = 1024;
 /** Blocks come at a steady rate for a while. @returns how many requests are open in the end */
 function run(pipeline: RequestPipeline, from: number, seconds: number, rate: number): number {
   const gap = (16_384 * 1_000) / rate;
-  for (let at = from; at < from + seconds * 1_000; at += gap) pipeline.onBlock(at as Millis, rate, 50);
+  for (let at = from; at < from + seconds * 1_000; at += gap) pipeline.onBlock(at as Millis, rate, 50, gap);
   return pipeline.depth;
 }
 

@@ -25,7 +25,7 @@ interface Fetch {
   readonly from: (string | undefined)[];
   missing: number;
   /** After a fetch from several peers failed: all of it from this one, so that it is clear who lies. */
-  owner: Peer | undefined;
+  readonly owner: Peer | undefined;
 }
 
 export interface MetadataOptions {
@@ -50,7 +50,8 @@ export class MetadataExtension implements Extension {
   readonly localId = 1;
   readonly #ctx: SwarmContext;
   readonly #o: MetadataOptions;
-  readonly #fetches = new Map<number, Fetch>();
+  /** By size, or by owner. */
+  readonly #fetches = new Map<number | Peer, Fetch>();
   readonly #ids = new Map<Peer, number>();
   /** The size each peer stands for. */
   readonly #claims = new Map<Peer, number>();
@@ -113,7 +114,7 @@ export class MetadataExtension implements Extension {
         if (this.#ctx.now - a.at < limits.extension.metadataTimeoutMs) continue;
         f.asked.delete(piece);
         this.#slow.add(a.peer);
-        if (f.owner === a.peer) this.#fetches.delete(f.size);
+        if (f.owner === a.peer) this.#fetches.delete(a.peer);
       }
     }
     this.#askAll();
@@ -164,22 +165,22 @@ export class MetadataExtension implements Extension {
   }
 
   #onReject(peer: Peer, piece: number): void {
-    const fetch = this.#fetches.get(this.#claims.get(peer) ?? 0);
+    const fetch = this.#fetchWith(peer);
     if (fetch?.asked.get(piece)?.peer !== peer) return;
     fetch.asked.delete(piece);
-    if (fetch.owner === peer) this.#fetches.delete(fetch.size);
+    if (fetch.owner === peer) this.#fetches.delete(peer);
     this.#refusedUntil.set(peer, this.#ctx.now + limits.extension.metadataTimeoutMs);
     this.#askAll();
   }
 
   /** The peer no longer stands for its size. */
   #withdraw(peer: Peer): void {
-    const size = this.#claims.get(peer);
-    const fetch = this.#fetches.get(size ?? 0);
+    const fetch = this.#fetchWith(peer);
     this.#claims.delete(peer);
     if (fetch === undefined) return;
     for (const [piece, a] of fetch.asked) if (a.peer === peer) fetch.asked.delete(piece);
-    if (fetch.owner === peer || !this.#isClaimed(fetch.size)) this.#fetches.delete(fetch.size);
+    if (fetch.owner === peer) this.#fetches.delete(peer);
+    else if (!this.#isClaimed(fetch.size)) this.#fetches.delete(fetch.size);
   }
 
   #isClaimed(size: number): boolean {
@@ -199,11 +200,8 @@ export class MetadataExtension implements Extension {
     if (!this.#o.mayFetch() || id === undefined || size === undefined || peer.isClosed) return;
     if (size < 1 || size > peerLimits.metadataBytesMax) return;
     if (this.#ctx.now < (this.#refusedUntil.get(peer) ?? 0)) return;
-    const fetch = this.#fetchOf(size);
-    if (this.#oneAuthor) {
-      if (fetch.owner !== undefined && fetch.owner !== peer) return;
-      fetch.owner = peer;
-    }
+    const fetch = this.#fetchWith(peer) ?? this.#begin(size, this.#oneAuthor ? peer : undefined);
+    if (fetch === undefined) return;
     let open = 0;
     for (const a of fetch.asked.values()) if (a.peer === peer) open++;
     const most = this.#slow.has(peer) ? 1 : limits.extension.metadataRequestsMax;
@@ -216,25 +214,33 @@ export class MetadataExtension implements Extension {
     }
   }
 
-  #fetchOf(size: number): Fetch {
-    let fetch = this.#fetches.get(size);
-    if (fetch === undefined) {
-      const count = Math.ceil(size / metadataPieceLength);
-      fetch = {
-        size,
-        parts: new Array<Uint8Array | undefined>(count),
-        asked: new Map(),
-        from: new Array<string | undefined>(count),
-        missing: count,
-        owner: undefined,
-      };
-      this.#fetches.set(size, fetch);
+  /** The fetch that the peer has a part in. */
+  #fetchWith(peer: Peer): Fetch | undefined {
+    return this.#fetches.get(this.#oneAuthor ? peer : (this.#claims.get(peer) ?? 0));
+  }
+
+  /** @returns undefined where as many owners are at it as memory allows */
+  #begin(size: number, owner: Peer | undefined): Fetch | undefined {
+    if (owner !== undefined) {
+      let claimed = size;
+      for (const f of this.#fetches.values()) claimed += f.size;
+      if (this.#fetches.size > 0 && claimed > limits.extension.metadataHeldBytesMax) return undefined;
     }
+    const count = Math.ceil(size / metadataPieceLength);
+    const fetch: Fetch = {
+      size,
+      parts: new Array<Uint8Array | undefined>(count),
+      asked: new Map(),
+      from: new Array<string | undefined>(count),
+      missing: count,
+      owner,
+    };
+    this.#fetches.set(owner ?? size, fetch);
     return fetch;
   }
 
   #take(peer: Peer, piece: number, totalSize: number, data: Uint8Array): void {
-    const fetch = this.#fetches.get(this.#claims.get(peer) ?? 0);
+    const fetch = this.#fetchWith(peer);
     if (fetch?.asked.get(piece)?.peer !== peer || this.#o.bytes() !== undefined) return;
     fetch.asked.delete(piece);
     const length = Math.min(metadataPieceLength, fetch.size - piece * metadataPieceLength);
@@ -261,7 +267,7 @@ export class MetadataExtension implements Extension {
     while (this.heldBytes > limits.extension.metadataHeldBytesMax) {
       const worst = [...this.#fetches.values()].sort(worse)[0];
       if (worst === undefined) return;
-      this.#fetches.delete(worst.size);
+      this.#fetches.delete(worst.owner ?? worst.size);
     }
   }
 
@@ -273,11 +279,12 @@ export class MetadataExtension implements Extension {
       this.#o.onMetadata(bytes);
       return;
     }
-    this.#fetches.delete(fetch.size);
+    this.#fetches.delete(fetch.owner ?? fetch.size);
     const authors = new Set(fetch.from);
     if (authors.size > 1) {
-      // Nobody can be told apart, so nobody is blamed; the next fetch has one author.
+      // Nobody can be told apart, so nobody is blamed; from now on each sends all of it, side by side: who stalls keeps nobody waiting.
       this.#oneAuthor = true;
+      this.#fetches.clear();
       this.#askAll();
       return;
     }

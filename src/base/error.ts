@@ -21,6 +21,7 @@ export interface ErrorDetail {
   'disk/io': { path: string; what: string };
   'disk/changed': { path: string; what: string };
   'disk/unsafe-path': { path: string; what: string };
+  'disk/exists': { path: string };
   /** `retryInSec`: how long the tracker wants to be left alone (BEP 31), Infinity = for ever. */
   'tracker/refused': { url: string; reason: string; retryInSec?: number };
   'tracker/garbage': { url: string; what: string };
@@ -62,6 +63,7 @@ const messages: { [C in ErrorCode]: (d: ErrorDetail[C]) => string } = {
   'disk/access': (d) => `cannot access ${d.path}: ${d.what}`,
   'disk/io': (d) => `disk error at ${d.path}: ${d.what}`,
   'disk/changed': (d) => `${d.path} ${d.what}`,
+  'disk/exists': (d) => `${d.path} exists already`,
   'disk/unsafe-path': (d) => `refused to touch ${d.path}: ${d.what}`,
   'tracker/refused': (d) => `tracker ${d.url} refused: ${d.reason}`,
   'tracker/garbage': (d) => `tracker ${d.url} sent an answer that makes no sense: ${d.what}`,

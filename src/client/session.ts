@@ -383,6 +383,7 @@ export class Session {
       const torrent = this.#torrents.get(event.torrent);
       if (torrent === undefined) continue;
       if (event.type === 'piece') torrent.onPiece(event.piece);
+      if (event.type === 'moved' && event.error === undefined) this.#folders.set(event.torrent, event.folder);
       this.#hub.emit({ ...event, type: `torrent.${event.type}`, torrent } as SessionEvent);
       torrent.onEvent(event);
       if (worthNoting.has(event.type)) this.#remember(torrent);
@@ -426,6 +427,7 @@ export class Session {
 /** Events after which a row of the state is not what it was. */
 const worthNoting: ReadonlySet<TorrentEvent['type']> = new Set<TorrentEvent['type']>([
   'metadata',
+  'moved',
   'hashes',
   'ready',
   'done',

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { BtError, type Millis, type PeerAddress, type TorrentId } from '../base/index.ts';
 import type { Info, TorrentFile } from '../metainfo/index.ts';
 import { wrapInfo } from '../metainfo/index.ts';
@@ -54,6 +55,7 @@ interface Waiting extends Record<WaitKind, Set<Waiter>> {
   /** Readers and the pieces they wait for. */
   readonly urgent: Map<object, readonly number[]>;
   readonly scrapes: Set<(url: string, result: ScrapeResult) => void>;
+  readonly moves: Set<Waiter>;
 }
 
 const isAtWork: ReadonlySet<TorrentPhase> = new Set<TorrentPhase>(['downloading', 'seeding']);
@@ -69,8 +71,7 @@ interface Waiter {
  * Made by `session.add`.
  */
 export class Torrent implements FileHost {
-  /** Parent folder of the torrent's name: absolute. */
-  readonly path: string;
+  #path: string;
   readonly #host: TorrentHost;
   readonly #brain: HeldTorrent;
   readonly #id: TorrentId;
@@ -94,10 +95,14 @@ export class Torrent implements FileHost {
     this.#host = options.host;
     this.#brain = options.brain;
     this.#id = options.brain.id;
-    this.path = options.path;
+    this.#path = options.path;
     this.#torrentFile = options.torrentFile;
   }
 
+  /** Parent folder of the torrent's name: absolute. `move` changes it. */
+  get path(): string {
+    return this.#path;
+  }
   get id(): number {
     return this.#id;
   }
@@ -260,6 +265,33 @@ export class Torrent implements FileHost {
     this.#host.noteAll();
   }
 
+  /**
+   * Takes the torrent's files to another folder, which is made where it does not exist. On one file system its own folder or file is renamed,
+   * with all that is in it; across two, its files are copied, compared and put in place, then the old ones go. Downloading pauses meanwhile,
+   * what is here is given to others. Killed in the middle, it is in one of the two places, and the next start finds it with `stateDir`.
+   *
+   * A signal ends the waiting, not the move.
+   *
+   * @throws BtError `disk/exists` where something of its name is there, `disk/no-space`, `disk/access`, ...: it is where it was then;
+   *   `client/invalid` while it is being checked or moved
+   */
+  async move(folder: string, options: Abortable = {}): Promise<void> {
+    await this.#wakeUp(options);
+    const to = resolve(folder);
+    const { moves } = this.#waiters;
+    let waiter: Waiter | undefined;
+    const moved = new Promise<void>((resolveMove, reject) => {
+      waiter = { resolve: resolveMove, reject };
+      moves.add(waiter);
+    });
+    try {
+      this.#host.input((brain, now) => brain.move(now, this.#id, to));
+      await untilAborted(moved, `moving ${this.name}`, options.signal);
+    } finally {
+      moves.delete(waiter as Waiter);
+    }
+  }
+
   /** Hashes everything on disk again; what is bad is fetched again. Resolves when it has been looked at. */
   async verify(options: Abortable = {}): Promise<{ readonly good: number; readonly pieces: number }> {
     await this.#wakeUp(options);
@@ -302,13 +334,22 @@ export class Torrent implements FileHost {
       case 'scraped':
         for (const tell of this.#waiting?.scrapes ?? []) tell(event.url, event.result);
         return;
+      case 'moved':
+        if (event.error === undefined) this.#path = event.folder;
+        for (const w of this.#waiting?.moves ?? []) {
+          if (event.error === undefined) w.resolve();
+          else w.reject(event.error);
+        }
+        return;
       case 'error':
         for (const kind of ['metadata', 'ready', 'done', 'hashes'] as const) this.#fail(kind, event.error);
+        for (const w of this.#waiting?.moves ?? []) w.reject(event.error);
         return;
       case 'stopped': {
         this.#lastState = this.#host.snapshot(this);
         const closed = new BtError('client/closed', { what: this.name });
         for (const kind of ['metadata', 'ready', 'done', 'hashes'] as const) this.#fail(kind, closed);
+        for (const w of this.#waiting?.moves ?? []) w.reject(closed);
         this.#settle('stopped');
         this.#host.remove(this);
         return;
@@ -445,6 +486,7 @@ export class Torrent implements FileHost {
       pieces: new Map(),
       urgent: new Map(),
       scrapes: new Set(),
+      moves: new Set(),
     };
     return this.#waiting;
   }

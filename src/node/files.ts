@@ -106,10 +106,10 @@ function makeLast(path: string, calls: SystemCalls, mode: number): void {
   }
 }
 
-/** Removes both generations. */
+/** Removes both generations; the older one first, so that it never passes for the newest. */
 export function removeAtomic(path: string, calls: SystemCalls = systemCalls): void {
-  removeIfThere(calls, path);
   removeIfThere(calls, `${path}.bak`);
+  removeIfThere(calls, path);
 }
 
 function writeWhole(

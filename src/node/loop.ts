@@ -162,6 +162,9 @@ export class NodeLoop implements SwarmPorts {
   saveResume(torrent: TorrentId, bytes: Uint8Array, final: boolean): void {
     this.#disk.saveResume(torrent, bytes, final);
   }
+  moveStore(torrent: TorrentId, folder: string): void {
+    this.#disk.moveStore(torrent, folder);
+  }
   closeStore(torrent: TorrentId): void {
     this.#disk.closeStore(torrent);
   }

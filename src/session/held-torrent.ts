@@ -516,8 +516,8 @@ export class HeldTorrent implements AnnounceOwner {
 
   #watchIdleness(now: Millis): void {
     const torrent = this.#awake;
-    // Asleep it would not see that its disk is well again.
-    const isWell = torrent?.waitingFor === undefined;
+    // Asleep it would not see that its disk is well again, and a move would be broken off.
+    const isWell = torrent?.waitingFor === undefined && torrent?.isMoving !== true;
     const isIdle = this.#isKept && torrent?.phase === 'seeding' && torrent.peerCount === 0 && isWell;
     if (!isIdle) this.#idleSince = undefined;
     else this.#idleSince ??= now;

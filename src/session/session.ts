@@ -325,6 +325,11 @@ export class Session implements SwarmInputs {
     this.#input(now, () => this.#to(id, (t) => t.awake?.setUrgent(now, pieces)));
   }
 
+  /** Takes the files of a torrent that is awake to another folder; `moved` follows. */
+  move(now: Millis, id: TorrentId, folder: string): void {
+    this.#input(now, () => this.#to(id, (t) => t.awake?.move(now, folder)));
+  }
+
   /** Hashes all data of a torrent again; `checking`, `ready` follow. */
   recheck(now: Millis, id: TorrentId): void {
     this.#input(now, () => this.#to(id, (t) => t.awake?.recheck(now)));
@@ -503,6 +508,9 @@ export class Session implements SwarmInputs {
   }
   onResumeSaved(now: Millis, id: TorrentId, error: BtError | undefined): void {
     this.#input(now, () => this.#to(id, (t) => t.onResumeSaved(now, error)));
+  }
+  onStoreMoved(now: Millis, id: TorrentId, folder: string, error: BtError | undefined): void {
+    this.#input(now, () => this.#to(id, (t) => t.disk?.onStoreMoved(now, folder, error)));
   }
   onStoreClosed(now: Millis, id: TorrentId): void {
     this.#input(now, () => this.#to(id, (t) => t.onStoreClosed(now)));

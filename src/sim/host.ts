@@ -200,6 +200,9 @@ export class SimHost implements SwarmPorts {
   saveResume(torrent: TorrentId, bytes: Uint8Array, final: boolean): void {
     this.#diskPort.saveResume(torrent, bytes, final);
   }
+  moveStore(torrent: TorrentId, folder: string): void {
+    this.#diskPort.moveStore(torrent, folder);
+  }
   closeStore(torrent: TorrentId): void {
     this.#diskPort.closeStore(torrent);
   }

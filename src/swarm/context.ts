@@ -72,6 +72,13 @@ export type TorrentEvent =
   /** It is at work again; `ready` follows. */
   | { readonly type: 'waking'; readonly torrent: TorrentId; readonly reason: string }
   | { readonly type: 'error'; readonly torrent: TorrentId; readonly error: BtError }
+  /** The files are in this folder now (or, with an error, where they were). */
+  | {
+      readonly type: 'moved';
+      readonly torrent: TorrentId;
+      readonly folder: string;
+      readonly error: BtError | undefined;
+    }
   /** Stopped: resume data is saved and files are closed. */
   | { readonly type: 'stopped'; readonly torrent: TorrentId };
 

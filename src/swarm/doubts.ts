@@ -41,6 +41,8 @@ export class Doubts {
   readonly #doubts = new Map<number, Doubt>();
   /** Of these, the ones that are not to be looked at before the next try. */
   readonly #later = new Set<number>();
+  /** Nothing may be looked at now. */
+  isHeld = false;
   #asked: { first: number; left: number } | undefined;
   #error: BtError | undefined;
 
@@ -115,7 +117,7 @@ export class Doubts {
 
   /** Has the disk hash the next of them. */
   look(): void {
-    if (this.#asked !== undefined) return;
+    if (this.#asked !== undefined || this.isHeld) return;
     for (const [first] of this.#doubts) {
       if (this.#later.has(first)) continue;
       const expect: PieceExpectation[] = [];

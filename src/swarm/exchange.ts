@@ -105,6 +105,8 @@ export class Exchange {
 
   onHave(peer: Peer, piece: number): void {
     if (!peer.have.set(piece)) return;
+    // It has it again, after it took it back: that it gave none before is over.
+    peer.refused?.delete(piece);
     this.#o.downloader.picker.order.increment(piece);
     if (this.#o.ledger.isMissing(piece)) peer.usefulPieces++;
     this.#learnt(peer);

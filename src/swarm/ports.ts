@@ -127,6 +127,11 @@ export interface DiskPort {
   hashLeaves(torrent: TorrentId, piece: number): void;
   /** Writes resume data after all data committed before it. `final`: data and record are forced to the medium (stop). -> onResumeSaved */
   saveResume(torrent: TorrentId, bytes: Uint8Array, final: boolean): void;
+  /**
+   * Moves an open store to another folder, in the background: reads are answered meanwhile, writes and checks must not be asked for.
+   * -> onStoreMoved; before it closes at the latest, with `client/aborted`
+   */
+  moveStore(torrent: TorrentId, folder: string): void;
   /** -> onStoreClosed after everything before has been answered */
   closeStore(torrent: TorrentId): void;
 }
@@ -165,6 +170,8 @@ export type StoreOpened =
       readonly resumeTrouble: BtError | undefined;
       /** Why nothing can be written to the folder, where that is known already. */
       readonly writeTrouble: BtError | undefined;
+      /** A move that was broken off had come about: the store is in this folder. */
+      readonly movedTo: string | undefined;
       /** Wall clock, milliseconds since 1970, to compare with SavedResume.savedMs. */
       readonly wallMs: number;
     }
@@ -203,6 +210,8 @@ export interface DiskInputs {
     error: BtError | undefined,
   ): void;
   onResumeSaved(now: Millis, torrent: TorrentId, error: BtError | undefined): void;
+  /** @param error undefined: the store is there now; otherwise it is where it was */
+  onStoreMoved(now: Millis, torrent: TorrentId, folder: string, error: BtError | undefined): void;
   onStoreClosed(now: Millis, torrent: TorrentId): void;
 }
 

@@ -35,6 +35,7 @@ export class Storage {
   #saveAt: Millis = NEVER;
   /** The record of the last clean stop says all that is to be said. */
   #recordHolds = false;
+  #isMoving = false;
   #writeTrouble: BtError | undefined;
   #unread: { pieces: number[]; error: BtError | undefined } = { pieces: [], error: undefined };
 
@@ -153,6 +154,10 @@ export class Storage {
     this.#saveAt = NEVER;
     // In the middle of a check little is known, so the last record stays; and a closed store takes nothing.
     if (this.#state !== 'open') return;
+    if (this.#isMoving) {
+      this.#dirty = true;
+      return;
+    }
     // One at a time: the newer one follows.
     if (this.#saving) this.#dirty = true;
     else this.#write();
@@ -174,6 +179,27 @@ export class Storage {
     if (error !== undefined) this.#note('resume-not-saved', error.message);
     if (this.#state === 'closing') this.#ctx.host.ports.closeStore(this.#ctx.torrent);
     else if (this.#dirty && this.#saveAt === NEVER) this.#saveAt = addMs(this.#ctx.now, limits.resumeSave.debounceMs);
+  }
+
+  /**
+   * Takes the files to another folder; nothing of the torrent may be at the disk any more but reads. Nothing is saved meanwhile: a record
+   * of before goes along.
+   * @returns false: come back when something was answered
+   */
+  move(folder: string): boolean {
+    if (this.#state !== 'open' || this.#saving) return false;
+    if (this.#dirty || this.#saveAt !== NEVER) {
+      this.#write();
+      return false;
+    }
+    this.#isMoving = true;
+    this.#ctx.host.ports.moveStore(this.#ctx.torrent, folder);
+    return true;
+  }
+
+  onMoved(): void {
+    this.#isMoving = false;
+    this.save();
   }
 
   /** Begins to close; nothing of the torrent may be at the disk any more. @returns false: come back when something was answered */

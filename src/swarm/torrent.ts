@@ -115,6 +115,7 @@ export class Torrent {
   #content: Content | undefined;
   #storage: Storage | undefined;
   #doubts: Doubts | undefined;
+  #moving: { readonly folder: string; hasBegun: boolean } | undefined;
   /** All is to be hashed as soon as the disk has answered for what it is looking at. */
   #isRecheckDue = false;
   #error: BtError | undefined;
@@ -190,6 +191,9 @@ export class Torrent {
   }
   get content(): Content | undefined {
     return this.#content;
+  }
+  get isMoving(): boolean {
+    return this.#moving !== undefined;
   }
   /** What is in the way and may pass. */
   get waitingFor(): BtError | undefined {
@@ -362,12 +366,39 @@ export class Torrent {
     return this.#storage?.isClosed ?? true;
   }
 
+  /**
+   * Takes the files to another folder. Downloading pauses, what is here is served from where it is; `moved` follows.
+   * @param folder the parent of the torrent's name, in the world's words
+   */
+  move(now: Millis, folder: string): void {
+    this.#ctx.now = now;
+    if (this.#active === undefined || this.#moving !== undefined) {
+      const what = `${this.name} cannot be moved while it is ${this.#moving === undefined ? this.#phase : 'being moved'}`;
+      this.#emit({ type: 'moved', torrent: this.id, folder, error: new BtError('client/invalid', { what }) });
+      return;
+    }
+    this.#moving = { folder, hasBegun: false };
+    this.#active.downloader.pause();
+    if (this.#doubts !== undefined) this.#doubts.isHeld = true;
+    this.#continueMove();
+  }
+
+  onStoreMoved(now: Millis, folder: string, error: BtError | undefined): void {
+    this.#ctx.now = now;
+    this.#moving = undefined;
+    this.#storage?.onMoved();
+    if (this.#doubts !== undefined) this.#doubts.isHeld = false;
+    this.#emit({ type: 'moved', torrent: this.id, folder, error });
+    if (this.#active !== undefined) this.#goOnAfterMove(this.#active);
+    this.#continueStop();
+  }
+
   /** Looks at all data on disk again. Connections end; what turns out bad is fetched again. */
   recheck(now: Millis): void {
     this.#ctx.now = now;
     const content = this.#active;
     if (content === undefined) return;
-    if (this.#doubts?.isLooking === true) {
+    if (this.#doubts?.isLooking === true || this.#moving !== undefined) {
       this.#isRecheckDue = true;
       return;
     }
@@ -464,6 +495,10 @@ export class Torrent {
 
   onStoreOpened(now: Millis, result: StoreOpened): void {
     this.#ctx.now = now;
+    // A move that was broken off had come about.
+    if (result.kind === 'ok' && result.movedTo !== undefined) {
+      this.#emit({ type: 'moved', torrent: this.id, folder: result.movedTo, error: undefined });
+    }
     this.#storage?.onStoreOpened(result);
     this.#continueStop();
   }
@@ -561,7 +596,7 @@ export class Torrent {
           this.#storage?.save();
           break;
         case 'retry':
-          if (this.#active !== undefined) this.#trouble.retry(this.#active);
+          if (this.#active !== undefined && this.#moving === undefined) this.#trouble.retry(this.#active);
           break;
         case 'look':
           if (this.#active !== undefined) this.#doubts?.retry();
@@ -713,6 +748,7 @@ export class Torrent {
       },
       onLost: (pieces, error) => this.#onLost(content, pieces, error),
       onQuiet: () => {
+        this.#continueMove();
         if (!this.#isRecheckDue) return;
         this.#isRecheckDue = false;
         this.recheck(this.#ctx.now);
@@ -872,7 +908,25 @@ export class Torrent {
     this.#emit({ type: 'error', torrent: this.id, error });
   }
 
+  /** When nothing is written or hashed any more, and the last record is saved. */
+  #continueMove(): void {
+    const moving = this.#moving;
+    if (moving === undefined || moving.hasBegun || this.#active === undefined) return;
+    if (this.#active.downloader.atDisk > 0 || this.#doubts?.isLooking === true) return;
+    moving.hasBegun = this.#storage?.move(moving.folder) === true;
+  }
+
+  #goOnAfterMove(content: Content): void {
+    if (this.#trouble.waitingFor === undefined) content.downloader.resume();
+    else this.#trouble.retry(content);
+    this.#doubts?.look();
+    if (!this.#isRecheckDue) return;
+    this.#isRecheckDue = false;
+    this.recheck(this.#ctx.now);
+  }
+
   #continueStop(): void {
+    this.#continueMove();
     if (this.#phase !== 'stopping') return;
     if ((this.#content?.downloader.atDisk ?? 0) > 0) return;
     this.#content?.downloader.halt();

@@ -34,9 +34,17 @@ export interface Believed {
 export class HostProbe {
   readonly #host: DiskHost;
   #last: DiskReply | undefined;
+  readonly #steps: (() => void)[] = [];
 
   constructor(stateDir: string, calls: SystemCalls = systemCalls) {
-    this.#host = new DiskHost({ stateDir, calls, reply: (r) => (this.#last = r), later: () => {} });
+    const later = (step: () => void) => this.#steps.push(step);
+    this.#host = new DiskHost({ stateDir, calls, reply: (r) => (this.#last = r), later });
+  }
+
+  /** Does what is to be done in the background. @returns the last answer */
+  finish(): DiskReply {
+    for (let step = this.#steps.shift(); step !== undefined; step = this.#steps.shift()) step();
+    return this.#last as DiskReply;
   }
 
   ask(request: DiskRequest): DiskReply {

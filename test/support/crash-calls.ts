@@ -13,6 +13,8 @@ export interface CrashPlan {
   readonly after: number;
   /** The last call, where it writes, writes half of what it was given. */
   readonly isTorn?: boolean;
+  /** Folders `from` and `to` are on two file systems: names cannot be moved between them. */
+  readonly isAcross?: boolean;
 }
 
 interface Unsynced {
@@ -50,6 +52,8 @@ export class CrashCalls {
       ...fs,
       uptime,
       accessSync: call((path: string, mode: number) => fs.accessSync(path, mode)),
+      futimesSync: call(fs.futimesSync as (...args: unknown[]) => undefined),
+      rmdirSync: call((path: string) => fs.rmdirSync(path)),
       openSync: call((path: string, flags: fs.OpenMode, mode?: fs.Mode) => {
         const fd = fs.openSync(path, flags, mode);
         this.#paths.set(fd, path);
@@ -85,6 +89,9 @@ export class CrashCalls {
         this.#unsynced.delete(this.#paths.get(fd) ?? '');
       }),
       renameSync: call((from: string, to: string) => {
+        if (plan.isAcross === true && from.includes('/from/') && to.includes('/to/')) {
+          throw Object.assign(new Error('EXDEV: made up for a test'), { code: 'EXDEV', syscall: 'rename' });
+        }
         fs.renameSync(from, to);
         const writes = this.#unsynced.get(from);
         this.#unsynced.delete(from);

@@ -116,6 +116,10 @@ export class DiskProbe implements DiskInputs {
     return this.#ask('save', () => this.disk.saveResume(this.id, bytes, final));
   }
 
+  move(folder: string): Promise<{ folder: string; error: BtError | undefined }> {
+    return this.#ask('move', () => this.disk.moveStore(this.id, folder));
+  }
+
   closeStore(): Promise<void> {
     return this.#ask('close', () => this.disk.closeStore(this.id));
   }
@@ -165,6 +169,9 @@ export class DiskProbe implements DiskInputs {
   }
   onResumeSaved(_now: Millis, _torrent: TorrentId, error: BtError | undefined): void {
     this.#answer('save', error);
+  }
+  onStoreMoved(_now: Millis, _torrent: TorrentId, folder: string, error: BtError | undefined): void {
+    this.#answer('move', { folder, error });
   }
   onStoreClosed(): void {
     this.#answer('close', undefined);

@@ -14,6 +14,8 @@ export interface Faults {
   isReadOnly: boolean;
   /** Writes and reads do at most so many bytes at a time, as the system may. */
   bytesPerCall: number;
+  /** Names cannot be moved from a folder `from` to a folder `to`. */
+  isAcross: boolean;
   openCount: number;
 }
 
@@ -25,6 +27,7 @@ export function noFaults(): Faults {
     descriptorsMax: unlimited,
     isReadOnly: false,
     bytesPerCall: unlimited,
+    isAcross: false,
     openCount: 0,
   };
 }
@@ -57,6 +60,10 @@ export function faultyCalls(faults: Faults): SystemCalls {
       faults.openCount++;
       paths.set(fd, path);
       return fd;
+    },
+    renameSync: (from: string, to: string) => {
+      if (faults.isAcross && from.includes('/from/') && to.includes('/to/')) throw systemError('EXDEV', 'rename');
+      fs.renameSync(from, to);
     },
     closeSync: (fd: number) => {
       faults.openCount--;

@@ -59,6 +59,9 @@ export abstract class DiskClient implements Disk {
   saveResume(torrent: TorrentId, bytes: Uint8Array, final: boolean): void {
     this.post({ verb: 'save', torrent, bytes, final });
   }
+  moveStore(torrent: TorrentId, folder: string): void {
+    this.post({ verb: 'move', torrent, folder });
+  }
   closeStore(torrent: TorrentId): void {
     this.post({ verb: 'close', torrent });
   }

@@ -9,6 +9,7 @@ import { isSystemError, toDiskError } from './disk-error.ts';
 import { FsStore } from './fs-store.ts';
 import { type DiskLimits, diskLimits } from './limits.ts';
 import { isLocalFolder } from './local-folder.ts';
+import { finishMove, hasMoved, MoveJob, undoMove } from './move-job.ts';
 import { OpenFiles } from './open-files.ts';
 import { hashBlocks, hashLeaves, judgePiece, type PieceParts, partsOnDisk } from './piece-hasher.ts';
 import type { PieceStore } from './piece-store.ts';
@@ -23,7 +24,15 @@ interface OpenTorrent {
   readonly info: Info;
   readonly geometry: Geometry;
   readonly folder: string;
+  readonly wanted: readonly boolean[];
   readonly store: PieceStore;
+}
+
+/** A torrent on its way to another folder. */
+interface Move {
+  readonly torrent: TorrentId;
+  readonly to: string;
+  readonly job: MoveJob;
 }
 
 /** What makes the stores; the only part that another kind of storage replaces. Called again when a store is opened again. */
@@ -58,6 +67,8 @@ export class DiskHost {
   readonly #torrentFiles: TorrentFolder | undefined;
   readonly #torrents = new Map<TorrentId, OpenTorrent>();
   readonly #rechecks: RecheckJob[] = [];
+  readonly #moves: Move[] = [];
+  #isMoveDue = false;
   readonly #recheckBuffer: Uint8Array;
   #isStepDue = false;
   /** Where the segments that are on disk already are read back to; made when first needed. */
@@ -96,6 +107,8 @@ export class DiskHost {
         return this.#hashLeaves(request);
       case 'save':
         return this.#save(request);
+      case 'move':
+        return this.#startMove(request);
       case 'close':
         return this.#closeStore(request.torrent);
     }
@@ -106,8 +119,9 @@ export class DiskHost {
     return this.#recheckBuffer.length + this.#segmentBuffer.length;
   }
 
-  /** Ends rechecks without an answer and closes every file. */
+  /** Ends rechecks and moves without an answer and closes every file. */
   close(): void {
+    for (const { job } of this.#moves.splice(0)) job.undo();
     this.#rechecks.length = 0;
     for (const { store } of this.#torrents.values()) store.close();
     this.#torrents.clear();
@@ -122,16 +136,20 @@ export class DiskHost {
 
   #openStore({ torrent, info, wanted, folder }: DiskRequest & { verb: 'open' }): void {
     assert(!this.#torrents.has(torrent), 'a store is opened once');
-    const root = resolve(folder);
+    const asked = resolve(folder);
+    let root = asked;
     try {
+      root = this.#endBrokenMove(info, asked);
       // First, since where that is refused nothing may be touched.
       const { saved: resume, trouble } = this.#resume?.load(keyOf(info), root) ?? {};
       const store = this.#makeStore({ info, wanted, folder: root });
-      this.#torrents.set(torrent, { info, geometry: new Geometry(info), folder: root, store });
+      this.#torrents.set(torrent, { info, geometry: new Geometry(info), folder: root, wanted, store });
       const resumeTrouble = trouble === undefined ? undefined : packError(trouble);
       const { files, partFile } = store.states();
       const writeTrouble = this.#writeTrouble(root);
-      const result = { kind: 'ok', files, partFile, resume, resumeTrouble, writeTrouble, wallMs: Date.now() } as const;
+      const movedTo = root === asked ? undefined : root;
+      const looked = { files, partFile, resume, resumeTrouble, writeTrouble, movedTo };
+      const result = { kind: 'ok', ...looked, wallMs: Date.now() } as const;
       this.#reply({ verb: 'open', torrent, result, isLocal: isLocalFolder(root) });
     } catch (error) {
       this.#torrents.get(torrent)?.store.close();
@@ -161,6 +179,8 @@ export class DiskHost {
       this.#reply(job.cancel());
     }
     const open = this.#torrents.get(torrent);
+    const move = this.#moves.find((m) => m.torrent === torrent);
+    if (move !== undefined) this.#endMove(move, new BtError('client/aborted', { what: 'the move' }));
     open?.store.close();
     if (open !== undefined) this.#resume?.close(keyOf(open.info), open.folder);
     this.#torrents.delete(torrent);
@@ -302,6 +322,91 @@ export class DiskHost {
       if (!job.isDone) this.#rechecks.push(job);
       this.#stepLater();
     });
+  }
+
+  // --- moves, in the background too ------------------------------------------------------------------------------------------------
+
+  #startMove({ torrent, folder }: DiskRequest & { verb: 'move' }): void {
+    const to = resolve(folder);
+    try {
+      const { info, folder: from, store } = this.#torrent(torrent);
+      if (to === from) {
+        this.#reply({ verb: 'move', torrent, folder: from, error: undefined });
+        return;
+      }
+      store.sync();
+      const job = new MoveJob(
+        { info, from, to },
+        {
+          calls: this.#calls,
+          stepBytes: this.#limits.recheckStepBytes,
+          buffer: this.#recheckBuffer,
+        },
+      );
+      job.check();
+      this.#resume?.beginMove(keyOf(info), from, to);
+      this.#moves.push({ torrent, to, job });
+      this.#moveLater();
+    } catch (error) {
+      this.#reply({ verb: 'move', torrent, folder: to, error: pack(error, to) });
+    }
+  }
+
+  #moveLater(): void {
+    if (this.#isMoveDue || this.#moves.length === 0) return;
+    this.#isMoveDue = true;
+    this.#later(() => {
+      this.#isMoveDue = false;
+      const move = this.#moves[0];
+      if (move === undefined) return;
+      try {
+        if (move.job.step()) this.#endMove(move, undefined);
+      } catch (error) {
+        this.#endMove(move, error);
+      }
+      this.#moveLater();
+    });
+  }
+
+  /** @param error why it has not come about; undefined: it has */
+  #endMove(move: Move, error: unknown): void {
+    this.#moves.splice(this.#moves.indexOf(move), 1);
+    const { torrent, to, job } = move;
+    const open = this.#torrent(torrent);
+    const { info, folder: from, wanted } = open;
+    let trouble: PackedError | undefined;
+    try {
+      if (error !== undefined) throw error;
+      open.store.close();
+      const store = this.#makeStore({ info, wanted, folder: to });
+      this.#torrents.set(torrent, { ...open, folder: to, store });
+      this.#resume?.endMove(keyOf(info), { from, to }, store.states());
+    } catch (cause) {
+      trouble = pack(cause, to);
+      if (error !== undefined) {
+        job.undo();
+        this.#resume?.cancelMove(keyOf(info), from);
+      }
+    }
+    this.#reply({ verb: 'move', torrent, folder: to, error: error === undefined ? undefined : trouble });
+  }
+
+  /** Before a store is opened: a move that a killed process has left is ended, or undone. @returns where the torrent is */
+  #endBrokenMove(info: Info, from: string): string {
+    const to = this.#resume?.moveOf(keyOf(info), from);
+    if (to === undefined) return from;
+    const plan = { info, from, to };
+    if (!hasMoved(plan, this.#calls)) {
+      undoMove(plan, this.#calls);
+      this.#resume?.cancelMove(keyOf(info), from);
+      return from;
+    }
+    finishMove(plan, this.#calls);
+    const store = this.#makeStore({ info, wanted: info.files.map(() => false), folder: to });
+    const states = store.states();
+    store.close();
+    this.#resume?.endMove(keyOf(info), { from, to }, states);
+    return to;
   }
 
   #torrent(torrent: TorrentId): OpenTorrent {

@@ -114,8 +114,11 @@ export class DiskPool extends DiskClient {
     } else if (reply.verb === 'open') {
       const opened = this.#opening.get(reply.torrent);
       this.#opening.delete(reply.torrent);
-      if (opened !== undefined && reply.isLocal && reply.result.kind === 'ok') this.#quick?.add(reply.torrent, opened);
+      if (opened !== undefined && reply.isLocal && reply.result.kind === 'ok') {
+        this.#quick?.add(reply.torrent, { ...opened, folder: reply.result.movedTo ?? opened.folder });
+      }
     }
+    if (reply.verb === 'move' && reply.error === undefined) this.#quick?.move(reply.torrent, reply.folder);
     this.deliver(reply);
   }
 

@@ -60,6 +60,9 @@ export function deliverReply(inputs: DiskInputs, now: Millis, reply: DiskReply):
     case 'save':
       inputs.onResumeSaved(now, reply.torrent, toError(reply.error));
       return;
+    case 'move':
+      inputs.onStoreMoved(now, reply.torrent, reply.folder, toError(reply.error));
+      return;
     case 'close':
       inputs.onStoreClosed(now, reply.torrent);
       return;

@@ -43,6 +43,7 @@ export type DiskRequest =
     }
   | { readonly verb: 'leaves'; readonly torrent: TorrentId; readonly piece: number }
   | { readonly verb: 'save'; readonly torrent: TorrentId; readonly bytes: Uint8Array; readonly final: boolean }
+  | { readonly verb: 'move'; readonly torrent: TorrentId; readonly folder: string }
   | { readonly verb: 'close'; readonly torrent: TorrentId };
 
 /** A `BtError` on its way between threads, where classes do not survive. */
@@ -111,6 +112,12 @@ export type DiskReply =
       readonly error: PackedError | undefined;
     }
   | { readonly verb: 'save'; readonly torrent: TorrentId; readonly error: PackedError | undefined }
+  | {
+      readonly verb: 'move';
+      readonly torrent: TorrentId;
+      readonly folder: string;
+      readonly error: PackedError | undefined;
+    }
   | { readonly verb: 'close'; readonly torrent: TorrentId };
 
 /** The payload buffers of a message, each once: the transfer list of `postMessage`. The sender can no longer read them. */

@@ -94,6 +94,13 @@ export class QuickReader {
     if (t !== undefined) t.writes++;
   }
 
+  /** The torrent has moved. */
+  move(torrent: TorrentId, folder: string): void {
+    const open = this.#torrents.get(torrent)?.open;
+    this.remove(torrent);
+    if (open !== undefined) this.add(torrent, { ...open, folder });
+  }
+
   /** Pieces of the torrent are hashed again. */
   onRecheck(torrent: TorrentId): void {
     this.#torrents.get(torrent)?.shunned.clear();

@@ -174,6 +174,56 @@ export class ResumeFolder {
     else removeIfThere(this.#calls, journalOf(path));
   }
 
+  // --- moves ---
+
+  /** A torrent is about to be moved: after a crash it is known where else to look. @throws BtError `disk/...` */
+  beginMove(infoHash: InfoHash, from: string, to: string): void {
+    const path = moveOf(this.#pathOf(infoHash, from));
+    writeAtomic(path, encode({ v: 1, from, to }), { sync: true, calls: this.#calls });
+  }
+
+  /** @returns where a move that was never ended was to lead */
+  moveOf(infoHash: InfoHash, from: string): string | undefined {
+    try {
+      const to = readIntact(
+        moveOf(this.#pathOf(infoHash, from)),
+        (bytes) => {
+          const dict = decode(bytes);
+          return getText(dict, 'from') === from ? getText(dict, 'to') : undefined;
+        },
+        { calls: this.#calls },
+      );
+      return to;
+    } catch (error) {
+      if (!BtError.is(error) && !isSystemError(error)) throw error;
+      return undefined;
+    }
+  }
+
+  /** It has not come about. */
+  cancelMove(infoHash: InfoHash, from: string): void {
+    removeIfThere(this.#calls, moveOf(this.#pathOf(infoHash, from)));
+  }
+
+  /**
+   * It has: the record goes along. What it says of the data stays true, by how the files stand in the new place.
+   * @throws BtError `disk/...`
+   */
+  endMove(
+    infoHash: InfoHash,
+    move: { readonly from: string; readonly to: string },
+    states: Pick<ResumeRecord, 'files' | 'partFile'>,
+  ): void {
+    const { saved } = this.load(infoHash, move.from);
+    // What was noted after the record is in the brain's next one; until then it is hashed.
+    if (saved?.isBelieved && saved.underWay === undefined && saved.committed.length === 0) {
+      const { bytes, final, savedMs } = saved;
+      this.save(infoHash, { bytes, final, savedMs, ...states, folder: move.to });
+    }
+    this.remove(infoHash, move.from);
+    this.cancelMove(infoHash, move.from);
+  }
+
   /** Bytes of a piece are about to be written. What goes wrong here costs a check after a crash and nothing else. */
   begin(infoHash: InfoHash, folder: string, piece: number): void {
     this.#note(infoHash, folder, (journal) => journal.begin(piece));
@@ -243,6 +293,10 @@ export class ResumeFolder {
 }
 
 const noNotes: JournalNotes = { committed: [], written: new Map(), underWay: undefined, notedMs: 0 };
+
+function moveOf(path: string): string {
+  return `${path}.move`;
+}
 
 function journalOf(path: string): string {
   return `${path}.journal`;

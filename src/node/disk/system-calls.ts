@@ -8,6 +8,8 @@ import { uptime } from 'node:os';
 export type SystemCalls = Pick<
   typeof fs,
   | 'accessSync'
+  | 'futimesSync'
+  | 'rmdirSync'
   | 'openSync'
   | 'closeSync'
   | 'readSync'

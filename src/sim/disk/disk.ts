@@ -31,6 +31,8 @@ export interface DiskFaults {
   /** Every write is refused with this. */
   writeError: BtError | undefined;
   openError: BtError | undefined;
+  /** Stores stay where they are, with this. */
+  moveError: BtError | undefined;
 }
 
 export interface DiskOptions {
@@ -65,6 +67,7 @@ export class SimDisk {
     isReadOnly: false,
     writeError: undefined,
     openError: undefined,
+    moveError: undefined,
   };
   speed: DiskSpeed;
   capacityBytes: number = Number.POSITIVE_INFINITY;

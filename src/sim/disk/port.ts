@@ -99,6 +99,7 @@ export class SimDiskPort implements DiskPort {
           partFile,
           resume,
           resumeTrouble: undefined,
+          movedTo: undefined,
           writeTrouble,
           wallMs,
         });
@@ -205,6 +206,15 @@ export class SimDiskPort implements DiskPort {
         this.watch.giveBack([taken]);
         to.onResumeSaved(now, torrent, error);
       };
+    });
+  }
+
+  /** Folders are all one here; what is tried is the brain. */
+  moveStore(torrent: TorrentId, folder: string): void {
+    const open = this.#get(torrent);
+    this.#run(open, { label: 'disk.move', bytes: open.image.info.totalLength }, () => {
+      const error = this.#disk.faults.moveError;
+      return (to, now) => to.onStoreMoved(now, torrent, folder, error);
     });
   }
 

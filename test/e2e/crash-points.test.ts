@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -16,10 +17,11 @@ import { Geometry, v1PieceHash } from '#metainfo';
 import { readIntact, writeAtomic } from '#node';
 import { type SystemCalls, systemCalls } from '#room/node/disk/system-calls';
 import { encodeResume } from '#room/swarm/resume';
-import { type Believed, HostProbe, readBelieved } from '../../support/believed.ts';
-import { Crash, CrashCalls, type CrashPlan } from '../../support/crash-calls.ts';
-import { makeTempFolder } from '../../support/temp-folder.ts';
-import { makeTorrent } from '../../support/torrents.ts';
+import { type Believed, HostProbe, readBelieved } from '../support/believed.ts';
+import { Crash, CrashCalls, type CrashPlan } from '../support/crash-calls.ts';
+import { faultyCalls, noFaults } from '../support/faulty-calls.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
+import { makeTorrent } from '../support/torrents.ts';
 
 const id = 1 as TorrentId;
 const wanted = [true, false, true];
@@ -162,6 +164,82 @@ describe('a process that dies after any system call of a small download', () => 
     }
   });
 });
+
+describe('a process that dies after any system call of a move', () => {
+  const isWhole = (folder: string): boolean =>
+    readTree(join(folder, 'made/a')).equals(made.contents[0] as Uint8Array) &&
+    readTree(join(folder, 'made/sub/c')).equals(made.contents[2] as Uint8Array);
+
+  for (const isAcross of [false, true]) {
+    test(`has all of it in one of the two places${isAcross ? ', which are on two file systems' : ''}`, (t) => {
+      const base = join(makeTempFolder(t), 'place');
+      const reached = new Set<string>();
+      // Opening it is tried above: from its end on.
+      for (let after = 30; ; after++) {
+        rmSync(base, { recursive: true, force: true });
+        const [from, to, stateDir] = [join(base, 'from'), join(base, 'to'), join(base, 'state')];
+        new Download(stateDir, systemCalls).run(from);
+        const calls = new CrashCalls({ after, isAcross });
+        const probe = new HostProbe(stateDir, calls.calls);
+        try {
+          probe.ask({ verb: 'open', torrent: id, info, wanted, folder: from });
+          const reply = probe.ask({ verb: 'move', torrent: id, folder: to });
+          assert.ok(reply.verb === 'open', 'it takes a turn of its own');
+          const moved = probe.finish();
+          assert.ok(moved.verb === 'move' && moved.error === undefined, JSON.stringify(moved));
+          calls.end();
+        } catch (error) {
+          if (!(error instanceof Crash)) throw error;
+        }
+        const next = new HostProbe(stateDir);
+        const opened = next.ask({ verb: 'open', torrent: id, info, wanted, folder: calls.isDead ? from : to });
+        assert.ok(opened.verb === 'open' && opened.result.kind === 'ok', JSON.stringify(opened));
+        const at = opened.result.movedTo ?? (calls.isDead ? from : to);
+        next.ask({ verb: 'close', torrent: id });
+        assert.ok(isWhole(at), `after ${after} calls it is not whole in ${at}`);
+        assert.ok(existsSync(join(at, `.${info.hashV1}.parts`)), `after ${after} calls: the part file`);
+        const other = at === from ? to : from;
+        assert.equal(existsSync(join(other, 'made')), false, `after ${after} calls something is left in ${other}`);
+        const left = existsSync(other) ? readdirSync(other) : [];
+        assert.deepEqual(left, [], `after ${after} calls something is left in ${other}`);
+        const { trusted, recheck, hadRecord, notes } = readBelieved({ info, wanted, folder: at, stateDir });
+        const what = `${at} after ${after} calls: ${JSON.stringify({ trusted, recheck, hadRecord, notes })}`;
+        assert.equal(trusted.length + recheck.length, 5, what);
+        if (!calls.isDead) assert.equal(trusted.length, 5, 'nothing is hashed after a move that came to its end');
+        reached.add(at);
+        if (!calls.isDead) break;
+      }
+      assert.equal(reached.size, 2);
+    });
+  }
+
+  test('a full target, or one where the name is taken: all stays where it was', (t) => {
+    const base = join(makeTempFolder(t), 'place');
+    const [from, to, stateDir] = [join(base, 'from'), join(base, 'to'), join(base, 'state')];
+    new Download(stateDir, systemCalls).run(from);
+    const faults = { ...noFaults(), isAcross: true, spaceBytes: 60_000 };
+    const probe = new HostProbe(stateDir, faultyCalls(faults));
+    probe.ask({ verb: 'open', torrent: id, info, wanted, folder: from });
+    probe.ask({ verb: 'move', torrent: id, folder: to });
+    const full = probe.finish();
+    assert.ok(full.verb === 'move' && full.error?.code === 'disk/no-space', JSON.stringify(full));
+    assert.deepEqual(readdirSync(to), []);
+    mkdirSync(join(to, 'made'));
+    const taken = probe.ask({ verb: 'move', torrent: id, folder: to });
+    assert.ok(taken.verb === 'move' && taken.error?.code === 'disk/exists', JSON.stringify(taken));
+    const inside = probe.ask({ verb: 'move', torrent: id, folder: join(from, 'made/deeper') });
+    assert.ok(inside.verb === 'move' && inside.error?.code === 'client/invalid', JSON.stringify(inside));
+    assert.equal(existsSync(join(from, 'made/deeper')), false);
+    assert.ok(isWhole(from));
+    faults.spaceBytes = Number.POSITIVE_INFINITY;
+    probe.ask({ verb: 'close', torrent: id });
+    assert.equal(readBelieved({ info, wanted, folder: from, stateDir }).trusted.length, 5);
+  });
+});
+
+function readTree(path: string): Buffer {
+  return existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
+}
 
 describe('state files at every crash point', () => {
   const generation = (bytes: Uint8Array): number => {

@@ -17,8 +17,8 @@ import { fixedPlans } from './fixed-plans.ts';
 const crypto: CryptoPort = { ...nodeCrypto, random: () => assert.fail('chance comes from the seed') };
 const transfer = (buffer: ArrayBuffer) => structuredClone(buffer, { transfer: [buffer] });
 
-/** So many seeds take about 15 s of CPU. */
-const SEED_COUNT = 150;
+/** So many seeds take about 10 s of CPU. */
+const SEED_COUNT = 100;
 const SEEDS_A_TEST = 25;
 
 function run(seed: number): RandomReport {
@@ -31,8 +31,8 @@ for (let first = 1; first <= SEED_COUNT; first += SEEDS_A_TEST) {
   });
 }
 
-test('random sessions of several torrents 1 to 60', () => {
-  for (let seed = 1; seed <= 60; seed++) runSessions(drawSessionsPlan(seed), { crypto, transfer });
+test('random sessions of several torrents 1 to 40', () => {
+  for (let seed = 1; seed <= 40; seed++) runSessions(drawSessionsPlan(seed), { crypto, transfer });
 });
 
 for (const { about, plan } of fixedPlans) {

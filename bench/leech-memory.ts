@@ -62,7 +62,7 @@ async function simulated(pieceMiB: number, gb: number): Promise<void> {
   const child = new JsonChild('./sim-leech.js', sizes, { nodeArgs: ['--expose-gc'] });
   const result = await child.next('result');
   await child.end();
-  const what = `100 GB simulated, pieces of ${pieceMiB} MiB, ${result['piecesHave']} of ${result['pieceCount']} fetched`;
+  const what = `100 GB simulated, pieces of ${pieceMiB} MiB, ${result['piecesHave']} of ${result['pieceCount']} fetched, ledger ${(Number(result['ledgerBytes']) / mib).toFixed(0)} MiB`;
   say(what, Number(result['mostBytes']) / mib);
 }
 

@@ -6,7 +6,8 @@ import { nodeCrypto } from '#node';
 import { FakePeer, lines, makeTorrent, SimClient, SimNet, SimTrackers, SimWorld } from '#sim';
 
 const [totalBytes = 0, pieceLength = 0, fetchBytes = 0] = process.argv.slice(2).map(Number);
-const peerCount = 4;
+/** What is on its way from them is the simulator's memory, not the brain's: many slow ones keep little under way. */
+const peerCount = 8;
 const say = (fields: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(fields)}\n`);
 
 function held(): number {
@@ -39,7 +40,7 @@ client.start();
 world.runFor(1_000);
 const block = new Uint8Array(16_384);
 for (let i = 0; i < peerCount; i++) {
-  const line = { ...lines.ideal, upBytesPerSec: 50 * 1_048_576 };
+  const line = { ...lines.ideal, upBytesPerSec: 8 * 1_048_576 };
   const peer = new FakePeer({ world, net: net.addHost({ line }), infoHash: torrent.swarmKey, flags: { fast: true } });
   peer.onMessage = (_link, m) => {
     if (m.kind !== 'request') return;
@@ -50,9 +51,14 @@ for (let i = 0; i < peerCount; i++) {
   peer.send('have-all', 'unchoke');
 }
 let most = 0;
+let ledger = 0;
 while (client.snapshot().downloaded < fetchBytes && !client.isDone) {
   world.runFor(500);
   most = Math.max(most, held() - before - madeBytes);
+  ledger = Math.max(
+    ledger,
+    client.session.holders.reduce((sum, one) => sum + one.bytes, 0),
+  );
 }
 const { downloaded, piecesHave } = client.snapshot();
-say({ event: 'result', mostBytes: most, madeBytes, downloaded, piecesHave, pieceCount: torrent.geometry.pieceCount });
+say({ event: 'result', mostBytes: most, ledgerBytes: ledger, madeBytes, downloaded, piecesHave, pieceCount: torrent.geometry.pieceCount });

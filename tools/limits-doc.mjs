@@ -31,6 +31,7 @@ const sources = [
   { title: 'One torrent', file: 'swarm/limits', name: 'limits' },
   { title: 'A session', file: 'session/limits', name: 'limits' },
   { title: 'TCP', file: 'node/tcp', name: 'tcpLimits', docs: 'TcpLimits' },
+  { title: 'Descriptors', file: 'node/descriptors', name: 'descriptorLimits' },
   { title: 'Disk', file: 'node/disk/limits', name: 'diskLimits', docs: 'DiskLimits' },
   {
     title: 'Tracker: what an operator may set',

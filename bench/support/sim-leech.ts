@@ -61,4 +61,12 @@ while (client.snapshot().downloaded < fetchBytes && !client.isDone) {
   );
 }
 const { downloaded, piecesHave } = client.snapshot();
-say({ event: 'result', mostBytes: most, ledgerBytes: ledger, madeBytes, downloaded, piecesHave, pieceCount: torrent.geometry.pieceCount });
+say({
+  event: 'result',
+  mostBytes: most,
+  ledgerBytes: ledger,
+  madeBytes,
+  downloaded,
+  piecesHave,
+  pieceCount: torrent.geometry.pieceCount,
+});

@@ -79,6 +79,12 @@ export class Transfer {
       ...(options.uploadLimit !== undefined && { uploadLimit: options.uploadLimit }),
       ...(options.downloadLimit !== undefined && { downloadLimit: options.downloadLimit }),
     });
+    const { descriptors } = session;
+    if (session.isShortOfDescriptors) {
+      const few = `${descriptors.connections} connections at most: this process may open ${descriptors.processMax ?? 'few'} files (ulimit -n)`;
+      cli.events?.emit('warning', { code: 'client/few-descriptors', message: few });
+      cli.note(`${cli.paintErr('yellow', 'warning:')} ${few}`);
+    }
     for (const { host, port } of session.addresses) cli.events?.emit('listening', { host, port, protocol: 'tcp' });
     return new Transfer({ cli, options, signal, session, startedAt, trace });
   }

@@ -1,4 +1,4 @@
-import { diskLimits, type NodeLoop, tcpLimits } from '../node/index.ts';
+import { diskLimits, isOutOfDescriptors, type NodeLoop, tcpLimits } from '../node/index.ts';
 import type { Session as Brain, HeldBack, HeldBytes } from '../session/index.ts';
 
 /** Memory of a session, and what waits for it. */
@@ -28,5 +28,10 @@ export function measureBudgets(brain: Brain, loop: NodeLoop): Budgets {
     { holder: 'disk-buffers', bytes: disk, max: diskLimits.recheckBufferBytes + diskLimits.segmentBufferBytesMax },
   ];
   const bytes = held.reduce((sum, one) => sum + one.bytes, 0);
-  return { bytes, held, heldBack: brain.heldBack() };
+  const heldBack = brain.heldBack();
+  if (isOutOfDescriptors()) {
+    const text = 'the process has no descriptor left (ulimit -n): nobody can connect, and files wait for each other';
+    heldBack.push({ code: 'no-descriptor', count: 1, text });
+  }
+  return { bytes, held, heldBack };
 }

@@ -12,6 +12,7 @@ export {
   type TorrentFile as TorrentFileData,
   toMagnet,
 } from '../metainfo/index.ts';
+export type { DescriptorBudget } from '../node/index.ts';
 export type { HeldBack, HeldBytes, Holder } from '../session/index.ts';
 export type { PeerSnapshot, TorrentPhase, TorrentSnapshot, TrackerSnapshot } from '../swarm/index.ts';
 export type { Budgets } from './budgets.ts';

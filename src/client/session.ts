@@ -12,16 +12,20 @@ import {
 } from '../base/index.ts';
 import type { Info, TorrentFile } from '../metainfo/index.ts';
 import {
+  type DescriptorBudget,
   DiskPool,
+  diskLimits,
+  divideDescriptors,
   type Listener,
   makeFolders,
   NodeLoop,
   nodeCrypto,
+  readDescriptorLimit,
   resolveHost,
   TrackerClient,
   toDiskError,
 } from '../node/index.ts';
-import { Session as Brain, type TorrentRow } from '../session/index.ts';
+import { Session as Brain, sessionLimits, type TorrentRow } from '../session/index.ts';
 import type { TorrentEvent, TorrentSnapshot } from '../swarm/index.ts';
 import type { Tracer } from '../trace/index.ts';
 import { makePeerId } from '../wire/index.ts';
@@ -106,6 +110,10 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
 
 /** A client: any number of torrents over one set of sockets. Made by `createSession`. */
 export class Session {
+  /** How the descriptors of the process are divided; shared by all torrents. */
+  readonly descriptors: DescriptorBudget;
+  /** There are fewer connections than there would be, since the process may open few files. */
+  readonly isShortOfDescriptors: boolean;
   readonly #o: SessionOptions;
   readonly #loop: NodeLoop;
   readonly #brain: Brain;
@@ -130,7 +138,15 @@ export class Session {
       if (options.stateDir === undefined) throw new BtError('client/invalid', { what: 'remember needs a stateDir' });
       this.#memory = new SessionMemory(resolve(options.stateDir));
     }
+    const wanted = {
+      connections: options.connectionsMax ?? sessionLimits.connsMax,
+      files: diskLimits.openFilesMax,
+      quickFiles: diskLimits.quickFilesMax,
+    };
+    this.descriptors = divideDescriptors(readDescriptorLimit(), wanted);
+    this.isShortOfDescriptors = this.descriptors.connections < wanted.connections;
     const disk = new DiskPool({
+      limits: { openFilesMax: this.descriptors.files, quickFilesMax: this.descriptors.quickFiles },
       folderOf: (torrent) => this.#folders.get(torrent) ?? this.#folderOfNew,
       stateDir: options.stateDir === undefined ? undefined : resolve(options.stateDir),
     });
@@ -144,7 +160,7 @@ export class Session {
       onEvent: (event) => this.#onEvent(event),
       uploadLimit: options.uploadLimit ?? Number.POSITIVE_INFINITY,
       downloadLimit: options.downloadLimit ?? Number.POSITIVE_INFINITY,
-      ...(options.connectionsMax === undefined ? {} : { connsMax: options.connectionsMax }),
+      connsMax: this.descriptors.connections,
       ...(options.connectionsPerTorrentMax === undefined
         ? {}
         : { connsPerTorrentMax: options.connectionsPerTorrentMax }),

@@ -5,6 +5,7 @@
  * Must never know: BitTorrent policy: an `if` about choking here is a bug.
  */
 export * from './crypto.ts';
+export * from './descriptors.ts';
 export { type Disk, deliverReply } from './disk/disk.ts';
 export type { FolderOf } from './disk/disk-client.ts';
 export { toDiskError } from './disk/disk-error.ts';

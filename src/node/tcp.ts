@@ -97,7 +97,8 @@ export class TcpTransport implements Transport {
       const ipv6Only = at.host.includes(':') && (at.host !== '::' || isShared);
       server.listen({ host: at.host, port: at.port, ipv6Only }, () => {
         server.off('error', onError);
-        // Errors of a listening server are about single connections (out of descriptors); there is nobody to tell.
+        // Errors of a listening server are about single connections. For want of descriptors there are none: libuv keeps one in reserve,
+        // takes such connections with it and closes them, and the listener goes on.
         server.on('error', () => {});
         resolve();
       });

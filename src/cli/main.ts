@@ -62,7 +62,10 @@ const entries: readonly Entry[] = [
     name: 'run',
     arguments: '[torrent|magnet|url...]',
     summary: 'run all torrents that were added, and add more',
-    load: async () => (await import('./run.ts')).defineRun,
+    load: async () => {
+      await loadRooms();
+      return (await import('./run.ts')).defineRun;
+    },
   },
   {
     name: 'tracker',

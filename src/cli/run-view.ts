@@ -1,4 +1,5 @@
-import type { Session, TorrentPhase, TorrentSnapshot } from '../client/index.ts';
+import type { Budgets, Session, TorrentPhase, TorrentSnapshot } from '../client/index.ts';
+import { budgetsToJson } from './budgets-json.ts';
 import { formatPercent, formatRate, printable } from './format.ts';
 import type { Status } from './render.ts';
 
@@ -10,6 +11,7 @@ export interface RunLook {
   readonly downBytesPerSec: number;
   readonly upBytesPerSec: number;
   readonly connectionCount: number;
+  readonly budgets: Budgets;
   /** What could not be remembered, and why. */
   readonly stateError: string | undefined;
 }
@@ -38,8 +40,9 @@ export function lookAt(session: Session): RunLook {
     .filter((s) => s.phase !== 'seeding' || s.peersConnected > 0)
     .sort((a, b) => busy(b) - busy(a))
     .slice(0, activeMax);
-  const { connectionCount, stateError } = session;
-  return { counts, active, downBytesPerSec, upBytesPerSec, connectionCount, stateError: stateError?.message };
+  const { connectionCount, budgets } = session;
+  const stateError = session.stateError?.message;
+  return { counts, active, downBytesPerSec, upBytesPerSec, connectionCount, budgets, stateError };
 }
 
 /** The fields of a `progress` event. */
@@ -51,6 +54,7 @@ export function runToJson(look: RunLook): Record<string, unknown> {
     upBytesPerSec: Math.round(look.upBytesPerSec),
     connectionCount: look.connectionCount,
     stateError: look.stateError ?? null,
+    ...budgetsToJson(look.budgets),
     active: look.active.map((s) => ({
       name: s.name,
       infoHashV1: s.infoHashV1 ?? null,
@@ -70,6 +74,7 @@ export function createRunStatus(look: RunLook): Status {
   const counts = [...look.counts].map(([phase, count]) => `${count} ${phase}`).join(', ');
   const sums = `${counts}; down ${formatRate(look.downBytesPerSec)}  up ${formatRate(look.upBytesPerSec)}  connections ${look.connectionCount}`;
   const trouble = look.stateError === undefined ? [] : [`not remembered: ${look.stateError}`];
+  trouble.push(...look.budgets.heldBack.map(({ text }) => `held back: ${text}`));
   return {
     state: look.stateError === undefined ? 'running' : 'not remembered',
     lines: () => [sums, ...trouble, ...look.active.slice(0, shownMax).map(toLine)],

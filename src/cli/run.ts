@@ -9,6 +9,7 @@ import {
 } from '../client/index.ts';
 import { addOutputOptions, type Cli } from './context.ts';
 import { CliError, exitCodes } from './exit.ts';
+import { warnOfFewDescriptors } from './few-descriptors.ts';
 import { printable } from './format.ts';
 import { resolveListen } from './listen.ts';
 import { parseInteger } from './options.ts';
@@ -119,6 +120,7 @@ async function open(cli: Cli, options: RunOptions): Promise<Session> {
     ...(options.activeDownloads !== undefined && { activeDownloads: options.activeDownloads }),
     ...(options.activeSeeds !== undefined && { activeSeeds: options.activeSeeds }),
   });
+  warnOfFewDescriptors(cli, session);
   for (const { host, port } of session.addresses) cli.events?.emit('listening', { host, port, protocol: 'tcp' });
   return session;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type BtError, formatAddress } from '../base/index.ts';
 import type { Budgets, PeerSnapshot, Torrent, TorrentSnapshot, TrackerSnapshot } from '../client/index.ts';
+import { budgetsToJson } from './budgets-json.ts';
 import type { Cli } from './context.ts';
 import { formatBytes, formatDuration, formatPlural, formatRate, printable } from './format.ts';
 import { explainStandstill, isTrackerTrouble, type Standstill } from './standstill.ts';
@@ -196,9 +197,7 @@ function progressToJson(facts: {
     wastedBytes: state.wasted,
     knownPeerCount: state.peersKnown,
     reason: why ?? null,
-    heldBack: budgets.heldBack,
-    memoryBytes: budgets.bytes,
-    memory: Object.fromEntries(budgets.held.map(({ holder, bytes }) => [holder, bytes])),
+    ...budgetsToJson(budgets),
     peers: busiest.slice(0, peersShownMax).map(peerToJson),
   };
 }

@@ -2,6 +2,7 @@ import { BtError } from '../base/index.ts';
 import { createSession, type Session, type SessionEvent, type Torrent, type TorrentInput } from '../client/index.ts';
 import type { Cli } from './context.ts';
 import { CliError, exitCodes } from './exit.ts';
+import { warnOfFewDescriptors } from './few-descriptors.ts';
 import { formatDuration, formatPercent, printable } from './format.ts';
 import { resolveListen } from './listen.ts';
 import { type FileRange, toFileIndexes } from './options.ts';
@@ -79,12 +80,7 @@ export class Transfer {
       ...(options.uploadLimit !== undefined && { uploadLimit: options.uploadLimit }),
       ...(options.downloadLimit !== undefined && { downloadLimit: options.downloadLimit }),
     });
-    const { descriptors } = session;
-    if (session.isShortOfDescriptors) {
-      const few = `${descriptors.connections} connections at most: this process may open ${descriptors.processMax ?? 'few'} files (ulimit -n)`;
-      cli.events?.emit('warning', { code: 'client/few-descriptors', message: few });
-      cli.note(`${cli.paintErr('yellow', 'warning:')} ${few}`);
-    }
+    warnOfFewDescriptors(cli, session);
     for (const { host, port } of session.addresses) cli.events?.emit('listening', { host, port, protocol: 'tcp' });
     return new Transfer({ cli, options, signal, session, startedAt, trace });
   }

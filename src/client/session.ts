@@ -22,7 +22,9 @@ import {
   nodeCrypto,
   readDescriptorLimit,
   resolveHost,
+  TcpTransport,
   TrackerClient,
+  tcpLimits,
   toDiskError,
 } from '../node/index.ts';
 import { Session as Brain, sessionLimits, type TorrentRow } from '../session/index.ts';
@@ -140,6 +142,7 @@ export class Session {
     }
     const wanted = {
       connections: options.connectionsMax ?? sessionLimits.connsMax,
+      lingering: tcpLimits.lingeringMax,
       files: diskLimits.openFilesMax,
       quickFiles: diskLimits.quickFilesMax,
     };
@@ -150,7 +153,8 @@ export class Session {
       folderOf: (torrent) => this.#folders.get(torrent) ?? this.#folderOfNew,
       stateDir: options.stateDir === undefined ? undefined : resolve(options.stateDir),
     });
-    this.#loop = new NodeLoop({ disk, trackers: new TrackerClient() });
+    const transport = new TcpTransport({ limits: { lingeringMax: this.descriptors.lingering } });
+    this.#loop = new NodeLoop({ disk, trackers: new TrackerClient(), transport });
     this.#brain = new Brain({
       ports: this.#loop,
       crypto: nodeCrypto,

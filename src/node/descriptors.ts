@@ -8,6 +8,8 @@ export interface DescriptorBudget {
   readonly processMax: number | undefined;
   /** Connections of all torrents, dials included. */
   readonly connections: number;
+  /** Connections that were closed by us and wait for the other side. */
+  readonly lingering: number;
   /** Files of all torrents that the disk's worker keeps open. */
   readonly files: number;
   /** The same of the main thread, for quick reads. */
@@ -23,6 +25,8 @@ export const descriptorLimits = {
   rest: 32,
   /** Share of the others that is for files; as many again, halved, for quick reads. */
   filesShare: 0.25,
+  /** Share of what is left for sockets that is for those that we closed: each takes some seconds at most. */
+  lingeringShare: 0.2,
   /** Fewest files and connections, however low the limit is. */
   filesMin: 2,
   connectionsMin: 4,
@@ -60,12 +64,19 @@ export function isOutOfDescriptors(): boolean {
  */
 export function divideDescriptors(
   processMax: number | undefined,
-  wanted: { readonly connections: number; readonly files: number; readonly quickFiles: number },
+  wanted: {
+    readonly connections: number;
+    readonly lingering: number;
+    readonly files: number;
+    readonly quickFiles: number;
+  },
 ): DescriptorBudget {
-  const { assumed, rest, filesShare, filesMin, connectionsMin } = descriptorLimits;
+  const { assumed, rest, filesShare, lingeringShare, filesMin, connectionsMin } = descriptorLimits;
   const free = Math.max(0, (processMax ?? assumed) - rest);
   const files = Math.min(wanted.files, Math.max(filesMin, Math.floor(free * filesShare)));
   const quickFiles = Math.min(wanted.quickFiles, Math.max(1, Math.floor((free * filesShare) / 2)));
-  const connections = Math.min(wanted.connections, Math.max(connectionsMin, free - files - quickFiles));
-  return { processMax, connections, files, quickFiles, rest };
+  const sockets = free - files - quickFiles;
+  const lingering = Math.min(wanted.lingering, Math.max(1, Math.floor(sockets * lingeringShare)));
+  const connections = Math.min(wanted.connections, Math.max(connectionsMin, sockets - lingering));
+  return { processMax, connections, lingering, files, quickFiles, rest };
 }

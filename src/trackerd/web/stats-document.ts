@@ -22,6 +22,8 @@ export interface StatsDocument {
     readonly cpuSec: number;
     readonly loopLagMs: number;
   };
+  /** Bytes of the store of swarms, where it tells; it never shrinks. */
+  readonly storeBytes: number | null;
   readonly replication: { readonly isConnected: boolean; readonly lagMs: number; readonly others: string[] } | null;
   readonly clients: { readonly prefix: string; readonly count: number }[] | null;
   readonly topSwarms:
@@ -54,6 +56,7 @@ export const statsSchema: z.ZodType<StatsDocument> = z
     requests: z.record(z.string(), z.record(z.string(), count)),
     connections: z.record(z.string(), count),
     process: z.object({ residentBytes: count, heapBytes: count, cpuSec: z.number(), loopLagMs: z.number() }),
+    storeBytes: count.nullable(),
     replication: z.object({ isConnected: z.boolean(), lagMs: z.number(), others: z.array(z.string()) }).nullable(),
     clients: z.array(z.object({ prefix: z.string(), count })).nullable(),
     topSwarms: z
@@ -94,6 +97,7 @@ export function collectStats(
     requests: sumRequests(n.counters),
     connections: readConnections(n.counters),
     process: from.meter.read(),
+    storeBytes: n.storeBytes ?? null,
     replication: replication === undefined ? null : { ...replication, others: [...replication.others] },
     clients: facts.clients?.().map((client) => ({ ...client })) ?? null,
     topSwarms: facts.isPrivate ? null : (facts.topSwarms?.().map((swarm) => ({ ...swarm })) ?? null),

@@ -95,6 +95,7 @@ function renderMachine(s: StatsDocument): Markup {
   const peers = s.peers.ipv4 + s.peers.ipv6 + s.peers.webrtc;
   return html`<section class="card scroll"><h2>this machine</h2><table>
 <tr><td>memory</td><td class="n">${formatBytes(p.residentBytes)}</td><td class="dim">${peers > 1_000 ? `${Math.round(p.residentBytes / peers)} bytes a peer, all included` : ''}</td></tr>
+<tr><td>of it the store</td><td class="n">${s.storeBytes === null ? '' : formatBytes(s.storeBytes)}</td><td class="dim"></td></tr>
 <tr><td>CPU time</td><td class="n">${formatUptime(p.cpuSec)}</td><td></td></tr>
 <tr><td>longest delay lately</td><td class="n">${p.loopLagMs.toFixed(0)} ms</td><td></td></tr>
 ${r === null ? '' : html`<tr><td>replication</td><td class="n">${r.isConnected ? 'connected' : html`<span class="bad">away</span>`}</td><td class="dim">${r.others.length === 0 ? 'no other tracker is here' : html`with ${r.others.join(', ')}, ${Math.round(r.lagMs)} ms behind`}</td></tr>`}

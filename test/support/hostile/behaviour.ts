@@ -16,7 +16,7 @@ export interface Greeting {
 export async function greet(peer: RawPeer, scene: AttackScene, o: Greeting = {}): Promise<void> {
   const hello = handshake({ infoHash: scene.target.infoHash, peerId: peer.peerId, v2: scene.target.isV2, ...o });
   if (scene.direction === 'in') peer.send(hello);
-  await Promise.race([peer.greeting, peer.closed]);
+  await Promise.race([peer.greeting, peer.closed, scene.over]);
   if (scene.direction === 'out') peer.send(hello);
 }
 
@@ -64,12 +64,12 @@ export function spoilt(right: Buffer, at = 0): Buffer {
   return wrong;
 }
 
-/** Becomes interested and waits until it may ask. */
+/** Becomes interested and waits until it may ask, or all is over. */
 export async function getUnchoked(peer: RawPeer, scene: AttackScene, o: Greeting = {}): Promise<void> {
   await greet(peer, scene, o);
   const unchoked = peer.next((m) => m.id === ids.unchoke);
   peer.send(message(ids.interested));
-  await Promise.race([unchoked, peer.closed]);
+  await Promise.race([unchoked, peer.closed, scene.over]);
 }
 
 export function have(piece: number): Buffer {

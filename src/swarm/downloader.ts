@@ -280,7 +280,6 @@ export class Downloader {
     if (peer.outstanding.size === 0) peer.waitingSince = now;
     const key = this.#key(active.piece, block);
     peer.asked(key, now);
-    peer.cancelled.delete(key);
     peer.current = active;
     this.#triples[index * 3] = active.piece;
     this.#triples[index * 3 + 1] = block * blockLength;
@@ -434,7 +433,8 @@ export class Downloader {
     const block = this.#blockAt(ref.piece, ref.begin, ref.length);
     if (block < 0) return;
     const key = this.#key(ref.piece, block);
-    peer.cancelled.delete(key);
+    // Asked again after a cancel: this answers the request that was taken back (BEP 6), and the new one is still open.
+    if (peer.cancelled.delete(key)) return;
     if (!peer.outstanding.delete(key)) return;
     const active = this.#ledger.active(ref.piece);
     assert(active !== undefined, 'an open request has a piece in work');

@@ -386,9 +386,9 @@ export class Torrent {
   onStoreMoved(now: Millis, folder: string, error: BtError | undefined): void {
     this.#ctx.now = now;
     this.#moving = undefined;
+    this.#emit({ type: 'moved', torrent: this.id, folder, error });
     this.#storage?.onMoved();
     if (this.#doubts !== undefined) this.#doubts.isHeld = false;
-    this.#emit({ type: 'moved', torrent: this.id, folder, error });
     if (this.#active !== undefined) this.#goOnAfterMove(this.#active);
     this.#continueStop();
   }

@@ -222,6 +222,7 @@ export class Scene {
       'saveResume',
       'closeStore',
       'hashLeaves',
+      'moveStore',
     ]);
     const ports = new Proxy(options.ports, {
       get: (target, name) => {

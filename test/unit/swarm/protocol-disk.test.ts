@@ -472,3 +472,54 @@ test('resume data of a later program are left alone, and the torrent says so', (
   assert.deepEqual(scene.stop(), []);
   assert.deepEqual(image.resume?.bytes, later);
 });
+
+test('a torrent is moved in the middle of a download: nothing is written or saved meanwhile, and it goes on', () => {
+  const scene = withSeed({ torrent: { files: 2_000_000 } });
+  serve(scene, ['A'], () => scene.have.length >= 3);
+  scene.client.disk.speed = { latencyMs: 500, reorderMs: 1, bytesPerSec: 100_000_000 };
+  const from = scene.calls.length;
+  scene.client.ask((session, id, now) => session.move(now, id, '/there'));
+  serve(scene, ['A'], () => scene.events('moved').length > 0);
+  const calls = scene.calls.slice(from);
+  const between = calls.slice(calls.indexOf('moveStore') + 1, calls.indexOf('event moved'));
+  assert.deepEqual(between, [], 'the disk is left alone');
+  assert.deepEqual(scene.events('moved')[0]?.folder, '/there');
+  serve(scene, ['A'], isDone(scene));
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a move that fails is told, and all goes on; one at a time', () => {
+  const scene = new Scene({ has: 'all' }).start();
+  scene.client.disk.faults.moveError = new BtError('disk/no-space', { path: '/there' });
+  scene.client.ask((session, id, now) => session.move(now, id, '/there'));
+  scene.client.ask((session, id, now) => session.move(now, id, '/elsewhere'));
+  scene.client.ask((session, id, now) => session.recheck(now, id));
+  scene.run('5s');
+  const codes = scene.events('moved').map((event) => event.error?.code);
+  assert.deepEqual(codes.sort(), ['client/invalid', 'disk/no-space']);
+  assert.equal(scene.events('checking').length, 2, 'the check that was asked for came after it');
+  assert.equal(scene.snapshot.phase, 'seeding');
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('a torrent can be stopped while it is moved', () => {
+  const scene = new Scene({ has: 'all' }).start();
+  scene.client.disk.speed = { latencyMs: 5_000, reorderMs: 1, bytesPerSec: 100_000_000 };
+  scene.client.ask((session, id, now) => session.move(now, id, '/there'));
+  scene.run('100ms');
+  assert.deepEqual(scene.stop(), []);
+});
+
+test('the reject that answers a cancel is not one of the request made since', () => {
+  const scene = withSeed();
+  const isRequest = (m: { kind: string }) => m.kind === 'request';
+  scene.until(() => scene.peer('A').received.some(isRequest), '5s');
+  const early = scene.peer('A').received.splice(0).filter(isRequest);
+  scene.client.ask((session, id, now) => session.move(now, id, '/there'));
+  scene.until(() => scene.peer('A').received.some(isRequest), '5s');
+  for (const m of early) {
+    if (m.kind === 'request') scene.peer('A').play([`< reject ${m.piece} ${m.begin} ${m.length}`]);
+  }
+  serve(scene, ['A'], isDone(scene), 10_000);
+  assert.deepEqual(scene.stop(), []);
+});

@@ -28,6 +28,7 @@ const targets = {
   sim: { commands: [['tools/sim.mjs']] },
   'sim-soak': { commands: [['tools/sim-soak.mjs']] },
   'sim-policies': { commands: [['tools/sim-policies.mjs']] },
+  'sim-mutants': { commands: [['tools/sim-mutants.mjs']] },
   bench: { commands: [['build/bench/main.js']] },
   fuzz: { commands: [['build/fuzz/main.js']] },
 };

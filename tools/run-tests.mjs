@@ -17,7 +17,7 @@ const suites = [
   { name: 'unit', timeoutMs: 120_000 },
   { name: 'property', timeoutMs: 120_000 },
   { name: 'contract', timeoutMs: 120_000 },
-  { name: 'sim', timeoutMs: 120_000, processPerFile: true },
+  { name: 'sim', timeoutMs: 240_000, processPerFile: true },
   { name: 'conformance', timeoutMs: 120_000 },
   { name: 'fuzz', timeoutMs: 120_000 },
   { name: 'e2e', timeoutMs: 120_000, processPerFile: true },

@@ -20,6 +20,11 @@ export class WakeHeap<Owner> {
     this.#at.delete(owner);
   }
 
+  /** Infinity where the owner does not wait. */
+  get(owner: Owner): Millis {
+    return this.#at.get(owner) ?? (Number.POSITIVE_INFINITY as Millis);
+  }
+
   /** The soonest time, Infinity where nobody waits. */
   next(): Millis {
     this.#skipStale();

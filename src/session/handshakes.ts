@@ -1,5 +1,6 @@
 import {
   addMs,
+  assert,
   BtError,
   type ConnId,
   equalBytes,
@@ -81,6 +82,18 @@ export class Handshakes {
   }
   has(conn: ConnId): boolean {
     return this.#pending.has(conn);
+  }
+
+  /** In simulation after every event. */
+  assertInvariants(): void {
+    let incoming = 0;
+    for (const p of this.#pending.values()) {
+      if (p.incoming) incoming++;
+      assert(p.deadline >= this.#nextDeadline, 'no handshake is forgotten');
+    }
+    assert(incoming === this.#incoming, 'incoming handshakes are counted right');
+    assert(incoming <= limits.incomingPendingMax, 'incoming handshakes stay within the limit');
+    assert(this.dialing <= limits.dialingMax, 'dials stay within the limit');
   }
 
   accept(now: Millis, conn: ConnId, from: PeerAddress): void {

@@ -240,8 +240,10 @@ export class HeldTorrent implements AnnounceOwner {
       upRate: 0,
       downloaded: this.#carried.downloaded,
       uploaded: this.#carried.uploaded,
+      verified: 0,
       wasted: 0,
       duplicated: 0,
+      wastedBy: { bad: 0, dropped: 0, duplicate: 0, late: 0, unasked: 0 },
       downloadedFromSeeds: 0,
       downloadedFromPeers: 0,
       etaSec: undefined,
@@ -271,6 +273,11 @@ export class HeldTorrent implements AnnounceOwner {
 
   onTracker(url: string, error: BtError | undefined): void {
     this.#host.emit({ type: 'tracker', torrent: this.id, url, error });
+  }
+
+  /** Buffers that are lent to it, in memory or at the disk. */
+  get bufferCount(): number {
+    return (this.#awake?.bufferCount ?? 0) + (this.#leaving?.bufferCount ?? 0);
   }
 
   assertInvariants(): void {

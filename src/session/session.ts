@@ -391,10 +391,31 @@ export class Session implements SwarmInputs {
     });
   }
 
+  /** Walks everything: after every input in simulation, never in production. */
   assertInvariants(): void {
     for (const owner of this.#conns.values()) assert(owner.isAwake, 'a connection has a torrent that is awake');
     assertBalanced(this.#memoryFacts());
-    for (const torrent of this.#torrents.values()) torrent.assertInvariants();
+    this.pool.assertInvariants();
+    this.runs.assertInvariants();
+    this.#handshakes.assertInvariants();
+    let buffers = 0;
+    let peers = 0;
+    for (const torrent of this.#torrents.values()) {
+      torrent.assertInvariants();
+      buffers += torrent.bufferCount;
+      peers += torrent.peerCount;
+      for (const conn of torrent.conns) {
+        assert(this.#conns.get(conn) === torrent && !this.#handshakes.has(conn), 'a connection belongs to one torrent');
+      }
+    }
+    assert(buffers === this.pool.lentCount, 'every buffer that is lent is held once, by a piece or at the disk');
+    assert(peers === this.#conns.size, 'no connection is without its torrent');
+    assert(this.connCount <= (this.#o.connsMax ?? limits.connsMax), 'connections stay within the limit');
+    assert(this.#wakes.next() === this.#wakeAt, 'the timer is set for whoever waits least');
+    const uploadAt = this.#uploadTurns.nextAt(this.#now);
+    assert(uploadAt === NEVER || this.#wakes.get('upload') !== NEVER, 'who waits to upload is woken');
+    const readAt = this.#readTurns.nextAt(this.#now);
+    assert(readAt === NEVER || this.#wakes.get('download') !== NEVER, 'who does not read is woken');
   }
 
   // --- connections ---

@@ -1,3 +1,4 @@
+import type { TorrentSnapshot } from '../swarm/index.ts';
 import type { SimClient } from './client.ts';
 import type { SimNet } from './net/net.ts';
 
@@ -39,19 +40,26 @@ export function checkNet(net: SimNet): string[] {
 }
 
 /**
- * Payload sums over everybody: what is received was sent. The difference is what was under way on connections that broke.
+ * Payload sums over everybody and all runs of their processes: what is received was sent, and what was sent is received or was under way
+ * on a connection that broke.
  *
- * @param sums.receivedMin at least, and `receivedMax` at most so many payload bytes were received
  * @param sums.lostBytes the network's count of bytes that nobody read or that were never sent; payload is part of it
  */
 export function checkSums(sums: {
   readonly sent: number;
-  readonly receivedMin: number;
-  readonly receivedMax: number;
+  readonly received: number;
   readonly lostBytes: number;
 }): string[] {
-  const { sent, receivedMin, receivedMax, lostBytes } = sums;
-  if (receivedMin > sent) return [`${receivedMin} payload bytes were received, but only ${sent} sent`];
-  if (sent - receivedMax <= lostBytes) return [];
-  return [`${sent} payload bytes were sent, ${receivedMax} received, and only ${lostBytes} bytes were lost`];
+  const { sent, received, lostBytes } = sums;
+  if (received > sent) return [`${received} payload bytes were received, but only ${sent} sent`];
+  if (sent - received <= lostBytes) return [];
+  return [`${sent} payload bytes were sent, ${received} received, and only ${lostBytes} bytes were lost`];
+}
+
+/** @returns what is wrong with a stopped client's account of what it received in one run: every byte has one use */
+export function checkUse(label: string, snapshot: TorrentSnapshot): string[] {
+  const { downloaded, verified, wastedBy } = snapshot;
+  const used = verified + wastedBy.bad + wastedBy.dropped;
+  if (used === downloaded) return [];
+  return [`${label}: ${downloaded} payload bytes were taken, ${used} verified, bad or dropped`];
 }

@@ -7,6 +7,7 @@ import { SimHost } from './host.ts';
 import type { NetHost } from './net/net.ts';
 import type { SimTorrent } from './torrents.ts';
 import type { SimTrackers } from './tracker.ts';
+import { WireWatch } from './wire-watch.ts';
 import type { SimWorld } from './world.ts';
 
 /** Makes the session under test. Tests of the simulator itself pass one with a planted bug. */
@@ -64,6 +65,10 @@ export class SimClient {
   startedAt: Millis | undefined;
   /** Hosts it has banned. */
   readonly banned: Set<string> = new Set();
+  /** Payload of all runs of the process, to the last byte that was given to or came from the network. */
+  readonly total: { sent: number; received: number } = { sent: 0, received: 0 };
+  /** What each run that ended in good order was like in the end. */
+  readonly ended: TorrentSnapshot[] = [];
   /** Hears of every event, inside the input that caused it: must not throw, nor call back. */
   onEvent: ((event: TorrentEvent) => void) | undefined;
   readonly #place: ClientPlace;
@@ -137,6 +142,8 @@ export class SimClient {
       onEvent: (event) => this.#onEvent(event),
       ...defined({ uploadLimit, downloadLimit, connsMax, pieceBytesMax, activeLimits }),
     });
+    const watch = checkEvery > 0 ? new WireWatch(() => this.brain?.awake) : undefined;
+    host.gate.alsoCheck = () => watch?.assertAgrees();
     this.#host = host;
     this.#session = session;
     this.#last = undefined;
@@ -144,7 +151,7 @@ export class SimClient {
     host.start(session);
     session.setListenPort(PORT);
     host.gate.enter((_, now) => {
-      this.#id = session.add(now, this.#source(torrent));
+      this.#id = session.add(now, { ...this.#source(torrent), ...defined({ tracer: watch }) });
     });
   }
 
@@ -160,6 +167,8 @@ export class SimClient {
 
   /** kill -9, or the power cord. */
   kill(how: 'process' | 'power' = 'process'): void {
+    this.#addUp(this.#look(this.session));
+    this.total.received += this.brain?.awake?.content?.downloader.arrivingBytes ?? 0;
     this.host.kill(how);
     this.#session = undefined;
     this.#id = undefined;
@@ -229,10 +238,17 @@ export class SimClient {
         // It may have been killed in this very instant.
         if (session === undefined || session !== this.#session) return;
         this.#last = this.#look(session);
+        this.ended.push(this.#last);
+        this.#addUp(this.#last);
         this.#session = undefined;
       });
     }
     this.onEvent?.(event);
+  }
+
+  #addUp({ uploaded, downloaded, wastedBy }: TorrentSnapshot): void {
+    this.total.sent += uploaded;
+    this.total.received += downloaded + wastedBy.duplicate + wastedBy.late + wastedBy.unasked;
   }
 
   #look(session: Session): TorrentSnapshot {

@@ -22,6 +22,8 @@ export class InputGate {
   #waiting: ((session: Driven, now: Millis) => void)[] | undefined;
   /** Invariants are walked after every so many inputs; 0 = never. */
   checkEvery = 1;
+  /** Done together with them. */
+  alsoCheck: (() => void) | undefined;
 
   constructor(world: SimWorld) {
     this.#world = world;
@@ -74,7 +76,10 @@ export class InputGate {
     const answer = input(this.#session, this.#world.now);
     this.#isInside = false;
     this.#inputCount++;
-    if (this.checkEvery > 0 && this.#inputCount % this.checkEvery === 0) this.#session.assertInvariants?.();
+    if (this.checkEvery > 0 && this.#inputCount % this.checkEvery === 0) {
+      this.#session.assertInvariants?.();
+      this.alsoCheck?.();
+    }
     return answer;
   }
 }

@@ -120,7 +120,7 @@ export class SimHost implements SwarmPorts {
 
   dial(id: ConnId, to: PeerAddress): void {
     assert(!this.#conns.has(id), 'a connection number is used once');
-    const conn = new Conn(id, this.gate, this.#diskPort, (closed) => this.#conns.delete(closed));
+    const conn = new Conn(id, this, this.#diskPort, (closed) => this.#conns.delete(closed));
     this.#conns.set(id, conn);
     conn.socket = this.net.dial(to, conn);
   }
@@ -167,7 +167,7 @@ export class SimHost implements SwarmPorts {
     const id = this.gate.ask((to, now) => to.onIncoming(now, from), undefined);
     if (id === undefined) return undefined;
     assert(!this.#conns.has(id), 'a connection number is used once');
-    const conn = new Conn(id, this.gate, this.#diskPort, (closed) => this.#conns.delete(closed));
+    const conn = new Conn(id, this, this.#diskPort, (closed) => this.#conns.delete(closed));
     conn.socket = socket;
     conn.isConnected = true;
     this.#conns.set(id, conn);
@@ -258,26 +258,28 @@ class Conn implements SocketEvents {
   isClosed = false;
   readonly #id: ConnId;
   readonly #gate: InputGate;
+  readonly #net: NetHost;
   readonly #disk: SimDiskPort;
   readonly #forget: (id: ConnId) => void;
   readonly #lent = new Map<number, { view: Uint8Array; mark: number }>();
 
-  constructor(id: ConnId, gate: InputGate, disk: SimDiskPort, forget: (id: ConnId) => void) {
+  constructor(id: ConnId, host: SimHost, disk: SimDiskPort, forget: (id: ConnId) => void) {
     this.#id = id;
-    this.#gate = gate;
+    this.#gate = host.gate;
+    this.#net = host.net;
     this.#disk = disk;
     this.#forget = forget;
   }
 
   write(bytes: Uint8Array): void {
-    this.#live()?.write(bytes);
+    this.#send(bytes, -1);
   }
 
   lend(view: Uint8Array, ticket: number): void {
     assert(!this.#lent.has(ticket) && ticket >= 0, 'a ticket names one view at a time');
     const mark = this.#disk.watch.lend(view);
     this.#lent.set(ticket, { view, mark });
-    this.#live()?.write(view, ticket);
+    this.#send(view, ticket);
   }
 
   close(): void {
@@ -295,9 +297,18 @@ class Conn implements SocketEvents {
   }
 
   onBytes(_: Socket, bytes: Uint8Array): void {
-    const kept = this.#gate.isSuspended ? bytes.slice() : bytes;
+    if (!this.#gate.isSuspended) {
+      this.#gate.enter((to, now) => to.onBytes(now, this.#id, bytes));
+      return;
+    }
+    const kept = bytes.slice();
+    // Who is killed in its sleep, or closes before it reads, never hears of them.
+    this.#net.lose('cutBytes', kept.length);
     this.#gate.enter((to, now) => {
-      if (!this.isClosed) to.onBytes(now, this.#id, kept);
+      if (this.isClosed) return;
+      this.#net.lose('cutBytes', -kept.length);
+      to.onBytes(now, this.#id, kept);
+      if (this.isClosed) this.#net.lose('cutBytes', kept.length);
     });
   }
 
@@ -323,8 +334,9 @@ class Conn implements SocketEvents {
     });
   }
 
-  /** The socket may have broken in this very instant, before the session heard of it: what it writes then is lost. */
-  #live(): Socket | undefined {
-    return this.socket?.state === 'open' ? this.socket : undefined;
+  /** The socket may have broken before the session heard of it: what it writes then is lost. */
+  #send(bytes: Uint8Array, ticket: number): void {
+    if (this.socket?.state === 'open') this.socket.write(bytes, ticket);
+    else this.#net.lose('unsentBytes', bytes.length);
   }
 }

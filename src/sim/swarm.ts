@@ -1,7 +1,6 @@
 import { addMs, assert, type CryptoPort, type Millis } from '../base/index.ts';
-import { BLOCK_LENGTH } from '../metainfo/index.ts';
 import type { Policies } from '../swarm/index.ts';
-import { checkBytes, checkLeaks, checkNet, checkSums } from './checkers.ts';
+import { checkBytes, checkLeaks, checkNet, checkSums, checkUse } from './checkers.ts';
 import { type ClientOptions, type MakeSession, SimClient } from './client.ts';
 import type { TransferBuffer } from './disk/buffers.ts';
 import type { DiskSpeed } from './disk/disk.ts';
@@ -111,7 +110,8 @@ export class SimSwarm {
       const net = this.net.addHost({ line: toLine(options.line) });
       const traits = { ...peerKinds[kind], ...options.traits };
       const { world, torrent, tracker } = this;
-      const peer = new SimPeer({ world, net, torrent, tracker, traits, label });
+      const { crypto } = this.#options;
+      const peer = new SimPeer({ crypto, world, net, torrent, tracker, traits, label });
       this.scripted.push(peer);
       world.after(options.after === undefined ? this.#stagger() : toMs(options.after), 'swarm.start', () =>
         peer.start(),
@@ -194,7 +194,8 @@ export class SimSwarm {
     this.world.runFor(STOP_MS);
     for (const client of running) problems.push(...checkLeaks(client));
     const reports = this.clients.filter((client) => client.hasStopped).map(toReport);
-    problems.push(...checkNet(this.net), ...this.#checkSums(reports));
+    problems.push(...checkNet(this.net), ...this.#checkSums());
+    for (const { label, ended } of this.clients) for (const run of ended) problems.push(...checkUse(label, run));
     if (problems.length > 0) throw new SimFailure(problems.join('\n'), this.world);
     return reports;
   }
@@ -244,31 +245,19 @@ export class SimSwarm {
     return Array.from({ length: this.torrent.geometry.pieceCount }, (_, i) => i);
   }
 
-  #checkSums(reports: readonly ClientReport[]): string[] {
-    // Counts of a run end with it.
-    if (this.clients.some((client) => client.runCount !== 1 || !client.hasStopped)) return [];
+  #checkSums(): string[] {
     let sent = 0;
-    let receivedMax = 0;
-    let judgedBad = 0;
-    for (const report of reports) {
-      sent += report.uploaded;
-      receivedMax += report.downloaded + report.wasted;
-      // Blocks of bad pieces count as downloaded when they come, and as wasted when the piece is judged.
-      judgedBad += report.badPieces * this.torrent.geometry.pieceLength;
+    let received = 0;
+    for (const { total } of this.clients) {
+      sent += total.sent;
+      received += total.received;
     }
     for (const peer of this.scripted) {
       sent += peer.sentBytes;
-      receivedMax += peer.takenBytes;
+      received += peer.takenBytes;
     }
-    const { lostBytes, unsentBytes } = this.net.fabric;
-    // A block that was cut off in its middle may be counted by one side as a whole and by the other as what there was.
-    const slack = this.clients.length * this.clients.length * BLOCK_LENGTH;
-    return checkSums({
-      sent,
-      receivedMin: receivedMax - judgedBad - slack,
-      receivedMax,
-      lostBytes: lostBytes + unsentBytes + slack,
-    });
+    const { lostBytes, unsentBytes, cutBytes } = this.net.fabric;
+    return checkSums({ sent, received, lostBytes: lostBytes + unsentBytes + cutBytes });
   }
 }
 

@@ -1,4 +1,4 @@
-import { addMs, type ConnId, type Millis, type Rng } from '../base/index.ts';
+import { addMs, assert, type ConnId, type Millis, type Rng } from '../base/index.ts';
 import type { ChokeReason, ChokeState } from '../trace/index.ts';
 import { type ChokePolicy, type ChokerPeer, type Seat, titForTat, turns, wants } from './choke-policy.ts';
 import { limits } from './limits.ts';
@@ -83,6 +83,17 @@ export class Choker {
 
   state(conn: ConnId): ChokeState {
     return this.#seats.get(conn)?.state ?? 'choked';
+  }
+
+  /** In simulation after every event. @param isOpen whether the connection is there */
+  assertInvariants(isOpen: (conn: ConnId) => boolean): void {
+    let [regular, optimistic] = [0, 0];
+    for (const [conn, seat] of this.#seats) {
+      assert(isOpen(conn), 'whoever is gone has no seat');
+      if (seat.state === 'unchoked') regular++;
+      else if (seat.state === 'optimistic') optimistic++;
+    }
+    assert(regular <= this.#slots && optimistic <= 1, 'slots are not given twice');
   }
 
   /** A connection is gone; its slot is free for `fill`. */

@@ -1,4 +1,5 @@
 import {
+  assert,
   type BtError,
   type ConnId,
   concatBytes,
@@ -127,6 +128,28 @@ export class Connections implements SwarmContext {
       const waiting = peer.unwrittenBytes - peer.markedBytes + peer.outBytes;
       if (waiting > limits.peer.outBytesMax)
         this.drop(peer, { code: 'peer/not-reading', detail: `${waiting} bytes wait` });
+    }
+  }
+
+  /** In simulation after every event: nothing is left over between turns, and what waits at sockets is bounded and accounted for. */
+  assertInvariants(): void {
+    assert(this.#dirty.size === 0, 'nothing waits to be sent between turns');
+    assert(this.sinks.size === this.peers.size, 'closed peers are forgotten');
+    for (const peer of this.peers.values()) {
+      assert(!peer.isClosed && this.sinks.has(peer.conn), 'closed peers are forgotten');
+      assert(peer.out.length === 0 && peer.outBytes === 0, 'nothing waits to be sent between turns');
+      assert(peer.requests.length <= limits.upload.queueMax, 'upload queues stay within the limit');
+      assert(peer.unwrittenBytes <= 3 * limits.peer.outBytesMax, 'control bytes at a socket stay within the limit');
+      let lent = 0;
+      for (const ticket of peer.lent) {
+        const view = this.host.runs.lent(ticket);
+        assert(view !== undefined && view.conn === peer.conn, 'a view that a peer counts is lent to it');
+        if (ticket !== peer.mark) lent += view.bytes;
+      }
+      assert(lent === peer.lentBytes, 'bytes at a socket are counted right');
+      assert(peer.mark === undefined || peer.lent.has(peer.mark), 'a mark is at the socket');
+      const isWithin = lent <= limits.upload.windowBytes + 2 * limits.upload.requestBytesMax;
+      assert(isWithin, 'payload at a socket stays within the window');
     }
   }
 

@@ -16,13 +16,24 @@ import type { CommitOutcome } from './ports.ts';
 
 const blockLength = 16_384;
 
+/** Payload bytes; what has come is `payloadBytes` and what was refused when it came: `duplicateBytes`, `lateBytes`, `unaskedBytes`. */
 export interface DownloadCounts {
   /** Payload of blocks that were taken. */
   readonly payloadBytes: number;
-  /** Payload nobody needed: duplicates, late blocks, parts of blocks; and once more that of bad pieces, which had been taken. */
-  readonly wastedBytes: number;
-  /** Of these: copies too many of blocks that were asked of two peers in end-game. */
+  /** Of these: of pieces that are verified and stored. */
+  readonly verifiedBytes: number;
+  /** Of these: of pieces that failed their hash. */
+  readonly badBytes: number;
+  /** Of these: of pieces that were given up. */
+  readonly droppedBytes: number;
+  /** Copies too many of blocks that were asked of two peers in end-game. */
   readonly duplicateBytes: number;
+  /** Had been asked for, and came after they had been taken back, or broke off in the middle of a block. */
+  readonly lateBytes: number;
+  /** Nobody had asked for them. */
+  readonly unaskedBytes: number;
+  /** Nobody needed them: the sum of the last five. */
+  readonly wastedBytes: number;
   readonly badPieces: number;
 }
 
@@ -45,7 +56,7 @@ export interface DownloaderOptions {
  */
 export class Downloader {
   readonly picker: Picker;
-  readonly #counts = { payloadBytes: 0, wastedBytes: 0, duplicateBytes: 0 };
+  readonly #counts = { payloadBytes: 0, duplicateBytes: 0, lateBytes: 0, unaskedBytes: 0 };
   readonly #desk: PieceDesk;
   readonly #ctx: SwarmContext;
   readonly #ledger: PieceLedger;
@@ -91,9 +102,20 @@ export class Downloader {
   }
 
   get counts(): DownloadCounts {
-    const { payloadBytes, wastedBytes, duplicateBytes } = this.#counts;
-    const { pieces, bytes } = this.#desk.bad;
-    return { payloadBytes, wastedBytes: wastedBytes + bytes, duplicateBytes, badPieces: pieces };
+    const { payloadBytes, duplicateBytes, lateBytes, unaskedBytes } = this.#counts;
+    const { verifiedBytes, badBytes, droppedBytes, badPieces } = this.#desk.counts;
+    const wastedBytes = badBytes + droppedBytes + duplicateBytes + lateBytes + unaskedBytes;
+    return {
+      payloadBytes,
+      verifiedBytes,
+      badBytes,
+      droppedBytes,
+      duplicateBytes,
+      lateBytes,
+      unaskedBytes,
+      wastedBytes,
+      badPieces,
+    };
   }
 
   /** Requests may flow; what the disk could not take is offered to it again. */
@@ -338,7 +360,7 @@ export class Downloader {
     this.#ctx.host.tookDownload(this.#ctx.torrent, peer.conn, bytes.length);
     // Rubbish is no gift: it earns no slot, and keeps nobody from being snubbed.
     if (arrival.isUnasked) {
-      this.#waste(bytes.length, false);
+      this.#counts.unaskedBytes += bytes.length;
       return;
     }
     peer.down.add(now, bytes.length);
@@ -386,8 +408,7 @@ export class Downloader {
   }
 
   #waste(length: number, isDouble: boolean): void {
-    this.#counts.wastedBytes += length;
-    if (isDouble) this.#counts.duplicateBytes += length;
+    this.#counts[isDouble ? 'duplicateBytes' : 'lateBytes'] += length;
   }
 
   /** End-game: the block is here, the other requests for it are void. */
@@ -604,25 +625,73 @@ export class Downloader {
     for (const peer of this.#ctx.peers.values()) if (peer.current === active) peer.current = undefined;
   }
 
-  /** Slots pinned = slots referenced; called in simulation after every event. */
+  /** Buffers that are lent to this torrent, in memory or at the disk: what the pool has to count. */
+  get bufferCount(): number {
+    return this.#desk.bufferCount;
+  }
+  /** Bytes of blocks that are coming in now: not counted yet. */
+  get arrivingBytes(): number {
+    let bytes = 0;
+    for (const peer of this.#ctx.peers.values()) bytes += arrivedBytes(peer);
+    return bytes;
+  }
+  get isHalted(): boolean {
+    return this.#desk.isHalted;
+  }
+
+  /** Ledger, picker, desk and peers against each other; in simulation after every event. */
   assertInvariants(): void {
     this.#ledger.assertInvariants();
     this.picker.assertInvariants();
+    this.#desk.assertInvariants();
     const asked = new Map<number, number>();
+    const arriving = new Set<number>();
     for (const peer of this.#ctx.peers.values()) {
-      assert(peer.outstanding.size <= limits.requests.max, 'requests stay within the limit');
+      this.#assertRequests(peer);
       for (const key of peer.outstanding.keys()) asked.set(key, (asked.get(key) ?? 0) + 1);
       const { active, block } = peer.arrival;
-      if (active !== undefined) assert(active.blocks[block] === BlockState.arriving, 'what arrives is marked so');
+      if (active === undefined) continue;
+      assert(this.#ledger.active(active.piece) === active, 'what arrives is for a piece in work');
+      assert(active.blocks[block] === BlockState.arriving, 'what arrives is marked so');
+      assert(active.senders[block] === peer.key, 'what arrives belongs to its sender');
+      const key = this.#key(active.piece, block);
+      assert(!arriving.has(key), 'a block arrives from one peer at a time');
+      arriving.add(key);
     }
-    for (const active of this.#ledger.actives) {
-      for (let b = 0; b < active.blocks.length; b++) {
-        const key = this.#key(active.piece, b);
-        assert((asked.get(key) ?? 0) === active.askers[b], 'peers and ledger agree on who is asked');
-        asked.delete(key);
+    for (const [key, count] of asked) {
+      const piece = Math.floor(key / this.#blocksPerPiece);
+      const active = this.#ledger.active(piece);
+      assert(active !== undefined, 'no request is open for a piece that is not in work');
+      const askers = active.askers[key - piece * this.#blocksPerPiece];
+      assert(askers === count, 'peers and ledger agree on who is asked');
+    }
+    let askedCount = 0;
+    let arrivingCount = 0;
+    for (const { blocks, askers } of this.#ledger.actives) {
+      for (let b = 0; b < blocks.length; b++) {
+        if ((askers[b] as number) > 0) askedCount++;
+        if (blocks[b] === BlockState.arriving) arrivingCount++;
       }
     }
-    assert(asked.size === 0, 'no request is open for a piece that is not in work');
+    assert(askedCount === asked.size, 'whoever is asked has an open request');
+    assert(arrivingCount === arriving.size, 'whatever is marked as arriving arrives');
+    const { payloadBytes, verifiedBytes, badBytes, droppedBytes } = this.counts;
+    assert(
+      payloadBytes === verifiedBytes + badBytes + droppedBytes + this.#desk.fetchedBytes,
+      'every byte that was taken is verified, bad, dropped or here',
+    );
+  }
+
+  #assertRequests(peer: Peer): void {
+    assert(peer.outstanding.size <= limits.requests.max, 'requests stay within the limit');
+    assert(peer.cancelled.size <= limits.requests.cancelledMax, 'what was taken back is remembered within the limit');
+    const hasOwner = [...this.#ledger.actives].some((active) => active.exclusiveTo !== undefined);
+    if (peer.cancelled.size === 0 && !hasOwner) return;
+    for (const key of peer.outstanding.keys()) {
+      assert(!peer.cancelled.has(key), 'a request is open or taken back, not both');
+      const owner = this.#ledger.active(Math.floor(key / this.#blocksPerPiece))?.exclusiveTo;
+      assert(owner === undefined || owner === peer.key, 'a piece on parole is asked of one peer only');
+    }
   }
 
   /** @returns the block that a message means, or -1: we never ask for such a thing */
@@ -642,6 +711,12 @@ export class Downloader {
 function isLively(peer: Peer, now: Millis): boolean {
   const hasSent = peer.lastBlockAt !== undefined && now - peer.lastBlockAt < limits.requests.owedMs;
   return hasSent && !peer.snubbed && !peer.peerChoking;
+}
+
+/** Bytes that are here of the block that is coming in. Segments begin with a block. */
+function arrivedBytes({ arrival }: Peer): number {
+  const { active, block, at } = arrival;
+  return active === undefined ? 0 : at - ((block * blockLength) % active.segmentBytes);
 }
 
 /** When the oldest request was sent, or the block began that is still coming in. */

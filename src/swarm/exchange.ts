@@ -244,18 +244,36 @@ export class Exchange {
   }
 
   assertInvariants(): void {
+    const { ledger, downloader } = this.#o;
+    const { order } = downloader.picker;
     let seeds = 0;
+    const counts = new Uint16Array(ledger.geometry.pieceCount);
     for (const peer of this.#ctx.peers.values()) {
-      if (peer.countedAsSeed) seeds++;
       let useful = 0;
-      for (const piece of peer.have) if (this.#o.ledger.isMissing(piece)) useful++;
+      if (peer.countedAsSeed) {
+        seeds++;
+        useful = ledger.wantedMissing;
+      } else {
+        for (let piece = 0; piece < peer.have.size; piece++) {
+          if (!peer.have.has(piece)) continue;
+          if (ledger.isMissing(piece)) useful++;
+          counts[piece] = (counts[piece] as number) + 1;
+        }
+      }
+      assert(!peer.countedAsSeed || peer.have.isFull, 'who is counted as a seed has everything');
       assert(useful === peer.usefulPieces, 'useful pieces are counted right');
+      assert(peer.amInterested === (this.#active && useful > 0), 'we are interested in whoever has what we want');
       assert(
         !peer.amChoking || peer.requests.every((r) => peer.grantedFast?.has(r.piece)),
         'a choked peer has no queue',
       );
+      assert((this.#choker.state(peer.conn) === 'choked') === peer.amChoking, 'who has a slot is not choked');
     }
-    assert(seeds === this.#o.downloader.picker.seeds, 'seeds are counted right');
+    assert(seeds === downloader.picker.seeds, 'seeds are counted right');
+    for (let piece = 0; piece < counts.length; piece++) {
+      assert(counts[piece] === order.rarity(piece), 'availability is counted right');
+    }
+    this.#choker.assertInvariants((conn) => this.#ctx.peers.has(conn));
   }
 
   #chokerPeers(): ChokerPeer[] {

@@ -16,6 +16,7 @@ export type { DownloadCounts } from './downloader.ts';
 export { holdsNothing, type TorrentHeld, type TorrentHeldBack } from './held-bytes.ts';
 export { Identity } from './identity.ts';
 export { limits } from './limits.ts';
+export type { PeerStanding } from './peer.ts';
 export * from './peer-book.ts';
 export type { AddPeer } from './peering.ts';
 export { type Pick, type PickCandidate, Picker, type PickerPeer } from './picker.ts';

@@ -43,6 +43,21 @@ export interface EarlyHaves {
   readonly pieces: Set<number>;
 }
 
+/** A connection as it stands between two turns: what both sides may know from the messages that went over it. */
+export interface PeerStanding {
+  readonly conn: ConnId;
+  readonly flags: HandshakeFlags;
+  readonly isSeed: boolean;
+  readonly amChoking: boolean;
+  readonly amInterested: boolean;
+  readonly peerChoking: boolean;
+  readonly peerInterested: boolean;
+  /** Our open requests. */
+  readonly outstanding: { readonly size: number };
+  /** Theirs. */
+  readonly requests: { readonly length: number };
+}
+
 /** What a peer has before anything is put in: shared, since most peers are idle. */
 const nothing = {
   outstanding: new Map<number, Millis>(),
@@ -51,7 +66,7 @@ const nothing = {
 };
 
 /** All that is known of one connection. Only state: what it means is decided in `messages`, `downloader` and `uploader`. */
-export class Peer implements PickerPeer {
+export class Peer implements PickerPeer, PeerStanding {
   readonly conn: ConnId;
   readonly address: PeerAddress;
   readonly incoming: boolean;
@@ -104,7 +119,8 @@ export class Peer implements PickerPeer {
     at: 0,
     since: 0 as Millis,
     askedAt: undefined,
-    isUnasked: false,
+    // A block that begins before anything can be asked for.
+    isUnasked: true,
     isDouble: false,
   };
   /** Pieces it rejected while not choking us: not asked again for a while, or the two of us would go round in circles. */

@@ -63,6 +63,8 @@ export class Peering implements MessageEffects {
   /** Payload bytes received from peers that had everything when we met, and from the others. */
   fromSeeds = 0;
   fromPeers = 0;
+  /** Payload bytes that came while nothing could be asked for: before the metadata or what is on disk is known. */
+  earlyBytes = 0;
   readonly #ctx: Connections;
   readonly #view: PeeringView;
   readonly #finder: PeerFinder;
@@ -309,7 +311,9 @@ export class Peering implements MessageEffects {
       if (peer.wasSeed) this.fromSeeds += bytes.length;
       else this.fromPeers += bytes.length;
     }
-    this.#view.active?.downloader.onBlockBytes(peer, bytes);
+    const { active } = this.#view;
+    if (active === undefined) this.earlyBytes += bytes.length;
+    else active.downloader.onBlockBytes(peer, bytes);
   }
   onBlockEnd(peer: Peer): void {
     this.#view.active?.downloader.onBlockEnd(peer);

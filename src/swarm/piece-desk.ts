@@ -5,7 +5,7 @@ import { Blame, type BlameVerdict } from './blame.ts';
 import type { SwarmContext } from './context.ts';
 import type { HashBook } from './hash-book.ts';
 import { limits } from './limits.ts';
-import { type ActivePiece, type PieceLedger, PieceState } from './piece-ledger.ts';
+import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
 import type { CommitOutcome, CommitPiece } from './ports.ts';
 
 const blockLength = 16_384;
@@ -32,8 +32,8 @@ export interface PieceDeskOptions {
  */
 export class PieceDesk {
   readonly blame: Blame = new Blame();
-  /** Bad pieces and their bytes. */
-  readonly bad = { pieces: 0, bytes: 0 };
+  /** What became of pieces, in bytes that came over the wire for them. `dropped`: neither good nor bad, let go. */
+  readonly counts = { verifiedBytes: 0, badBytes: 0, droppedBytes: 0, badPieces: 0 };
   readonly #ctx: SwarmContext;
   readonly #o: PieceDeskOptions;
   readonly #ledger: PieceLedger;
@@ -79,6 +79,52 @@ export class PieceDesk {
   /** A piece could be begun now. */
   get hasRoom(): boolean {
     return this.#ctx.host.pool.hasRoom(this.#segmentBytes);
+  }
+
+  /** Bytes of blocks that are here, of pieces in work. */
+  get fetchedBytes(): number {
+    let bytes = 0;
+    for (const active of this.#ledger.actives) bytes += this.#fetchedBytes(active);
+    return bytes;
+  }
+  /** Buffers lent by the pool, in memory or at the disk. */
+  get bufferCount(): number {
+    let count = 0;
+    for (const n of this.#storing.values()) count += n;
+    for (const active of this.#ledger.actives) {
+      count += active.committedBuffers;
+      for (const segment of active.segments) if (segment !== undefined) count++;
+    }
+    return count;
+  }
+
+  assertInvariants(): void {
+    for (const piece of this.#storing.keys()) {
+      assert(this.#ledger.state(piece) === PieceState.active, 'segments are stored of active pieces');
+    }
+    for (const active of this.#ledger.actives) this.#assertBuffers(active);
+    for (const { piece } of this.#heldBack) {
+      assert(this.#ledger.state(piece) === PieceState.committing, 'what is held back is still being committed');
+    }
+  }
+
+  #assertBuffers(active: ActivePiece): void {
+    const isCommitting = this.#ledger.state(active.piece) === PieceState.committing;
+    assert(isCommitting || active.committedBuffers === 0, 'only a committing piece has all its buffers at the disk');
+    const blocks = active.segmentBytes / blockLength;
+    let storing = 0;
+    active.segments.forEach((segment, s) => {
+      const stored = active.segmentStored[s] as number;
+      if (stored === 1) storing++;
+      assert(segment === undefined || (stored !== 1 && !isCommitting), 'a buffer has one owner');
+      assert(segment === undefined || segment.length === active.segmentBytes, 'a buffer in work is whole');
+      if (segment !== undefined || stored !== 0 || isCommitting || active.isBroken) return;
+      for (let b = s * blocks; b < Math.min((s + 1) * blocks, active.blocks.length); b++) {
+        const isFetched = active.blocks[b] === BlockState.arriving || active.blocks[b] === BlockState.here;
+        assert(!isFetched || this.#geometry.blockBytes(active.piece, b) === 0, 'what is here has a buffer');
+      }
+    });
+    assert(storing === (this.#storing.get(active.piece) ?? 0), 'segments at the disk are counted right');
   }
 
   /** Parts of the piece are on their way to the disk: it cannot be given up now. */
@@ -176,15 +222,20 @@ export class PieceDesk {
     for (const segment of segments) if (segment !== undefined) this.#giveBuffer(segment);
     const active = this.#ledger.active(piece);
     assert(active !== undefined, 'a committing piece is in work');
+    active.committedBuffers = 0;
     if (outcome.kind === 'ok') {
       this.#accept(active, blockHashes);
       return;
     }
+    const bytes = this.#fetchedBytes(active);
     this.#close(active, pieceStates.committing);
-    if (outcome.kind !== 'bad') return;
+    if (outcome.kind !== 'bad') {
+      this.counts.droppedBytes += bytes;
+      return;
+    }
     assert(blockHashes !== undefined, 'a bad piece comes with the hashes of its blocks');
-    this.bad.pieces++;
-    this.bad.bytes += this.#geometry.dataBytes(piece);
+    this.counts.badPieces++;
+    this.counts.badBytes += bytes;
     this.#o.onVerdicts(piece, this.blame.onBad(this.#ctx.now, piece, active.senders, blockHashes));
   }
 
@@ -222,7 +273,10 @@ export class PieceDesk {
   clear(): void {
     for (const { piece, segments } of this.#heldBack.splice(0)) {
       for (const segment of segments) if (segment !== undefined) this.#giveBuffer(segment);
-      this.#close(this.#ledger.active(piece) as ActivePiece, pieceStates.committing);
+      const active = this.#ledger.active(piece) as ActivePiece;
+      active.committedBuffers = 0;
+      this.counts.droppedBytes += this.#fetchedBytes(active);
+      this.#close(active, pieceStates.committing);
     }
     for (const active of [...this.#ledger.actives]) {
       if (this.#ledger.state(active.piece) === PieceState.active && !this.isStoring(active)) this.#letGo(active);
@@ -276,6 +330,7 @@ export class PieceDesk {
       buffer?.subarray(0, Math.min(segmentBytes, pieceBytes - s * segmentBytes)),
     );
     active.segments.fill(undefined);
+    active.committedBuffers = segments.filter((segment) => segment !== undefined).length;
     const blockHashes = this.blame.isSuspect(piece);
     this.#commit({ torrent: this.#ctx.torrent, piece, segments, segmentBytes, expect, blockHashes });
   }
@@ -287,6 +342,7 @@ export class PieceDesk {
 
   #accept(active: ActivePiece, blockHashes: Uint8Array | undefined): void {
     const { piece } = active;
+    this.counts.verifiedBytes += this.#fetchedBytes(active);
     this.#ledger.committed(piece);
     this.#o.onClosed(active);
     this.#ctx.tracer?.piece?.(this.#ctx.now, piece, pieceStates.committing, pieceStates.have);
@@ -301,7 +357,16 @@ export class PieceDesk {
       if (buffer !== undefined) this.#ctx.host.pool.give(buffer, this.#ctx.torrent);
       active.segments[s] = undefined;
     }
+    this.counts.droppedBytes += this.#fetchedBytes(active);
     this.#close(active, pieceStates.active);
+  }
+
+  #fetchedBytes(active: ActivePiece): number {
+    let bytes = 0;
+    for (let b = 0; b < active.blocks.length; b++) {
+      if (active.blocks[b] === BlockState.here) bytes += this.#geometry.blockBytes(active.piece, b);
+    }
+    return bytes;
   }
 
   #close(active: ActivePiece, from: typeof pieceStates.active | typeof pieceStates.committing): void {

@@ -40,6 +40,8 @@ export class ActivePiece {
   isBroken = false;
   /** When it was begun; set by the desk. */
   startedAt = 0;
+  /** Buffers that went to the disk when it was committed. */
+  committedBuffers = 0;
   /** Time of the last block that began to arrive; set by the downloader. */
   touchedAt = 0;
 

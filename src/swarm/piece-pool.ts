@@ -104,6 +104,19 @@ export class PiecePool {
     else this.#byBorrower.set(borrower, lent);
   }
 
+  /** In simulation after every event. */
+  assertInvariants(): void {
+    let free = 0;
+    for (const [size, list] of this.#free) {
+      for (const buffer of list) assert(buffer.length === size, 'buffers are kept by their size');
+      assert(new Set(list).size === list.length, 'a buffer is kept once');
+      free += size * list.length;
+    }
+    assert(free === this.#freeBytes, 'kept bytes add up');
+    const isWithin = this.#lentBytes + free <= this.#budgetBytes || this.#lentCount <= 1;
+    assert(isWithin, 'the pool stays within its budget');
+  }
+
   #takeFree(size: number): Uint8Array | undefined {
     const buffer = this.#free.get(size)?.pop();
     if (buffer !== undefined) {

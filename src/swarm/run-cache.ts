@@ -227,6 +227,43 @@ export class RunCache {
     for (const [ticket, lent] of [...this.#lent]) if (lent.conn === conn) this.release(ticket);
   }
 
+  /** To whom a view is lent and how many bytes it has; undefined: it is back. */
+  lent(ticket: number): { readonly conn: ConnId; readonly bytes: number } | undefined {
+    return this.#lent.get(ticket);
+  }
+
+  /** Pins against views, buffers against the pool; in simulation after every event. */
+  assertInvariants(): void {
+    this.#pool.assertInvariants();
+    assert(this.#reading === this.#byId.size, 'reads under way are counted right');
+    assert(this.#reading <= limits.upload.runReadsMax, 'reads stay within the limit');
+    const views = new Map<Run, number>();
+    for (const { run } of this.#lent.values()) if (run !== undefined) views.set(run, (views.get(run) ?? 0) + 1);
+    const buffers = new Set<Run>();
+    for (const run of this.#runs.values()) {
+      assert((run.bytes === undefined) === (this.#byId.get(run.id) === run), 'a run is here or being read');
+      assert(run.pins === (views.get(run) ?? 0), 'a run is pinned by the views of it');
+      if (run.bytes !== undefined) buffers.add(run);
+    }
+    const runsOf = new Map<ConnId, number>();
+    for (const [run, count] of views) {
+      assert(run.bytes !== undefined, 'a run with a view at a socket is not freed');
+      assert(run.pins === count, 'a run is pinned by the views of it');
+      buffers.add(run);
+      for (const conn of run.holders.keys()) runsOf.set(conn, (runsOf.get(conn) ?? 0) + 1);
+      const held = [...run.holders.values()].reduce((sum, n) => sum + n, 0);
+      assert(held === count, 'holders are counted right');
+    }
+    assert(runsOf.size === this.#runsOf.size, 'connections that hold runs are known');
+    for (const [conn, count] of runsOf) {
+      assert(
+        this.#runsOf.get(conn) === count && count <= limits.upload.heldRunsMax,
+        'runs of a connection are counted',
+      );
+    }
+    assert(this.#pool.lentCount === buffers.size + this.#byId.size, 'every buffer of a run is held once');
+  }
+
   /** Forgets what is kept of a torrent; views at sockets come back later as usual. */
   forget(torrent: TorrentId): void {
     for (const [key, run] of this.#runs) {

@@ -55,6 +55,15 @@ export interface PeerSnapshot {
   readonly queued: number;
 }
 
+/** Payload bytes that were not needed, by cause: `DownloadCounts` tells more. */
+export interface WasteSnapshot {
+  readonly bad: number;
+  readonly dropped: number;
+  readonly duplicate: number;
+  readonly late: number;
+  readonly unasked: number;
+}
+
 /** A torrent as it is now: immutable, computed when asked for. Bytes, bytes per second, counts. */
 export interface TorrentSnapshot {
   readonly phase: TorrentPhase;
@@ -83,9 +92,13 @@ export interface TorrentSnapshot {
   /** Payload of this run. */
   readonly downloaded: number;
   readonly uploaded: number;
+  /** Of `downloaded`: of pieces that are verified and stored. */
+  readonly verified: number;
+  /** Payload that nobody needed, and why. */
   readonly wasted: number;
   /** Of `wasted`: copies too many of blocks that were asked of two peers in end-game. */
   readonly duplicated: number;
+  readonly wastedBy: WasteSnapshot;
   /** Payload that came from peers that had everything when we met, and from the others. */
   readonly downloadedFromSeeds: number;
   readonly downloadedFromPeers: number;
@@ -124,7 +137,7 @@ export function snapshotPeer(peer: Peer, now: Millis): PeerSnapshot {
 /** Sums over connections and content: what a snapshot has besides the torrent's own state. */
 export function measure(
   now: Millis,
-  parts: { peers: Iterable<Peer>; content: Content | undefined; isActive: boolean },
+  parts: { peers: Iterable<Peer>; content: Content | undefined; isActive: boolean; earlyBytes: number },
 ): Pick<
   TorrentSnapshot,
   | 'totalBytes'
@@ -139,6 +152,8 @@ export function measure(
   | 'uploaded'
   | 'wasted'
   | 'duplicated'
+  | 'verified'
+  | 'wastedBy'
   | 'etaSec'
   | 'peersConnected'
   | 'seedsConnected'
@@ -157,6 +172,7 @@ export function measure(
   }
   const wantedBytes = content?.wantedBytes ?? 0;
   const left = content?.ledger.wantedMissingBytes ?? 0;
+  const counts = content?.downloader.counts;
   return {
     totalBytes: content?.info.totalLength,
     pieceCount: content?.info.pieceCount,
@@ -166,13 +182,21 @@ export function measure(
     isComplete: parts.isActive && content?.ledger.isComplete === true && content.ledger.doubtedCount === 0,
     downRate,
     upRate,
-    downloaded: content?.downloader.counts.payloadBytes ?? 0,
+    downloaded: counts?.payloadBytes ?? 0,
     uploaded: content?.uploader.counts.payloadBytes ?? 0,
-    wasted: content?.downloader.counts.wastedBytes ?? 0,
-    duplicated: content?.downloader.counts.duplicateBytes ?? 0,
+    verified: counts?.verifiedBytes ?? 0,
+    wasted: (counts?.wastedBytes ?? 0) + parts.earlyBytes,
+    wastedBy: {
+      bad: counts?.badBytes ?? 0,
+      dropped: counts?.droppedBytes ?? 0,
+      duplicate: counts?.duplicateBytes ?? 0,
+      late: counts?.lateBytes ?? 0,
+      unasked: (counts?.unaskedBytes ?? 0) + parts.earlyBytes,
+    },
+    duplicated: counts?.duplicateBytes ?? 0,
     etaSec: downRate > 0 && left > 0 ? left / downRate : undefined,
     peersConnected,
     seedsConnected,
-    badPieces: content?.downloader.counts.badPieces ?? 0,
+    badPieces: counts?.badPieces ?? 0,
   };
 }

@@ -31,7 +31,7 @@ import { PeerFinder } from './finder.ts';
 import { countHeldBack, partialMessagesOf, type TorrentHeld, type TorrentHeldBack } from './held-bytes.ts';
 import type { Identity } from './identity.ts';
 import { limits } from './limits.ts';
-import type { Peer } from './peer.ts';
+import type { Peer, PeerStanding } from './peer.ts';
 import { type AddPeer, Peering, type PeeringView, type Poisoner } from './peering.ts';
 import { defaultPolicies, type Policies } from './policies.ts';
 import type { AnnounceResult, CommitOutcome, StoreOpened } from './ports.ts';
@@ -254,7 +254,12 @@ export class Torrent {
   }
 
   snapshot(now: Millis): TorrentSnapshot {
-    const figures = measure(now, { peers: this.#ctx.peers.values(), content: this.#content, isActive: this.#isActive });
+    const figures = measure(now, {
+      peers: this.#ctx.peers.values(),
+      content: this.#content,
+      isActive: this.#isActive,
+      earlyBytes: this.#peering.earlyBytes,
+    });
     return {
       phase: this.#phase,
       waitingFor: this.waitingFor,
@@ -296,16 +301,29 @@ export class Torrent {
 
   /** Walks everything: after every input in simulation, never in production. */
   assertInvariants(): void {
+    this.#ctx.assertInvariants();
+    const isAlone = this.#ctx.peers.size === 0;
+    assert(isAlone || this.#timers.has('tick'), 'connections are looked at now and then');
+    assert(isAlone || !this.hasEnded, 'a torrent that has ended has no connections');
     // While the disk is being looked at, the picker's order is not kept: it is brought up to date when work begins.
     const content = this.#active;
     if (content === undefined) return;
     content.downloader.assertInvariants();
     content.exchange.assertInvariants();
-    for (const peer of this.#ctx.peers.values()) {
-      assert(!peer.isClosed, 'closed peers are forgotten');
-      assert(peer.requests.length <= limits.upload.queueMax, 'upload queues stay within the limit');
-      assert(peer.out.length === 0, 'nothing waits to be sent between turns');
-    }
+    assert(this.#timers.has('choke'), 'slots change hands now and then');
+    assert(!content.downloader.isHalted || this.#timers.has('retry'), 'a disk in trouble is tried again');
+    assert(
+      (this.#phase === 'seeding') === content.ledger.isComplete,
+      'a torrent seeds when all that is wanted is here',
+    );
+  }
+  /** What stands on each connection, for those who watch in simulation. */
+  get connected(): Iterable<PeerStanding> {
+    return this.#ctx.peers.values();
+  }
+  /** Buffers that are lent to this torrent, in memory or at the disk. */
+  get bufferCount(): number {
+    return this.#content?.downloader.bufferCount ?? 0;
   }
 
   // --- life ---

@@ -63,6 +63,11 @@ export class NetHost implements SocketPlace {
     return this.isUp ? this.#listeners.get(port) : undefined;
   }
 
+  /** What was written to a connection that is no more, or read from one for a process that heard no more of it. */
+  lose(what: 'unsentBytes' | 'cutBytes', bytes: number): void {
+    this.#net.fabric[what] += bytes;
+  }
+
   /** -> onConnected or onClosed, later. */
   dial(to: PeerAddress, events: SocketEvents): SimSocket {
     return this.#net.dial(this, to, events);
@@ -137,6 +142,7 @@ export class SimNet {
       readBytes: 0,
       lostBytes: 0,
       unsentBytes: 0,
+      cutBytes: 0,
     };
   }
 

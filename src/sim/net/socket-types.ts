@@ -60,6 +60,8 @@ export interface SocketFabric {
   lostBytes: number;
   /** Bytes that were written, but never sent because the connection ended. */
   unsentBytes: number;
+  /** Of `readBytes`: those that came together with the end, of which it cannot be said how many the reader still took. */
+  cutBytes: number;
 }
 
 export const socketLimits = {

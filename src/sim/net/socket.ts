@@ -370,6 +370,7 @@ export class SimSocket implements Flow, Socket {
       view.fill(POISON);
       if (this.state !== 'open') {
         // The rest has been discarded together with the queue, or the queue with us.
+        this.#fabric.cutBytes += take;
         this.#creditPeer(take);
         return;
       }

@@ -112,6 +112,7 @@ export class FakePeer implements LinkOwner {
   onMessage(_: WireLink, message: PeerMessage): void {
     if (message.kind !== 'keep-alive') this.received.push(copy(message));
   }
+  onPayload(): void {}
   onBlock(_: WireLink, piece: number, begin: number, bytes: Uint8Array): void {
     this.received.push({ kind: 'piece', piece, begin, bytes: bytes.slice() });
   }

@@ -29,6 +29,8 @@ export interface LinkOwner {
   onReady(link: WireLink, theirs: Handshake): void;
   /** Byte strings of the message are borrowed. */
   onMessage(link: WireLink, message: PeerMessage): void;
+  /** Payload has come, perhaps part of a block. */
+  onPayload(length: number): void;
   /** @param bytes borrowed */
   onBlock(link: WireLink, piece: number, begin: number, bytes: Uint8Array): void;
   onEnd(link: WireLink, reason: CloseReason): void;
@@ -160,6 +162,7 @@ export class WireLink implements SocketEvents, PeerMessageSink {
   }
 
   onBlockBytes(bytes: Uint8Array): void {
+    this.#owner.onPayload(bytes.length);
     const block = this.#block as ArrivingBlock;
     block.bytes.set(bytes, block.at);
     block.at += bytes.length;

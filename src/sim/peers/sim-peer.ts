@@ -1,5 +1,6 @@
 import {
   Bitfield,
+  type CryptoPort,
   concatBytes,
   type InfoHash,
   type Millis,
@@ -19,6 +20,7 @@ import {
   extendedHandshakeId,
   extensionNames,
   type Handshake,
+  type HashRange,
   type PeerMessage,
   peerLimits,
 } from '../../wire/index.ts';
@@ -27,12 +29,14 @@ import { readBlock, type SimTorrent } from '../torrents.ts';
 import type { SimTracker } from '../tracker.ts';
 import type { SimWorld } from '../world.ts';
 import { startFlood } from './flood.ts';
+import { HashAnswers } from './hash-answers.ts';
 import { type LinkOwner, type PeerIdentity, WireLink } from './link.ts';
 import type { LinkState, PeerView } from './peer-view.ts';
 import { Taker } from './taker.ts';
 import type { PeerTraits } from './traits.ts';
 
 export interface SimPeerOptions {
+  readonly crypto: CryptoPort;
   readonly world: SimWorld;
   readonly net: NetHost;
   readonly torrent: SimTorrent;
@@ -69,6 +73,7 @@ export class SimPeer implements LinkOwner, PeerView {
   /** What it lies by. */
   readonly #lies: Rng;
   readonly #port = 6881;
+  #hashes: HashAnswers | undefined;
   /** Connections whose handshakes are not through. */
   readonly #greeting = new Set<WireLink>();
   #isStopped = false;
@@ -182,6 +187,9 @@ export class SimPeer implements LinkOwner, PeerView {
       case 'cancel':
         this.#onCancel(state, message);
         return;
+      case 'hash-request':
+        this.#onHashRequest(state, message);
+        return;
       case 'extended':
         this.#onExtended(state, message.id, message.payload);
         return;
@@ -191,10 +199,13 @@ export class SimPeer implements LinkOwner, PeerView {
     }
   }
 
+  onPayload(length: number): void {
+    this.takenBytes += length;
+  }
+
   onBlock(link: WireLink, piece: number, begin: number, bytes: Uint8Array): void {
     const state = this.links.get(link);
     if (state === undefined) return;
-    this.takenBytes += bytes.length;
     this.#taker?.onBlock(state, piece, begin, bytes);
   }
 
@@ -284,6 +295,16 @@ export class SimPeer implements LinkOwner, PeerView {
       if (bits === undefined) state.link.close();
       else for (const piece of bits) state.theirs.set(piece);
     }
+  }
+
+  #onHashRequest({ link }: LinkState, { root, baseLayer, index, length, proofLayers }: HashRange): void {
+    if (this.traits.hashes === 'none') return;
+    const range = { root: root.slice(), baseLayer, index, length, proofLayers };
+    this.#hashes ??= new HashAnswers(this.#options.crypto, this.torrent);
+    const hashes = this.#hashes.answer(range);
+    if (hashes === undefined) return link.send({ kind: 'hash-reject', ...range });
+    if (this.traits.hashes === 'false') hashes[0] = (hashes[0] as number) ^ 1;
+    link.send({ kind: 'hashes', ...range, hashes });
   }
 
   // --- serving -------------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ export interface PeerTraits {
   readonly extensions: boolean;
   /** Which info-hash of a hybrid torrent it knows: one of another swarm is turned away. */
   readonly knows: 'any' | 'v1' | 'v2';
+  /** How it answers requests for hashes (BEP 52): not at all, as it is, or with one byte wrong. */
+  readonly hashes: 'none' | 'true' | 'false';
   /** Sends this over and over. */
   readonly flood: 'none' | Flood;
   /** Messages of the flood a second, on each connection. */
@@ -61,7 +63,8 @@ export type PeerKind =
   | 'neverUnchoker'
   | 'haveLiar'
   | 'bitfieldLiar'
-  | 'falseHaver';
+  | 'falseHaver'
+  | 'hashLiar';
 
 const seeder: PeerTraits = {
   has: 'all',
@@ -80,6 +83,7 @@ const seeder: PeerTraits = {
   fast: true,
   extensions: true,
   knows: 'any',
+  hashes: 'none',
   flood: 'none',
   floodPerSec: 0,
 };
@@ -104,5 +108,6 @@ export const peerKinds: Readonly<Record<PeerKind, PeerTraits>> = {
   neverUnchoker: { ...seeder, unchokes: false },
   haveLiar: { ...seeder, has: 'none', claims: 'all' },
   bitfieldLiar: { ...seeder, has: 'none', claims: 'half' },
+  hashLiar: { ...seeder, hashes: 'false' },
   falseHaver: { ...seeder, has: 'none', flood: 'false-haves', floodPerSec: 10 },
 };

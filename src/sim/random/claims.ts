@@ -130,8 +130,8 @@ function isReliable({ members }: SwarmPlan, user: User): boolean {
 }
 
 /** Bad blocks, or blocks that nobody asked for, which may be taken for an answer. */
-function sendsRubbish({ badBlockRate, flood }: PeerTraits): boolean {
-  return badBlockRate > 0 || flood === 'blocks';
+function sendsRubbish({ badBlockRate, badPieceRate, flood }: PeerTraits): boolean {
+  return badBlockRate > 0 || badPieceRate > 0 || flood === 'blocks';
 }
 
 function isPlain(member: ScriptedPlan): boolean {

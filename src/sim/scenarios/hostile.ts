@@ -107,6 +107,29 @@ export const hostileScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'without-fast',
+    about: 'peers that know no fast extension choke and unchoke all the time: each choke voids what was asked',
+    run(w) {
+      w.seeders(1, { line: 'cable' });
+      w.peers('chokeFlooder', 3, { traits: { fast: false, floodPerSec: 2 } });
+      w.peers('seeder', 1, { line: 'slow', traits: { fast: false } });
+      w.leechers(3);
+      w.until(w.done, '5m');
+    },
+  },
+  {
+    name: 'false-hashes',
+    about: 'peers that answer requests for hashes with wrong ones; who asked has nothing but a magnet link',
+    torrent: { format: 'v2', files: [5 * MIB + 77, 3 * MIB, 20_000], pieceLength: 65_536 },
+    run(w) {
+      w.seeders(1, { line: 'cable', after: '3s' });
+      w.peers('hashLiar', 3);
+      w.leechers(3, { isMagnet: true });
+      w.until(w.done, '5m');
+      checkInnocents(w);
+    },
+  },
+  {
     name: 'odd-bitfields',
     about: 'bitfields too short, too long, with spare bits set: their senders are dropped; a late one is forgiven',
     torrent: { files: 83 * 65_536, pieceLength: 65_536 },

@@ -27,6 +27,7 @@ function setUp(seed = 1, format: 'v1' | 'v2' | 'hybrid' = 'v1') {
   const peer = (kind: PeerKind, line = lines.fibre) => {
     const host = net.addHost({ line });
     const made = new SimPeer({
+      crypto,
       world,
       net: host,
       torrent,

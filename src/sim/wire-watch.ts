@@ -13,8 +13,7 @@ class Talk {
   /** Their requests without an answer. */
   owedCount = 0;
   /** Pieces they were told that we have. */
-  toldCount = 0;
-  isOrWasSeed = false;
+  readonly told = new Set<number>();
 }
 
 /**
@@ -51,7 +50,7 @@ export class WireWatch implements Tracer {
     const torrent = this.#torrent();
     const content = torrent?.content;
     if (torrent === undefined || content === undefined || !isAtWork(torrent)) return;
-    const have = content.ledger.have.count;
+    const { have } = content.ledger;
     for (const peer of torrent.connected) {
       const talk = this.#talks.get(peer.conn);
       if (talk === undefined) continue;
@@ -61,10 +60,11 @@ export class WireWatch implements Tracer {
       assert(talk.peerInterested === peer.peerInterested, 'it is known who is interested');
       assert(talk.asked.size === peer.outstanding.size, 'a request is open until it is answered or taken back');
       if (peer.flags.fast) assert(talk.owedCount === peer.requests.length, 'every request gets an answer (BEP 6)');
-      // Who has everything has no use for the news, and may say later that it has not (BEP 54).
-      if (peer.isSeed) talk.isOrWasSeed = true;
-      // What was lost again has been told all the same.
-      assert(talk.isOrWasSeed || talk.toldCount >= have, 'peers are told of every piece');
+      if (talk.told.size >= have.count) continue;
+      for (const piece of have) {
+        // Who has it too has no need to know.
+        assert(talk.told.has(piece) || peer.have.has(piece), 'peers are told of every piece that they lack');
+      }
     }
   }
 
@@ -81,11 +81,11 @@ export class WireWatch implements Tracer {
         return;
       case wireKinds.have:
         if (have?.has(a) !== true) this.#problem ??= `connection ${conn} was told of piece ${a}, which is not here`;
-        talk.toldCount++;
+        talk.told.add(a);
         return;
       case wireKinds.bitfield:
       case wireKinds['have-all']:
-        talk.toldCount = have?.count ?? 0;
+        for (const piece of have ?? []) talk.told.add(piece);
         return;
       case wireKinds.request:
         if (talk.asked.has(place(a, b))) this.#problem ??= `connection ${conn} was asked twice for piece ${a} at ${b}`;

@@ -123,6 +123,8 @@ export class Exchange {
     } else picker.order.decrement(piece);
     if (this.#o.ledger.isMissing(piece)) peer.usefulPieces--;
     this.#updateInterest(peer);
+    // As long as it had the piece, it may not have been told that we have it too.
+    if (this.#o.ledger.have.has(piece)) this.#ctx.send(peer, encodeMessage({ kind: 'have', piece }));
   }
 
   onUploadOnly(peer: Peer, isUploadOnly: boolean): void {

@@ -47,7 +47,7 @@ export interface EarlyHaves {
 export interface PeerStanding {
   readonly conn: ConnId;
   readonly flags: HandshakeFlags;
-  readonly isSeed: boolean;
+  readonly have: { has(piece: number): boolean };
   readonly amChoking: boolean;
   readonly amInterested: boolean;
   readonly peerChoking: boolean;

@@ -312,10 +312,9 @@ export class Torrent {
     content.exchange.assertInvariants();
     assert(this.#timers.has('choke'), 'slots change hands now and then');
     assert(!content.downloader.isHalted || this.#timers.has('retry'), 'a disk in trouble is tried again');
-    assert(
-      (this.#phase === 'seeding') === content.ledger.isComplete,
-      'a torrent seeds when all that is wanted is here',
-    );
+    const isSeeding = this.#phase === 'seeding';
+    assert(isSeeding || !this.#isAllHere(content), 'a torrent seeds when all that is wanted is here');
+    assert(!isSeeding || content.ledger.isComplete, 'a torrent that seeds has all that is wanted');
   }
   /** What stands on each connection, for those who watch in simulation. */
   get connected(): Iterable<PeerStanding> {

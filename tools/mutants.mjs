@@ -8,17 +8,16 @@ export const mutants = [
     name: 'block-counted-twice',
     breaks: 'a second copy of a block that is thrown away counts as downloaded too',
     file: 'swarm/downloader.js',
-    find: '            this.#counts[arrival.waste] += bytes.length;',
+    find: '            this.#waste(bytes.length, arrival.isDouble);',
     replace:
-      '            this.#counts[arrival.waste] += bytes.length;\n            this.#counts.payloadBytes += bytes.length;',
+      '            this.#waste(bytes.length, arrival.isDouble);\n            this.#counts.payloadBytes += bytes.length;',
   },
   {
     name: 'slot-freed-while-pinned',
     breaks: 'a buffer of which a socket still has a view goes back to its pool',
     file: 'swarm/run-cache.js',
-    find: '            if (run.torrent !== torrent)\n                continue;\n            this.#runs.delete(key);\n            if (run.bytes !== undefined && run.pins === 0)',
-    replace:
-      '            if (run.torrent !== torrent)\n                continue;\n            this.#runs.delete(key);\n            if (run.bytes !== undefined)',
+    find: '        if (run.pins === 0)\n            this.#pool.give(run.bytes, run.torrent);\n        else\n            this.#orphans.add(run);',
+    replace: '        this.#pool.give(run.bytes, run.torrent);',
   },
   {
     name: 'buffer-not-given-back',
@@ -97,9 +96,9 @@ export const mutants = [
     name: 'resume-claims-too-much',
     breaks: 'the resume record names one piece more than there is',
     file: 'swarm/torrent.js',
-    find: '            have: content.ledger.have,\n            wanted: content.wanted,',
+    find: '            have: this.#claims(content),',
     replace:
-      '            have: (() => { const bits = content.ledger.have.clone(); for (let p = 0; p < bits.size; p++) if (!bits.has(p)) { bits.set(p); break; } return bits; })(),\n            wanted: content.wanted,',
+      '            have: (() => { const bits = this.#claims(content).clone(); for (let p = 0; p < bits.size; p++) if (!bits.has(p)) { bits.set(p); break; } return bits; })(),',
   },
   {
     name: 'end-game-not-cancelled',

@@ -10,6 +10,8 @@ class Talk {
   peerInterested = false;
   /** Requests of ours without an answer: place -> length. */
   readonly asked = new Map<number, number>();
+  /** Requests of ours that were taken back and not answered either. */
+  readonly cancelled = new Set<number>();
   /** Their requests without an answer. */
   owedCount = 0;
   /** Pieces they were told that we have. */
@@ -93,6 +95,7 @@ export class WireWatch implements Tracer {
         return;
       case wireKinds.cancel:
         if (!talk.asked.delete(place(a, b))) this.#problem ??= `connection ${conn} had a cancel for what is not open`;
+        talk.cancelled.add(place(a, b));
         return;
       case wireKinds.piece:
       case wireKinds.reject:
@@ -114,7 +117,12 @@ export class WireWatch implements Tracer {
         talk.peerInterested = kind === wireKinds.interested;
         return;
       case wireKinds.piece:
+        if (talk.asked.get(place(a, b)) === c) talk.asked.delete(place(a, b));
+        else talk.cancelled.delete(place(a, b));
+        return;
       case wireKinds.reject:
+        // The older request is answered first.
+        if (talk.cancelled.delete(place(a, b))) return;
         if (talk.asked.get(place(a, b)) === c) talk.asked.delete(place(a, b));
         return;
       case wireKinds.request: {

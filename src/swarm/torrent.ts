@@ -311,7 +311,8 @@ export class Torrent {
     content.downloader.assertInvariants();
     content.exchange.assertInvariants();
     assert(this.#timers.has('choke'), 'slots change hands now and then');
-    assert(!content.downloader.isHalted || this.#timers.has('retry'), 'a disk in trouble is tried again');
+    const isWaiting = this.#timers.has('retry') || this.#moving !== undefined;
+    assert(!content.downloader.isHalted || isWaiting, 'who fetches nothing waits for something');
     const isSeeding = this.#phase === 'seeding';
     assert(isSeeding || !this.#isAllHere(content), 'a torrent seeds when all that is wanted is here');
     assert(!isSeeding || content.ledger.isComplete, 'a torrent that seeds has all that is wanted');

@@ -8,8 +8,10 @@ import { PieceCheck, type PieceExpectation } from './ports.ts';
 
 /** Why a piece that was here is not relied on. */
 type Doubt =
-  /** The disk could not read it; what it holds may be right. */
+  /** The disk could not read it; it was verified, and nothing is known that has changed it. */
   | 'unread'
+  /** The disk could not read it, and nobody knows what it holds: it was not verified before, or was changed since. */
+  | 'unchecked'
   /** Somebody has changed, replaced or deleted a file that it lies in. */
   | 'changed'
   /** One of its files does not exist. */
@@ -59,7 +61,7 @@ export class Doubts {
   get isLooking(): boolean {
     return this.#asked !== undefined;
   }
-  /** Pieces that the disk could not read: as far as is known they are as they were. */
+  /** Verified pieces that the disk could not read: as far as is known they are as they were. */
   *unread(): Generator<number> {
     for (const [piece, doubt] of this.#doubts) if (doubt === 'unread') yield piece;
   }
@@ -70,11 +72,12 @@ export class Doubts {
     const { ledger } = this.#o.content;
     const doubted: number[] = [];
     for (const p of isForAll ? this.#piecesOfFilesOf(piece) : [piece]) {
+      const before = this.#doubts.get(p);
       if (ledger.state(p) === PieceState.have) {
         ledger.doubt(p);
         doubted.push(p);
-      } else if (!this.#doubts.has(p)) continue;
-      this.#doubts.set(p, isForAll ? 'changed' : 'unread');
+      } else if (before === undefined) continue;
+      this.#doubts.set(p, isForAll ? 'changed' : (before ?? 'unread'));
       if (isForAll) this.#later.delete(p);
       else this.#later.add(p);
     }
@@ -92,7 +95,7 @@ export class Doubts {
     for (const piece of pieces) {
       if (ledger.state(piece) !== PieceState.wanted) continue;
       ledger.doubt(piece);
-      this.#doubts.set(piece, 'unread');
+      this.#doubts.set(piece, 'unchecked');
     }
     if (this.#doubts.size === 0) return;
     this.#tell(error);
@@ -148,7 +151,7 @@ export class Doubts {
       else if (!hasFailed) {
         // Only the first was tried: those behind it get their turn at once.
         hasFailed = true;
-        this.#wait(piece, 'unread');
+        this.#wait(piece, this.#doubts.get(piece) === 'unread' ? 'unread' : 'unchecked');
       }
     }
     const cause = error ?? this.#error;

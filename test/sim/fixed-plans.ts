@@ -132,4 +132,28 @@ export const fixedPlans: readonly { readonly about: string; readonly plan: Swarm
       ],
     },
   },
+  {
+    about: 'the record claimed pieces that a failing disk had never let us look at',
+    plan: {
+      seed: 5537,
+      torrent: { format: 'v1', isPrivate: false, pieceLength: 16384, files: [399501] },
+      trackerCount: 1,
+      members: [
+        {
+          kind: 'client',
+          name: 'c4',
+          startMs: 4932,
+          line: 'fibre',
+          isFirewalled: false,
+          hasShare: 0.1625140479212226,
+          isMagnet: false,
+          isDiskSlow: false,
+        },
+      ],
+      troubles: [
+        { kind: 'pause', who: 'c4', atMs: 27859, forMs: 135 },
+        { kind: 'file-broken', who: 'c4', file: 1, atMs: 556, forMs: 29532 },
+      ],
+    },
+  },
 ];

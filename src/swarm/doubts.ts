@@ -10,7 +10,7 @@ import { PieceCheck, type PieceExpectation } from './ports.ts';
 type Doubt =
   /** The disk could not read it; it was verified, and nothing is known that has changed it. */
   | 'unread'
-  /** The disk could not read it, and nobody knows what it holds: it was not verified before, or was changed since. */
+  /** The disk could not be asked whether it is there; nobody knows. */
   | 'unchecked'
   /** Somebody has changed, replaced or deleted a file that it lies in. */
   | 'changed'
@@ -146,12 +146,14 @@ export class Doubts {
       if (!this.#doubts.has(piece)) continue;
       if (good[i] === PieceCheck.good) this.#found(piece);
       else if (good[i] === PieceCheck.bad) lost.push(piece);
+      // What was never known to be here is not waited for.
+      else if (good[i] === PieceCheck.missing && this.#doubts.get(piece) === 'unchecked') lost.push(piece);
       else if (good[i] === PieceCheck.missing) this.#wait(piece, 'missing');
       else if (error === undefined) this.#wait(piece, 'changed');
       else if (!hasFailed) {
         // Only the first was tried: those behind it get their turn at once.
         hasFailed = true;
-        this.#wait(piece, this.#doubts.get(piece) === 'unread' ? 'unread' : 'unchecked');
+        this.#wait(piece, this.#doubts.get(piece) as Doubt);
       }
     }
     const cause = error ?? this.#error;

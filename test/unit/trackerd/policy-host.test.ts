@@ -345,7 +345,8 @@ test('files of a newer version are refused, not replaced by the generation befor
   const users = readFileSync(place.path('users.json'), 'utf8');
   writeFileSync(place.path('users.json'), users.replace('"version": 1', '"version": 2'));
   await assert.rejects(place.open(), {
-    message: `${place.path('users.json')} was written by a newer version of Eider`,
+    code: 'swarm/state-newer',
+    message: `${place.path('users.json')} was written by a newer version of Eider: use that version, or move it away to begin without`,
   });
   writeFileSync(place.path('users.json'), users);
   writeFileSync(place.path('accounts'), 'eider tracker accounts 3\n');

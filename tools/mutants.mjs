@@ -95,10 +95,10 @@ export const mutants = [
   {
     name: 'resume-claims-too-much',
     breaks: 'the resume record names one piece more than there is',
-    file: 'swarm/torrent.js',
-    find: '            have: this.#claims(content),',
+    file: 'swarm/torrent-disk.js',
+    find: '            have: this.#claims(),',
     replace:
-      '            have: (() => { const bits = this.#claims(content).clone(); for (let p = 0; p < bits.size; p++) if (!bits.has(p)) { bits.set(p); break; } return bits; })(),',
+      '            have: (() => { const bits = this.#claims().clone(); for (let p = 0; p < bits.size; p++) if (!bits.has(p)) { bits.set(p); break; } return bits; })(),',
   },
   {
     name: 'end-game-not-cancelled',

@@ -27,5 +27,6 @@ export * from './ports.ts';
 export type { RestReason } from './rest-reason.ts';
 export { framedLength, RunCache, type RunFigures, runLength, unframe } from './run-cache.ts';
 export type { PeerSnapshot, TorrentPhase, TorrentSnapshot } from './snapshot.ts';
-export { Torrent, type TorrentOptions, type TorrentSource, type Totals } from './torrent.ts';
+export { Torrent, type TorrentOptions } from './torrent.ts';
+export type { TorrentSource, Totals } from './torrent-source.ts';
 export type { AnnounceReason, TrackerSnapshot } from './tracker-ledger.ts';

@@ -1,7 +1,6 @@
 import {
   addMs,
   assert,
-  type Bitfield,
   BtError,
   type ConnId,
   Deadlines,
@@ -21,8 +20,6 @@ import type { BlameVerdict } from './blame.ts';
 import { Connections } from './connections.ts';
 import { Content } from './content.ts';
 import type { SwarmHost, TorrentEvent } from './context.ts';
-import { DiskTrouble, isChange } from './disk-trouble.ts';
-import { Doubts } from './doubts.ts';
 import { MetadataExtension } from './extensions/metadata.ts';
 import { PexExtension } from './extensions/pex.ts';
 import { ExtensionRegistry } from './extensions/registry.ts';
@@ -33,42 +30,11 @@ import type { Identity } from './identity.ts';
 import { limits } from './limits.ts';
 import type { Peer, PeerStanding } from './peer.ts';
 import { type AddPeer, Peering, type PeeringView, type Poisoner } from './peering.ts';
-import { defaultPolicies, type Policies } from './policies.ts';
+import { defaultPolicies } from './policies.ts';
 import type { AnnounceResult, CommitOutcome, StoreOpened } from './ports.ts';
-import { encodeResume } from './resume.ts';
 import { measure, type PeerSnapshot, snapshotPeer, type TorrentPhase, type TorrentSnapshot } from './snapshot.ts';
-import { Storage } from './storage.ts';
-
-/** What a torrent is made from: a .torrent file (info known) or a magnet link (hashes only). */
-export interface TorrentSource {
-  readonly info?: Info;
-  readonly hashV1?: InfoHash;
-  readonly hashV2?: InfoHash;
-  /** For people, until the metadata is known. */
-  readonly name?: string;
-  readonly layers?: ReadonlyMap<string, Uint8Array>;
-  readonly trackers: readonly (readonly string[])[];
-  /** Dialled first, and again however often they fail. */
-  readonly peers?: readonly PeerAddress[];
-  /** Which files to fetch; all where it is absent. Asked once, when the info dictionary is known. May throw BtError. */
-  readonly select?: (info: Info) => readonly boolean[];
-  /** The data was hashed a moment ago: files of the right length are believed. */
-  readonly verified?: boolean;
-  /** The session's state has the .torrent file: `ports.loadTorrent` brings it. The torrent may sleep, and begins so if it is complete. */
-  readonly isKept?: boolean;
-  /** It was complete when it was seen last. */
-  readonly wasComplete?: boolean;
-  /** Other than the default ones. */
-  readonly policies?: Partial<Policies>;
-  /** ms to wait before the first announce. */
-  readonly announceAfterMs?: number;
-}
-
-/** Payload bytes. */
-export interface Totals {
-  readonly uploaded: number;
-  readonly downloaded: number;
-}
+import { TorrentDisk } from './torrent-disk.ts';
+import type { TorrentSource, Totals } from './torrent-source.ts';
 
 export interface TorrentOptions extends TorrentSource {
   readonly host: SwarmHost;
@@ -92,7 +58,7 @@ const clientVersion = 'Eider 0.1.0';
  * completion, and end with `endTurn`, where requests, uploads and messages that the input caused leave together.
  *
  *     finder     asks trackers, dials            peering   life with each peer, messages
- *     content    pieces and their exchange       storage   folder, check, resume record
+ *     content    pieces and their exchange       disk      the folder, what comes of it and what is remembered
  */
 export class Torrent {
   readonly id: TorrentId;
@@ -106,24 +72,15 @@ export class Torrent {
   readonly #dontHave: StatementExtension<number>;
   readonly #peering: Peering;
   readonly #identity: Identity;
-  readonly #trouble: DiskTrouble;
   #phase: TorrentPhase;
   /** From a sleep, until what is on disk is known: peers that come meanwhile are greeted then. */
   #isWaking: boolean;
-  /** Peers brought the info dictionary. */
-  #isFromPeers = false;
   #content: Content | undefined;
-  #storage: Storage | undefined;
-  #doubts: Doubts | undefined;
-  #moving: { readonly folder: string; hasBegun: boolean } | undefined;
-  /** All is to be hashed as soon as the disk has answered for what it is looking at. */
-  #isRecheckDue = false;
+  #disk: TorrentDisk | undefined;
   #error: BtError | undefined;
   #doneEmitted = false;
   /** What is on disk has been looked at, and is followed since. */
   #isJudged = false;
-  /** Totals of earlier runs. */
-  #earlier = { downloaded: 0, uploaded: 0 };
   #stopDeadline: Millis = NEVER;
 
   constructor(options: TorrentOptions) {
@@ -143,7 +100,6 @@ export class Torrent {
       onDrop: (peer, reason, byUs) => this.#onGone(peer, reason, byUs),
       onFail: (error) => this.#fail(error),
     });
-    this.#trouble = new DiskTrouble(this.#ctx, (at) => this.#timers.sooner('retry', at));
     this.finder = new PeerFinder(this.#ctx, {
       announces: options.announces,
       rng: options.rng.fork('finder'),
@@ -193,11 +149,11 @@ export class Torrent {
     return this.#content;
   }
   get isMoving(): boolean {
-    return this.#moving !== undefined;
+    return this.#disk?.isMoving === true;
   }
   /** What is in the way and may pass. */
   get waitingFor(): BtError | undefined {
-    return this.#trouble.waitingFor ?? this.#doubts?.error;
+    return this.#disk?.waitingFor;
   }
   get error(): BtError | undefined {
     return this.#error;
@@ -244,7 +200,7 @@ export class Torrent {
       hashLeaves: content?.leafBytes ?? 0,
       blame: content?.downloader.blameBytes ?? 0,
       peerBook: this.finder.book.size * limits.peerBook.addressBytes,
-      resume: this.#storage?.savingBytes ?? 0,
+      resume: this.#disk?.savingBytes ?? 0,
     };
   }
 
@@ -311,7 +267,7 @@ export class Torrent {
     content.downloader.assertInvariants();
     content.exchange.assertInvariants();
     assert(this.#timers.has('choke'), 'slots change hands now and then');
-    const isWaiting = this.#timers.has('retry') || this.#moving !== undefined;
+    const isWaiting = this.#timers.has('retry') || this.isMoving;
     assert(!content.downloader.isHalted || isWaiting, 'who fetches nothing waits for something');
     const isSeeding = this.#phase === 'seeding';
     assert(isSeeding || !this.#isAllHere(content), 'a torrent seeds when all that is wanted is here');
@@ -332,7 +288,7 @@ export class Torrent {
   start(now: Millis): void {
     this.#ctx.now = now;
     const { info, layers = new Map() } = this.#o;
-    if (info !== undefined) this.#open(info, layers);
+    if (info !== undefined) this.#open(info, { layers, isFromPeers: false });
     else if (this.#phase === 'waking') this.#host.ports.loadTorrent(this.id, this.#identity.first);
     else this.#join();
   }
@@ -377,11 +333,11 @@ export class Torrent {
   abandon(now: Millis): void {
     this.#ctx.now = now;
     this.#phase = 'error';
-    this.#storage?.abandon();
+    this.#disk?.abandon();
   }
   /** Nothing of it is open at the disk. */
   get isStoreClosed(): boolean {
-    return this.#storage?.isClosed ?? true;
+    return this.#disk?.isClosed ?? true;
   }
 
   /**
@@ -390,49 +346,22 @@ export class Torrent {
    */
   move(now: Millis, folder: string): void {
     this.#ctx.now = now;
-    if (this.#active === undefined || this.#moving !== undefined) {
-      const what = `${this.name} cannot be moved while it is ${this.#moving === undefined ? this.#phase : 'being moved'}`;
+    if (this.#active === undefined || this.isMoving) {
+      const what = `${this.name} cannot be moved while it is ${this.isMoving ? 'being moved' : this.#phase}`;
       this.#emit({ type: 'moved', torrent: this.id, folder, error: new BtError('client/invalid', { what }) });
-      return;
-    }
-    this.#moving = { folder, hasBegun: false };
-    this.#active.downloader.pause();
-    if (this.#doubts !== undefined) this.#doubts.isHeld = true;
-    this.#continueMove();
+    } else this.#disk?.move(folder);
   }
 
   onStoreMoved(now: Millis, folder: string, error: BtError | undefined): void {
     this.#ctx.now = now;
-    this.#moving = undefined;
-    this.#emit({ type: 'moved', torrent: this.id, folder, error });
-    this.#storage?.onMoved();
-    if (this.#doubts !== undefined) this.#doubts.isHeld = false;
-    if (this.#active !== undefined) this.#goOnAfterMove(this.#active);
+    this.#disk?.onStoreMoved(folder, error);
     this.#continueStop();
   }
 
   /** Looks at all data on disk again. Connections end; what turns out bad is fetched again. */
   recheck(now: Millis): void {
     this.#ctx.now = now;
-    const content = this.#active;
-    if (content === undefined) return;
-    if (this.#doubts?.isLooking === true || this.#moving !== undefined) {
-      this.#isRecheckDue = true;
-      return;
-    }
-    this.#doubts?.forget();
-    this.#trouble.forget(content);
-    this.#peering.dropAll({ code: 'session/checking' });
-    content.downloader.halt();
-    for (const timer of ['tick', 'choke', 'retry', 'look'] as const) this.#timers.clear(timer);
-    this.#host.runs.forget(this.id);
-    for (const piece of content.ledger.have.clone()) {
-      content.ledger.lost(piece);
-      content.downloader.picker.pieceMoved(piece);
-    }
-    this.#doneEmitted = false;
-    this.#isJudged = false;
-    this.#storage?.recheck();
+    this.#disk?.recheck();
   }
 
   /** Addresses from the user. */
@@ -513,18 +442,13 @@ export class Torrent {
 
   onStoreOpened(now: Millis, result: StoreOpened): void {
     this.#ctx.now = now;
-    // A move that was broken off had come about.
-    if (result.kind === 'ok' && result.movedTo !== undefined) {
-      this.#emit({ type: 'moved', torrent: this.id, folder: result.movedTo, error: undefined });
-    }
-    this.#storage?.onStoreOpened(result);
+    this.#disk?.onStoreOpened(result);
     this.#continueStop();
   }
 
   onRechecked(now: Millis, first: number, good: Uint8Array, error: BtError | undefined): void {
     this.#ctx.now = now;
-    if (this.#storage?.isChecking === true) this.#storage.onRechecked(first, good, error);
-    else if (!this.hasEnded) this.#doubts?.onRechecked(first, good, error);
+    this.#disk?.onRechecked(first, good, error);
   }
 
   onCommitted(
@@ -535,51 +459,37 @@ export class Torrent {
     blockHashes: Uint8Array | undefined,
   ): void {
     this.#ctx.now = now;
-    let fate: ReturnType<DiskTrouble['holdBack']> | undefined;
-    if (outcome.kind === 'failed') {
-      fate = this.#trouble.holdBack(this.#active, piece, segments, outcome.error);
-      this.#onDamage(piece, outcome.error);
-      if (fate === 'held') return;
-    }
-    this.#content?.downloader.onCommitted(piece, outcome, segments, blockHashes);
-    if (outcome.kind === 'failed') {
-      if (fate === 'fatal') this.#fail(outcome.error);
-    } else if (outcome.kind === 'inconsistent') this.#fail(new BtError('swarm/inconsistent-hashes', { piece }));
-    else if (outcome.kind === 'ok' && this.#active !== undefined) this.#trouble.onStored(this.#active, piece);
+    if (this.#disk?.onCommitted(piece, outcome, segments, blockHashes) === false) return;
     this.#continueStop();
   }
 
   onSegmentStored(now: Millis, piece: number, offset: number, bytes: Uint8Array, error: BtError | undefined): void {
     this.#ctx.now = now;
-    this.#content?.downloader.onSegmentStored(piece, offset, bytes, error !== undefined);
-    if (error !== undefined) {
-      if (this.#active === undefined || !this.#trouble.wait(this.#active, error, piece)) this.#fail(error);
-      this.#onDamage(piece, error);
-    }
+    this.#disk?.onSegmentStored(piece, offset, bytes, error);
     this.#continueStop();
   }
 
   /** A read for an upload, or for a reader. */
   onReadFailed(now: Millis, piece: number, error: BtError): void {
     this.#ctx.now = now;
-    if (this.#isActive) this.#doubts?.onTrouble(piece, error);
+    this.#disk?.onReadFailed(piece, error);
   }
 
   onLeaves(now: Millis, piece: number, leaves: Uint8Array | undefined, error: BtError | undefined): void {
     this.#ctx.now = now;
-    if (error !== undefined && this.#isActive) this.#doubts?.onTrouble(piece, error);
+    if (error !== undefined) this.#disk?.onReadFailed(piece, error);
     this.#content?.onLeaves(piece, leaves);
   }
 
   onResumeSaved(now: Millis, error: BtError | undefined): void {
     this.#ctx.now = now;
-    this.#storage?.onResumeSaved(error);
+    this.#disk?.onResumeSaved(error);
     this.#continueStop();
   }
 
   onStoreClosed(now: Millis): void {
     this.#ctx.now = now;
-    this.#storage?.onStoreClosed();
+    this.#disk?.onStoreClosed();
     this.#continueStop();
   }
 
@@ -611,13 +521,13 @@ export class Torrent {
           this.finder.onTimer();
           break;
         case 'resume':
-          this.#storage?.save();
+          this.#disk?.save();
           break;
         case 'retry':
-          if (this.#active !== undefined && this.#moving === undefined) this.#trouble.retry(this.#active);
+          this.#disk?.retryWriting();
           break;
         case 'look':
-          if (this.#active !== undefined) this.#doubts?.retry();
+          this.#disk?.lookAgain();
           break;
         case 'stop':
           this.#continueStop();
@@ -635,7 +545,7 @@ export class Torrent {
       fill: (peer) => this.#active?.downloader.fill(peer),
       serve: (peer) => this.#active?.uploader.serve(peer),
     });
-    this.#timers.set('resume', this.#storage?.saveAt ?? NEVER);
+    this.#timers.set('resume', this.#disk?.saveAt ?? NEVER);
     this.#timers.set('find', this.#phase === 'stopped' ? NEVER : this.finder.nextAt);
     return this.#timers.next();
   }
@@ -692,7 +602,7 @@ export class Torrent {
       if (bytes === undefined) throw new BtError('swarm/state-damaged', { what: 'the torrent file' });
       const { info, pieceLayers } = parseTorrentFile(bytes, this.#host.crypto);
       this.#identity.learn(info);
-      this.#open(info, pieceLayers);
+      this.#open(info, { layers: pieceLayers, isFromPeers: false });
     } catch (error) {
       if (!BtError.is(error)) throw error;
       this.#ctx.tracer?.note?.(this.#ctx.now, 'torrent-file-unreadable', { message: error.message });
@@ -708,7 +618,7 @@ export class Torrent {
     this.#peering.greetBlank();
   }
 
-  #open(info: Info, layers: ReadonlyMap<string, Uint8Array>): void {
+  #open(info: Info, from: { layers: ReadonlyMap<string, Uint8Array>; isFromPeers: boolean }): void {
     this.#phase = 'opening';
     let wanted: readonly boolean[];
     try {
@@ -720,7 +630,7 @@ export class Torrent {
     this.#content = new Content(this.#ctx, {
       info,
       wanted,
-      layers,
+      layers: from.layers,
       rng: this.#o.rng.fork('content'),
       swarmKey: swarmKeyBytes(this.#identity.first),
       policies: { ...defaultPolicies, ...this.#o.policies },
@@ -728,15 +638,22 @@ export class Torrent {
       onBad: (piece, verdicts) => this.#onBad(piece, verdicts),
       onSeed: (peer, seed) => this.finder.book.setSeed(peer.conn, seed),
     });
-    this.#doubts = this.#makeDoubts(this.#content);
-    this.#storage = new Storage(this.#ctx, {
-      content: this.#content,
+    this.#disk = this.#makeDisk(this.#content, from.isFromPeers);
+    this.#disk.open();
+  }
+
+  #makeDisk(content: Content, isFromPeers: boolean): TorrentDisk {
+    return new TorrentDisk(this.#ctx, {
+      content,
+      identity: this.#identity,
       verified: this.#o.verified === true,
-      encode: () => this.#encodeResume(),
-      onResume: (data) => {
-        this.#earlier = { downloaded: data.downloaded, uploaded: data.uploaded };
+      isFromPeers,
+      isActive: () => this.#isActive,
+      hasEnded: () => this.hasEnded,
+      addresses: () => this.finder.book.sample(),
+      onAddresses: (addresses) => {
         // A seed that wakes has nobody to look for.
-        if (this.#o.wasComplete !== true) this.finder.addAddresses(data.peers, 'resume');
+        if (this.#o.wasComplete !== true) this.finder.addAddresses(addresses, 'resume');
       },
       onChecking: (pieces) => {
         this.#phase = 'checking';
@@ -744,53 +661,27 @@ export class Torrent {
         this.#emit({ type: 'checking', torrent: this.id, pieces });
       },
       onReady: () => this.#begin(),
-      onFailed: (error) => this.#fail(error),
-    });
-    this.#storage.open();
-  }
-
-  #makeDoubts(content: Content): Doubts {
-    return new Doubts(this.#ctx, {
-      content,
+      onRecheck: () => {
+        this.#peering.dropAll({ code: 'session/checking' });
+        content.downloader.halt();
+        for (const timer of ['tick', 'choke', 'retry', 'look'] as const) this.#timers.clear(timer);
+        this.#host.runs.forget(this.id);
+        this.#doneEmitted = false;
+        this.#isJudged = false;
+      },
       onDoubted: (pieces) => {
         this.#doneEmitted = false;
-        for (const piece of pieces) this.#host.runs.forgetPiece(this.id, piece);
         this.#peering.takeBack(pieces, (peer, piece) => this.#dontHave.tell(peer, piece));
-        this.#storage?.changed();
       },
-      onFound: (piece) => {
-        content.exchange.foundAgain(piece);
-        this.#storage?.changed();
-        this.#emit({ type: 'piece', torrent: this.id, piece });
-        this.#lookWhetherComplete(content);
-      },
-      onLost: (pieces, error) => this.#onLost(content, pieces, error),
-      onQuiet: () => {
-        this.#continueMove();
-        if (!this.#isRecheckDue) return;
-        this.#isRecheckDue = false;
-        this.recheck(this.#ctx.now);
-      },
+      onFound: () => this.#lookWhetherComplete(content),
+      onLost: () => this.#onLost(content),
+      onFailed: (error) => this.#fail(error),
       lookAt: (at) => this.#timers.set('look', at),
+      retryAt: (at) => this.#timers.sooner('retry', at),
     });
   }
 
-  /** Somebody has changed a file that is being written: what was in it before is in doubt, verified or not. */
-  #onDamage(piece: number, error: BtError): void {
-    const content = this.#active;
-    if (content === undefined || !isChange(error)) return;
-    content.downloader.forgetStored(content.filesOf(piece));
-    this.#doubts?.onTrouble(piece, error);
-  }
-
-  #onLost(content: Content, pieces: readonly number[], error: BtError): void {
-    for (const piece of pieces) {
-      content.downloader.picker.pieceMoved(piece);
-      content.exchange.lost(piece);
-    }
-    this.#emit({ type: 'lost', torrent: this.id, pieces: pieces.length, error });
-    // At once: the last record still claims them.
-    this.#storage?.save();
+  #onLost(content: Content): void {
     if (this.#phase === 'seeding' && !content.ledger.isComplete) {
       this.#phase = 'downloading';
       this.#doneEmitted = false;
@@ -811,8 +702,7 @@ export class Torrent {
       return;
     }
     for (const hash of this.#identity.hashes) this.finder.announcer.addHash(this.#ctx.now, swarmKeyBytes(hash));
-    this.#isFromPeers = true;
-    this.#open(info, new Map());
+    this.#open(info, { layers: new Map(), isFromPeers: true });
     this.#emit({ type: 'metadata', torrent: this.id });
   }
 
@@ -821,8 +711,7 @@ export class Torrent {
     // A check that ends after the torrent has failed revives nothing.
     if (this.hasEnded) return;
     const content = this.#content as Content;
-    const { pieces, error } = this.#storage?.unread ?? { pieces: [], error: undefined };
-    if (error !== undefined) this.#doubts?.adopt(pieces, error);
+    this.#disk?.adoptUnread();
     content.downloader.picker.refresh();
     this.#phase = this.#isAllHere(content) ? 'seeding' : 'downloading';
     this.#isJudged = true;
@@ -831,9 +720,7 @@ export class Torrent {
     this.#peering.adoptAll(content);
     this.#isWaking = false;
     content.downloader.resume();
-    // Known before anything is fetched for nothing.
-    const writeTrouble = this.#storage?.writeTrouble;
-    if (writeTrouble !== undefined && !content.ledger.isComplete) this.#trouble.wait(content, writeTrouble);
+    this.#disk?.adoptWriteTrouble();
     content.askForHashes();
     this.#timers.set('choke', addMs(this.#ctx.now, limits.choker.roundMs));
     this.#join();
@@ -849,7 +736,7 @@ export class Torrent {
     const content = this.#content as Content;
     content.exchange.havePiece(piece);
     this.#emit({ type: 'piece', torrent: this.id, piece });
-    this.#storage?.changed();
+    this.#disk?.changed();
     this.#lookWhetherComplete(content);
   }
 
@@ -870,7 +757,7 @@ export class Torrent {
     this.#content?.exchange.completed();
     this.#uploadOnly.announce(true);
     this.finder.announceDue();
-    this.#storage?.save();
+    this.#disk?.save();
     this.#peering.dropSeeds();
     this.#tellDone();
   }
@@ -926,29 +813,12 @@ export class Torrent {
     this.#emit({ type: 'error', torrent: this.id, error });
   }
 
-  /** When nothing is written or hashed any more, and the last record is saved. */
-  #continueMove(): void {
-    const moving = this.#moving;
-    if (moving === undefined || moving.hasBegun || this.#active === undefined) return;
-    if (this.#active.downloader.atDisk > 0 || this.#doubts?.isLooking === true) return;
-    moving.hasBegun = this.#storage?.move(moving.folder) === true;
-  }
-
-  #goOnAfterMove(content: Content): void {
-    if (this.#trouble.waitingFor === undefined) content.downloader.resume();
-    else this.#trouble.retry(content);
-    this.#doubts?.look();
-    if (!this.#isRecheckDue) return;
-    this.#isRecheckDue = false;
-    this.recheck(this.#ctx.now);
-  }
-
   #continueStop(): void {
-    this.#continueMove();
+    this.#disk?.continueMove();
     if (this.#phase !== 'stopping') return;
     if ((this.#content?.downloader.atDisk ?? 0) > 0) return;
     this.#content?.downloader.halt();
-    if (this.#storage !== undefined && !this.#storage.close()) return;
+    if (this.#disk !== undefined && !this.#disk.close()) return;
     if (!this.finder.announcer.isQuiet && this.#ctx.now < this.#stopDeadline) return;
     this.#phase = 'stopped';
     this.finder.book.clear();
@@ -958,31 +828,8 @@ export class Torrent {
   }
 
   #progress(of: { readonly isComplete: boolean; readonly doneBytes: number; readonly wantedBytes: number }): number {
-    if (this.#phase === 'checking') return this.#storage?.checkProgress ?? 0;
+    if (this.#phase === 'checking') return this.#disk?.checkProgress ?? 0;
     if (of.isComplete) return 1;
     return of.wantedBytes === 0 ? 0 : of.doneBytes / of.wantedBytes;
-  }
-
-  /** What is here, and what only could not be read. What others have changed is not claimed: the record would vouch for it. */
-  #claims(content: Content): Bitfield {
-    const have = content.ledger.have.clone();
-    for (const piece of this.#doubts?.unread() ?? []) have.set(piece);
-    return have;
-  }
-
-  #encodeResume(): Uint8Array {
-    const content = this.#content as Content;
-    const isMagnet = this.#isFromPeers;
-    return encodeResume({
-      infoHashes: this.#identity.hashes,
-      have: this.#claims(content),
-      wanted: content.wanted,
-      uploaded: this.#earlier.uploaded + content.uploader.counts.payloadBytes,
-      downloaded: this.#earlier.downloaded + content.downloader.counts.payloadBytes,
-      peers: this.finder.book.sample(),
-      // What the .torrent file has is not kept twice.
-      info: isMagnet ? content.info.bytes : undefined,
-      layers: isMagnet ? content.hashes.layers() : undefined,
-    });
   }
 }

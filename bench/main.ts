@@ -1,8 +1,9 @@
 /**
  * `npm run bench -- NAME [ARGUMENTS]`: runs bench/NAME.ts or bench/micro/NAME.ts, which exports
- * `run(args): void | Promise<void>`. Without a name it lists what there is.
+ * `run(args): void | Promise<void>`. Without a name it lists what there is, with
+ * `--help` after a name it prints the comment at the head of that bench.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -21,12 +22,31 @@ function listNames(): string[] {
     .sort();
 }
 
+/** The comment that a bench begins with says what it does and which arguments it takes. */
+function headOf(path: string): string {
+  const head = /\/\*\*\n([\s\S]*?)\n \*\//.exec(readFileSync(path, 'utf8'))?.[1];
+  return `${head?.replaceAll(/^ \* ?/gm, '') ?? 'nothing is written about its arguments'}\n`;
+}
+
+async function start(path: string): Promise<void> {
+  const bench = (await import(pathToFileURL(path).href)) as Bench;
+  try {
+    await bench.run(args);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code?.startsWith('ERR_PARSE_ARGS') !== true) throw error;
+    process.stderr.write(`${message}\n(--help shows what is possible)\n`);
+    process.exitCode = 2;
+  }
+}
+
 const [name, ...args] = process.argv.slice(2);
 if (name === undefined || !listNames().includes(name)) {
   process.stderr.write(`usage: npm run bench -- NAME; NAME is one of: ${listNames().join(' ') || '(none yet)'}\n`);
   process.exitCode = 2;
 } else {
   const path = folders.map((folder) => join(folder, `${name}.js`)).find((file) => existsSync(file));
-  const bench = (await import(pathToFileURL(path ?? name).href)) as Bench;
-  await bench.run(args);
+  if (path === undefined) throw new Error(`${name} is not built`);
+  if (args.includes('--help')) process.stdout.write(headOf(path));
+  else await start(path);
 }

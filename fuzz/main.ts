@@ -24,17 +24,29 @@ const STUCK_MS = 20_000;
 const HEAP_MIB_MAX = 768;
 const INPUT_BYTES_MAX = 1 << 20;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    runs: { type: 'string' },
-    seconds: { type: 'string', default: '10' },
-    seed: { type: 'string' },
-    input: { type: 'string' },
-    keep: { type: 'string' },
-    unreached: { type: 'boolean', default: false },
-  },
-});
+const { values, positionals } = readArguments();
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        runs: { type: 'string' },
+        seconds: { type: 'string', default: '10' },
+        seed: { type: 'string' },
+        input: { type: 'string' },
+        keep: { type: 'string' },
+        unreached: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    const { message } = error as Error;
+    process.stderr.write(
+      `${message}\n(the comment at the head of fuzz/main.ts and docs/testing.md have the options)\n`,
+    );
+    process.exit(2);
+  }
+}
 
 interface Outcome {
   readonly report?: Report;

@@ -12,7 +12,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.mjs';
 import { mutants } from './mutants.mjs';
 import { projectRoot } from './rooms.mjs';
 
@@ -22,15 +22,17 @@ const rooms = ['base', 'bencode', 'trace', 'wire', 'metainfo', 'swarm', 'session
 const SEED_MS_MAX = 120_000;
 
 const self = fileURLToPath(import.meta.url);
-const { values } = parseArgs({
-  options: {
+const values = readArguments(
+  import.meta.filename,
+  {
     seeds: { type: 'string', default: '1000' },
     only: { type: 'string' },
     workers: { type: 'string', default: String(availableParallelism()) },
     worker: { type: 'string' },
     scenario: { type: 'string' },
   },
-});
+  { seeds: true, workers: true },
+);
 
 // --- the process that runs one engine ----------------------------------------------------------------------------------------------
 

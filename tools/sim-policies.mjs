@@ -10,11 +10,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.mjs';
 import { projectRoot } from './rooms.mjs';
 
-const { values } = parseArgs({
-  options: {
+const values = readArguments(
+  import.meta.filename,
+  {
     question: { type: 'string' },
     swarm: { type: 'string' },
     variant: { type: 'string', default: '' },
@@ -22,7 +23,8 @@ const { values } = parseArgs({
     rows: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
-});
+  { seeds: true },
+);
 const { formatTable, judge, judgedSwarms, questions } = await import('../dist/sim/index.js');
 
 const crypto = {

@@ -12,7 +12,7 @@
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.mjs';
 
 /** ms that one seed may take: the largest take some ten seconds. */
 const SEED_MS_MAX = 180_000;
@@ -22,8 +22,9 @@ const SESSIONS_EVERY = 5;
 
 const self = fileURLToPath(import.meta.url);
 
-const { values } = parseArgs({
-  options: {
+const values = readArguments(
+  import.meta.filename,
+  {
     minutes: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Date.now() / 1000)) },
     seeds: { type: 'string' },
@@ -31,7 +32,8 @@ const { values } = parseArgs({
     'shrink-seconds': { type: 'string', default: '60' },
     worker: { type: 'boolean', default: false },
   },
-});
+  { minutes: false, seed: true, seeds: true, workers: true, 'shrink-seconds': false },
+);
 
 // --- the process that runs seeds -------------------------------------------------------------------------------------------------
 

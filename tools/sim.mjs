@@ -11,11 +11,12 @@
  * Exit code 1 where a run fails; its report names the seed. See also tools/sim-soak.mjs.
  */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.mjs';
 import { crypto, transfer } from './sim-ports.mjs';
 
-const { values } = parseArgs({
-  options: {
+const values = readArguments(
+  import.meta.filename,
+  {
     scenario: { type: 'string' },
     random: { type: 'boolean', default: false },
     sessions: { type: 'boolean', default: false },
@@ -25,7 +26,8 @@ const { values } = parseArgs({
     'check-every': { type: 'string' },
     log: { type: 'boolean', default: false },
   },
-});
+  { seed: true, seeds: true, 'check-every': true },
+);
 const { drawPlan, drawSessionsPlan, findScenario, runPlan, runScenario, runSessions, scenarios } = await import(
   '../dist/sim/index.js'
 );
@@ -72,12 +74,19 @@ function main() {
   const first = Number(values.seed);
   const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => first + i);
   if (values.plan !== undefined) {
-    return runPlans([JSON.parse(readFileSync(values.plan, 'utf8'))], () => `--plan ${values.plan}`);
+    let plan;
+    try {
+      plan = JSON.parse(readFileSync(values.plan, 'utf8'));
+    } catch (error) {
+      process.stderr.write(`no plan can be read from ${values.plan}: ${error.message}\n`);
+      return 2;
+    }
+    return runPlans([plan], () => `--plan ${values.plan}`);
   }
   if (values.sessions) return runPlans(seeds.map(drawSessionsPlan), ({ seed }) => `--sessions --seed ${seed}`);
   if (values.random) return runPlans(seeds.map(drawPlan), ({ seed }) => `--random --seed ${seed}`);
   if (values.scenario === undefined) {
-    for (const { name, about } of scenarios) process.stdout.write(`${name.padEnd(20)} ${about}\n`);
+    for (const { name, about } of scenarios) process.stdout.write(`${name.padEnd(24)} ${about}\n`);
     return 0;
   }
   const chosen = values.scenario === 'all' ? scenarios : [findScenario(values.scenario)];

@@ -57,8 +57,7 @@ const messages: { [C in ErrorCode]: (d: ErrorDetail[C]) => string } = {
   'wire/invalid': (d) => `bad ${d.message}: ${d.what}`,
   'wire/truncated': (d) => `${d.message} too short: ${d.gotBytes} bytes, ${d.neededBytes} needed`,
   'wire/bad-action': (d) => `${d.message} has unexpected action ${d.action}`,
-  'disk/no-space': (d) =>
-    `no space left on the disk of ${d.path}: free some space and run the same command again, it resumes`,
+  'disk/no-space': (d) => `no space left on the disk of ${d.path}`,
   'disk/not-found': (d) => `no such file or directory: ${d.path}`,
   'disk/access': (d) => `cannot access ${d.path}: ${d.what}`,
   'disk/io': (d) => `disk error at ${d.path}: ${d.what}`,

@@ -63,6 +63,11 @@ export function toFailure(error: unknown): Failure | undefined {
   if (!BtError.is(error)) return undefined;
   const family = error.code.slice(0, error.code.indexOf('/'));
   const exitCode = byCode[error.code] ?? byFamily[family] ?? exitCodes.failure;
-  const message = exitCode === exitCodes.interrupted ? `interrupted: ${error.message}` : error.message;
-  return { exitCode, code: error.code, message };
+  return { exitCode, code: error.code, message: toMessage(error.message, exitCode) };
+}
+
+function toMessage(message: string, exitCode: ExitCode): string {
+  if (exitCode === exitCodes.interrupted) return `interrupted: ${message}`;
+  if (exitCode === exitCodes.noSpace) return `${message}: free some space and run the same command again, it resumes`;
+  return message;
 }

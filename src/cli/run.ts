@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import {
   BtError,
@@ -10,7 +11,7 @@ import {
 import { addOutputOptions, type Cli } from './context.ts';
 import { CliError, exitCodes } from './exit.ts';
 import { warnOfFewDescriptors } from './few-descriptors.ts';
-import { printable } from './format.ts';
+import { formatPlural, printable } from './format.ts';
 import { resolveListen } from './listen.ts';
 import { parseInteger } from './options.ts';
 import { createRunStatus, lookAt, runToJson } from './run-view.ts';
@@ -82,7 +83,7 @@ async function runAll(cli: Cli, inputs: readonly string[], options: RunOptions):
     const following = follow(cli, session);
     const known = session.torrents.length;
     cli.events?.emit('restored', { torrentCount: known });
-    if (cli.events === undefined && known > 0) cli.note(`${known} torrents from before`);
+    if (cli.events === undefined && known > 0) cli.note(`${formatPlural(known, 'torrent')} from before`);
     await addAll(cli, session, inputs, options, signal);
     if (session.torrents.length === 0) {
       const what = 'there is nothing to run yet: name a torrent or a magnet link, it is remembered';
@@ -119,6 +120,11 @@ async function open(cli: Cli, options: RunOptions): Promise<Session> {
     ...(options.downloadLimit !== undefined && { downloadLimit: options.downloadLimit }),
     ...(options.activeDownloads !== undefined && { activeDownloads: options.activeDownloads }),
     ...(options.activeSeeds !== undefined && { activeSeeds: options.activeSeeds }),
+  }).catch((error: unknown) => {
+    if (!BtError.is(error, 'swarm/state-damaged')) throw error;
+    const torrents = join(stateDir, 'torrents');
+    const what = `${error.message}: move it away to begin without, and add what lies in ${torrents} again`;
+    throw new CliError(exitCodes.failure, error.code, what, { cause: error });
   });
   warnOfFewDescriptors(cli, session);
   for (const { host, port } of session.addresses) cli.events?.emit('listening', { host, port, protocol: 'tcp' });
@@ -188,6 +194,8 @@ function tell(cli: Cli, event: SessionEvent): void {
       events?.emit('resting', { ...named(torrent), phase: event.phase, reason: event.reason });
       return;
     case 'torrent.waiting':
+      cli.warn(`${name}: ${event.error.message}; it goes on by itself when that is over`);
+      return;
     case 'torrent.error':
       cli.warn(`${name}: ${event.error.message}`);
       return;

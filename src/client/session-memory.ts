@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { BtError, type InfoHash } from '../base/index.ts';
 import { parseTorrentFile, type TorrentFile, wrapInfo } from '../metainfo/index.ts';
 import { JournaledFile, makeFolders, nodeCrypto, TorrentFolder, toDiskError, writeAtomic } from '../node/index.ts';
-import { type AddTorrent, decodeState, encodeState, rowKey, type TorrentRow } from '../session/index.ts';
+import {
+  type AddTorrent,
+  decodeState,
+  encodeState,
+  rowKey,
+  type SessionState,
+  type TorrentRow,
+} from '../session/index.ts';
 import { toSelection } from './source.ts';
 import type { Torrent } from './torrent.ts';
 
@@ -39,7 +46,7 @@ export class SessionMemory {
    */
   open(): TorrentRow[] {
     this.#lock();
-    const { contents, entries } = this.#file.read(decodeState);
+    const { contents, entries } = this.#read();
     const rows = new Map<InfoHash, TorrentRow>();
     for (const state of [contents, ...entries]) {
       for (const hash of state?.gone ?? []) rows.delete(hash);
@@ -50,6 +57,19 @@ export class SessionMemory {
       }
     }
     return [...rows.values()].sort((a, b) => a.rank - b.rank);
+  }
+
+  /** A state of no use is named with its place, since somebody has to do something about it. */
+  #read(): { contents: SessionState | undefined; entries: SessionState[] } {
+    try {
+      return this.#file.read(decodeState);
+    } catch (error) {
+      for (const code of ['swarm/state-newer', 'swarm/state-damaged'] as const) {
+        const what = `the state of the session in ${join(this.#stateDir, 'session.state')}`;
+        if (BtError.is(error, code)) throw new BtError(code, { what }, { cause: error });
+      }
+      throw error;
+    }
   }
 
   /** A torrent is new, or something worth remembering of it has changed. @throws BtError `disk/...` */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test as nodeTest, type TestContext } from 'node:test';
 import { TransferPlace } from '../support/transfer-place.ts';
 
@@ -61,4 +62,18 @@ test('run: with nothing to run it says what to do; for people it shows sums', as
   assert.doesNotMatch(help.stdout, /--trace/);
   const wrong = await place.run('run', '--active-downloads', '0');
   assert.equal(wrong.code, 2);
+});
+
+test('run: a state that cannot be read is named with its place, and left alone', async (t) => {
+  const place = new TransferPlace(t);
+  const state = place.path('state', 'session.state');
+  mkdirSync(place.path('state'));
+  writeFileSync(state, 'rubbish');
+  const result = await place.run('run', '--listen', '127.0.0.1:0', '--state-dir', 'state');
+  assert.equal(result.code, 1);
+  assert.match(
+    result.stderr,
+    /^eider: the state of the session in .*session\.state is damaged: move it away to begin without/m,
+  );
+  assert.equal(readFileSync(state, 'utf8'), 'rubbish');
 });

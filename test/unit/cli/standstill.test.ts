@@ -76,7 +76,7 @@ const cases: readonly (readonly [what: string, facts: Case, text: string | undef
   [
     'disk full',
     { state: { waitingFor: new BtError('disk/no-space', { path: '/d' }) } },
-    'no space left on the disk of /d: free some space and run the same command again, it resumes',
+    'no space left on the disk of /d',
   ],
 ];
 

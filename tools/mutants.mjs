@@ -118,7 +118,7 @@ export const mutants = [
     name: 'upload-allowance-lost',
     breaks: 'who waits for the upload limit is not woken when there is allowance again',
     file: 'session/session.js',
-    find: "        this.#wakes.set('upload', this.#uploadTurns.nextAt(this.#now));\n",
+    find: "        wakes.set('upload', this.#uploadTurns.nextAt(now));\n",
     replace: '',
   },
   {

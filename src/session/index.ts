@@ -10,5 +10,6 @@ export type { HeldBack } from './held-back.ts';
 export type { HeldTorrent } from './held-torrent.ts';
 export { limits as sessionLimits } from './limits.ts';
 export type { HeldBytes, Holder } from './memory-ledger.ts';
-export { type ReadRun, Session, type SessionOptions } from './session.ts';
+export type { ReadRun } from './piece-reads.ts';
+export { Session, type SessionOptions } from './session.ts';
 export { decodeState, encodeState, rowKey, type SessionState, type TorrentRow } from './state.ts';

@@ -10,7 +10,6 @@ import {
   type PeerId,
   type Rng,
   type TorrentId,
-  WakeHeap,
 } from '../base/index.ts';
 import {
   type AnnounceResult,
@@ -28,7 +27,6 @@ import {
   type TorrentEvent,
   type TorrentSnapshot,
   type TrackerPort,
-  unframe,
 } from '../swarm/index.ts';
 import type { AnnounceRequest, CloseReason } from '../wire/index.ts';
 import type { AddTorrent } from './add-torrent.ts';
@@ -39,8 +37,10 @@ import { type HeldBack, listHeldBack } from './held-back.ts';
 import { HeldTorrent } from './held-torrent.ts';
 import { limits } from './limits.ts';
 import { assertBalanced, type HeldBytes, listHolders, type MemoryFacts } from './memory-ledger.ts';
+import { PieceReads, type ReadRun } from './piece-reads.ts';
 import { type ActiveLimits, Queue } from './queue.ts';
 import { ReadTurns } from './read-turns.ts';
+import { Turns } from './turns.ts';
 import { UploadTurns } from './upload-turns.ts';
 
 export interface SessionOptions {
@@ -60,17 +60,7 @@ export interface SessionOptions {
   readonly activeLimits?: Partial<ActiveLimits>;
   /** Budget of piece buffers, bytes. */
   readonly pieceBytesMax?: number;
-  /** Walks all invariants after every input: for simulation and tests. */
-  readonly checked?: boolean;
 }
-
-export type ReadRun =
-  | { readonly ok: true; readonly begin: number; readonly bytes: Uint8Array }
-  /** `error` undefined: the piece is not here. */
-  | { readonly ok: false; readonly error: BtError | undefined };
-
-/** Who wakes up: a torrent, or one of the session's own affairs. */
-type Waker = TorrentId | 'handshakes' | 'upload' | 'download' | 'announces' | 'queue';
 
 /**
  * All torrents of one client. Owns what they share: the peer id, the names and limits of connections, handshakes before the torrent is
@@ -93,8 +83,8 @@ export class Session implements SwarmInputs {
   readonly #queue: Queue;
   readonly #host: SwarmHost;
   readonly #trackers: TrackerPort;
-  readonly #wakes = new WakeHeap<Waker>();
-  readonly #touched = new Set<HeldTorrent>();
+  readonly #turns: Turns;
+  readonly #reads: PieceReads;
   readonly #uploadTurns: UploadTurns;
   readonly #readTurns: ReadTurns;
   /** A torrent has come to rest. */
@@ -105,9 +95,6 @@ export class Session implements SwarmInputs {
   #listenPort = 0;
   #nextConn = 1;
   #nextTorrent = 1;
-  #now: Millis;
-  #wakeAt: Millis = NEVER;
-  #depth = 0;
   #isClosed = false;
   #reclaimAt = 0 as Millis;
 
@@ -115,19 +102,35 @@ export class Session implements SwarmInputs {
     this.#o = options;
     this.#ports = options.ports;
     this.peerId = options.peerId;
-    this.#now = options.now;
+    this.#turns = new Turns({
+      now: options.now,
+      find: (id) => this.#torrents.get(id),
+      wakeAt: (at) => options.ports.wakeAt(at),
+      onFault: (held, fault) => this.#condemn(held, fault),
+      onEnding: () => {
+        if (this.#queue.hasMoved) this.#queue.judge(this.#turns.now);
+      },
+      // A turn to send ends here; the next one may begin.
+      hasMore: () => this.#uploadTurns.waiting() > 0 && this.#resumeUpload(),
+      onEnded: () => this.#planAffairs(),
+    });
     this.pool = new PiecePool(options.pieceBytesMax ?? swarmLimits.pool.pieceBytes);
     this.runs = new RunCache(options.ports);
+    this.#reads = new PieceReads({
+      runs: this.runs,
+      find: (id) => this.#torrents.get(id),
+      now: () => this.#turns.now,
+    });
     this.#queue = new Queue({
       active: options.activeLimits,
       torrents: () => this.#torrents.values(),
       wake: (held, reason) => this.#wake(held, reason),
       rest: (held, phase, reason) => this.#rest(held, phase, reason),
-      lookAgain: () => this.#wakes.set('queue', addMs(this.#now, limits.queueMs)),
+      lookAgain: () => this.#turns.wakes.set('queue', addMs(this.#turns.now, limits.queueMs)),
     });
     this.#gate = new AnnounceGate(options.ports, options.now);
     this.#trackers = {
-      announce: (torrent, url, request) => this.#gate.announce(this.#now, torrent, url, request),
+      announce: (torrent, url, request) => this.#gate.announce(this.#turns.now, torrent, url, request),
       scrape: (torrent, url, hash) => options.ports.scrape(torrent, url, hash),
     };
     this.#bandwidth = new Bandwidth({
@@ -147,26 +150,26 @@ export class Session implements SwarmInputs {
       ports: options.ports,
       peerId: options.peerId,
       admits: (torrent) => {
-        this.#touched.add(torrent);
-        return this.#inside(torrent, () => this.#admits(torrent)) === true;
+        this.#turns.join(torrent);
+        return this.#turns.inside(torrent, () => this.#admits(torrent)) === true;
       },
       find: (swarmKey) => this.#bySwarmKey.get(swarmKey),
       onOpen: (torrent, peer, rest) => {
         this.#conns.set(peer.conn, torrent);
-        this.#touched.add(torrent);
-        this.#inside(torrent, () => {
+        this.#turns.join(torrent);
+        this.#turns.inside(torrent, () => {
           if (torrent.phase === 'dormant') this.#wake(torrent, 'a peer');
-          torrent.addPeer(this.#now, peer);
-          if (rest.length > 0) torrent.awake?.onBytes(this.#now, peer.conn, rest);
+          torrent.addPeer(this.#turns.now, peer);
+          if (rest.length > 0) torrent.awake?.onBytes(this.#turns.now, peer.conn, rest);
         });
       },
       onFailed: ({ conn, address, torrent, incoming, reason }) => {
         this.#countRefused(reason.code);
         if (torrent === undefined) return;
-        torrent.tracer?.closed?.(this.#now, conn, reason.code, reason.detail);
+        torrent.tracer?.closed?.(this.#turns.now, conn, reason.code, reason.detail);
         if (incoming) return;
-        this.#touched.add(torrent);
-        this.#inside(torrent, () => torrent.onDialFailed(this.#now, address));
+        this.#turns.join(torrent);
+        this.#turns.inside(torrent, () => torrent.onDialFailed(this.#turns.now, address));
       },
     });
   }
@@ -175,7 +178,7 @@ export class Session implements SwarmInputs {
 
   /** Adds a torrent and starts it, where it has a place. Its events carry the id. */
   add(now: Millis, source: AddTorrent): TorrentId {
-    return this.#input(now, () => {
+    return this.#turns.input(now, () => {
       const held = this.#hold(source);
       this.#place(held, source, now);
       return held.id;
@@ -189,7 +192,7 @@ export class Session implements SwarmInputs {
    * @returns ids in the same order
    */
   restore(now: Millis, sources: readonly AddTorrent[], onId?: (id: TorrentId, index: number) => void): TorrentId[] {
-    return this.#input(now, () => {
+    return this.#turns.input(now, () => {
       const many = Math.max(0, sources.length - limits.announceBurst);
       const spreadMs = Math.min(limits.announceSpreadMaxMs, many * limits.announceSpreadMs);
       return sources.map((source, i) => {
@@ -222,13 +225,13 @@ export class Session implements SwarmInputs {
 
   /** Ends a torrent: `stopped` is emitted when it is saved and closed. */
   stop(now: Millis, id: TorrentId): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       const torrent = this.#torrents.get(id);
       if (torrent === undefined) return;
       this.#handshakes.forget(torrent);
       this.#unsay(torrent);
-      this.#touched.add(torrent);
-      this.#inside(torrent, () => torrent.stop(now, limits.stopAnnounceMs));
+      this.#turns.join(torrent);
+      this.#turns.inside(torrent, () => torrent.stop(now, limits.stopAnnounceMs));
       // A fault while it stopped: what is left of it stops too.
       if (torrent.isCondemned) torrent.stop(now, limits.stopAnnounceMs);
       this.#queue.hasMoved = true;
@@ -237,7 +240,7 @@ export class Session implements SwarmInputs {
 
   /** Forgets a stopped torrent. */
   remove(now: Millis, id: TorrentId): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       const torrent = this.#torrents.get(id);
       if (torrent === undefined) return;
       assert(torrent.phase === 'stopped', 'only a stopped torrent is removed');
@@ -247,16 +250,15 @@ export class Session implements SwarmInputs {
       this.#uploadTurns.forget(id);
       this.#readTurns.forgetTorrent(id);
       this.#fitReads();
-      this.#wakes.delete(id);
-      this.#touched.delete(torrent);
+      this.#turns.forget(torrent);
       this.#gate.forget(id);
     });
   }
 
   /** It does not run until `unpause`; what it has stays. */
   pause(now: Millis, id: TorrentId): void {
-    this.#input(now, () => {
-      const torrent = this.#touch(id);
+    this.#turns.input(now, () => {
+      const torrent = this.#turns.touch(id);
       if (torrent === undefined) return;
       this.#rest(torrent, 'paused', 'paused');
       this.#queue.hasMoved = true;
@@ -265,19 +267,19 @@ export class Session implements SwarmInputs {
 
   /** It runs again, as soon as it has a place. */
   unpause(now: Millis, id: TorrentId): void {
-    this.#input(now, () => {
-      const torrent = this.#touch(id);
+    this.#turns.input(now, () => {
+      const torrent = this.#turns.touch(id);
       if (torrent?.phase !== 'paused') return;
       torrent.stalledAt = 0 as Millis;
-      if (torrent.isKept && torrent.isComplete) this.#inside(torrent, () => torrent.rest(now, 'dormant', 'idle'));
+      if (torrent.isKept && torrent.isComplete) this.#turns.inside(torrent, () => torrent.rest(now, 'dormant', 'idle'));
       else this.#begin(torrent);
     });
   }
 
   /** Somebody wants to see or read it: if it sleeps it wakes, and `ready` follows. A paused one stays as it is. */
   wake(now: Millis, id: TorrentId): void {
-    this.#input(now, () => {
-      const torrent = this.#touch(id);
+    this.#turns.input(now, () => {
+      const torrent = this.#turns.touch(id);
       torrent?.touch(now);
       if (torrent?.phase === 'dormant') this.#wake(torrent, 'asked for');
     });
@@ -285,18 +287,18 @@ export class Session implements SwarmInputs {
 
   /** The session's state has its .torrent file from now on: it may sleep. */
   keep(now: Millis, id: TorrentId): void {
-    this.#input(now, () => this.#touch(id)?.keep());
+    this.#turns.input(now, () => this.#turns.touch(id)?.keep());
   }
 
   /** Downloads at work at a time, and seeds with somebody to give to. */
   setActiveLimits(now: Millis, active: Partial<ActiveLimits>): void {
-    this.#input(now, () => this.#queue.setLimits(active));
+    this.#turns.input(now, () => this.#queue.setLimits(active));
   }
 
   /** @param position 1 = first. Others move to make room */
   moveInQueue(now: Millis, id: TorrentId, position: number): void {
-    this.#input(now, () => {
-      const torrent = this.#touch(id);
+    this.#turns.input(now, () => {
+      const torrent = this.#turns.touch(id);
       if (torrent === undefined) return;
       this.#queue.move(torrent, position);
     });
@@ -309,30 +311,30 @@ export class Session implements SwarmInputs {
   }
 
   addPeers(now: Millis, id: TorrentId, addresses: readonly PeerAddress[]): void {
-    this.#input(now, () => {
-      const torrent = this.#touch(id);
+    this.#turns.input(now, () => {
+      const torrent = this.#turns.touch(id);
       if (torrent?.phase === 'dormant') this.#wake(torrent, 'asked for');
-      this.#to(id, (t) => t.awake?.addPeers(now, addresses));
+      this.#turns.to(id, (t) => t.awake?.addPeers(now, addresses));
     });
   }
 
   /** @returns how many `scraped` events follow, one a tracker */
   scrape(now: Millis, id: TorrentId): number {
-    return this.#input(now, () => this.#touch(id)?.scrape() ?? 0);
+    return this.#turns.input(now, () => this.#turns.touch(id)?.scrape() ?? 0);
   }
 
   setUrgent(now: Millis, id: TorrentId, pieces: readonly number[]): void {
-    this.#input(now, () => this.#to(id, (t) => t.awake?.setUrgent(now, pieces)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.awake?.setUrgent(now, pieces)));
   }
 
   /** Takes the files of a torrent that is awake to another folder; `moved` follows. */
   move(now: Millis, id: TorrentId, folder: string): void {
-    this.#input(now, () => this.#to(id, (t) => t.awake?.move(now, folder)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.awake?.move(now, folder)));
   }
 
   /** Hashes all data of a torrent again; `checking`, `ready` follow. */
   recheck(now: Millis, id: TorrentId): void {
-    this.#input(now, () => this.#to(id, (t) => t.awake?.recheck(now)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.awake?.recheck(now)));
   }
 
   /**
@@ -340,7 +342,7 @@ export class Session implements SwarmInputs {
    * bytes of its own), or why there are none; it is called inside a later input, or at once where the run is in memory.
    */
   read(now: Millis, id: TorrentId, piece: number, begin: number, take: (run: ReadRun) => void): void {
-    this.#input(now, () => this.#read(id, piece, begin, take));
+    this.#turns.input(now, () => this.#reads.read({ torrent: id, piece, begin }, take));
   }
 
   /** The port that trackers and peers are told; 0 while nobody can connect to us. */
@@ -349,7 +351,7 @@ export class Session implements SwarmInputs {
   }
 
   setRates(now: Millis, rates: Partial<Rates>, id?: TorrentId): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       if (id === undefined) this.#bandwidth.setSession(now, rates);
       else this.#bandwidth.setTorrent(now, id, rates);
       this.#fitReads();
@@ -360,7 +362,7 @@ export class Session implements SwarmInputs {
 
   /** No new connections from now on; pending handshakes end. Torrents are stopped one by one with `stop`. */
   close(now: Millis): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       this.#isClosed = true;
       this.#handshakes.closeAll();
     });
@@ -411,17 +413,17 @@ export class Session implements SwarmInputs {
     assert(buffers === this.pool.lentCount, 'every buffer that is lent is held once, by a piece or at the disk');
     assert(peers === this.#conns.size, 'no connection is without its torrent');
     assert(this.connCount <= (this.#o.connsMax ?? limits.connsMax), 'connections stay within the limit');
-    assert(this.#wakes.next() === this.#wakeAt, 'the timer is set for whoever waits least');
-    const uploadAt = this.#uploadTurns.nextAt(this.#now);
-    assert(uploadAt === NEVER || this.#wakes.get('upload') !== NEVER, 'who waits to upload is woken');
-    const readAt = this.#readTurns.nextAt(this.#now);
-    assert(readAt === NEVER || this.#wakes.get('download') !== NEVER, 'who does not read is woken');
+    this.#turns.assertInvariants();
+    const uploadAt = this.#uploadTurns.nextAt(this.#turns.now);
+    assert(uploadAt === NEVER || this.#turns.wakes.get('upload') !== NEVER, 'who waits to upload is woken');
+    const readAt = this.#readTurns.nextAt(this.#turns.now);
+    assert(readAt === NEVER || this.#turns.wakes.get('download') !== NEVER, 'who does not read is woken');
   }
 
   // --- connections ---
 
   onIncoming(now: Millis, from: PeerAddress): ConnId | undefined {
-    return this.#input(now, () => {
+    return this.#turns.input(now, () => {
       const most = this.#o.connsMax ?? limits.connsMax;
       const isFull = this.connCount >= most - Math.floor(most * limits.dialShare);
       if (this.#isClosed || (isFull && !this.#handshakes.makeRoom() && !this.#dropIdler())) {
@@ -435,37 +437,37 @@ export class Session implements SwarmInputs {
   }
 
   onConnected(now: Millis, conn: ConnId): void {
-    this.#input(now, () => this.#handshakes.onConnected(now, conn));
+    this.#turns.input(now, () => this.#handshakes.onConnected(now, conn));
   }
 
   onBytes(now: Millis, conn: ConnId, bytes: Uint8Array): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       const torrent = this.#conns.get(conn);
       if (torrent === undefined) {
         this.#handshakes.onBytes(conn, bytes);
         return;
       }
-      this.#touched.add(torrent);
-      this.#inside(torrent, () => torrent.awake?.onBytes(now, conn, bytes));
+      this.#turns.join(torrent);
+      this.#turns.inside(torrent, () => torrent.awake?.onBytes(now, conn, bytes));
     });
   }
 
   onWritten(now: Millis, conn: ConnId, ticket: number): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       const torrent = this.#conns.get(conn);
       if (torrent === undefined) {
         // The connection is gone on our side: the view is free all the same.
         this.runs.release(ticket);
         return;
       }
-      this.#touched.add(torrent);
-      const isReleased = this.#inside(torrent, () => torrent.awake?.onWritten(now, conn, ticket) === true);
+      this.#turns.join(torrent);
+      const isReleased = this.#turns.inside(torrent, () => torrent.awake?.onWritten(now, conn, ticket) === true);
       if (isReleased === false || (isReleased === undefined && this.runs.isLent(ticket))) this.runs.release(ticket);
     });
   }
 
   onClosed(now: Millis, conn: ConnId, reason: CloseReason): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       const torrent = this.#conns.get(conn);
       if (torrent === undefined) {
         this.#handshakes.onClosed(conn, reason);
@@ -473,8 +475,8 @@ export class Session implements SwarmInputs {
       }
       this.#conns.delete(conn);
       this.#readTurns.forget(conn);
-      this.#touched.add(torrent);
-      this.#inside(torrent, () => torrent.awake?.onConnClosed(now, conn, reason));
+      this.#turns.join(torrent);
+      this.#turns.inside(torrent, () => torrent.awake?.onConnClosed(now, conn, reason));
       if (torrent.isCondemned) this.runs.releaseAllOf(conn);
     });
   }
@@ -482,10 +484,10 @@ export class Session implements SwarmInputs {
   // --- disk and trackers: each goes to its torrent ---
 
   onTorrentLoaded(now: Millis, id: TorrentId, bytes: Uint8Array | undefined): void {
-    this.#input(now, () => this.#to(id, (t) => t.disk?.onTorrentLoaded(now, bytes)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.disk?.onTorrentLoaded(now, bytes)));
   }
   onStoreOpened(now: Millis, id: TorrentId, result: StoreOpened): void {
-    this.#input(now, () => this.#to(id, (t) => t.onStoreOpened(now, result)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.onStoreOpened(now, result)));
   }
   onCommitted(
     now: Millis,
@@ -495,7 +497,9 @@ export class Session implements SwarmInputs {
     segments: (Uint8Array | undefined)[],
     blockHashes: Uint8Array | undefined,
   ): void {
-    this.#input(now, () => this.#to(id, (t) => t.disk?.onCommitted(now, piece, outcome, segments, blockHashes)));
+    this.#turns.input(now, () =>
+      this.#turns.to(id, (t) => t.disk?.onCommitted(now, piece, outcome, segments, blockHashes)),
+    );
   }
   onSegmentStored(
     now: Millis,
@@ -505,18 +509,18 @@ export class Session implements SwarmInputs {
     bytes: Uint8Array,
     error: BtError | undefined,
   ): void {
-    this.#input(now, () => this.#to(id, (t) => t.disk?.onSegmentStored(now, piece, offset, bytes, error)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.disk?.onSegmentStored(now, piece, offset, bytes, error)));
   }
   onRun(now: Millis, id: TorrentId, run: number, bytes: Uint8Array, error: BtError | undefined): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       // First, so that whoever waits finds the piece taken back.
-      this.#touch(id);
-      if (error !== undefined) this.#to(id, (t) => t.disk?.onReadFailed(now, this.runs.pieceOf(run), error));
+      this.#turns.touch(id);
+      if (error !== undefined) this.#turns.to(id, (t) => t.disk?.onReadFailed(now, this.runs.pieceOf(run), error));
       this.runs.onRun(run, bytes, error);
     });
   }
   onRechecked(now: Millis, id: TorrentId, first: number, good: Uint8Array, error: BtError | undefined): void {
-    this.#input(now, () => this.#to(id, (t) => t.disk?.onRechecked(now, first, good, error)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.disk?.onRechecked(now, first, good, error)));
   }
   onLeaves(
     now: Millis,
@@ -525,22 +529,22 @@ export class Session implements SwarmInputs {
     leaves: Uint8Array | undefined,
     error: BtError | undefined,
   ): void {
-    this.#input(now, () => this.#to(id, (t) => t.disk?.onLeaves(now, piece, leaves, error)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.disk?.onLeaves(now, piece, leaves, error)));
   }
   onResumeSaved(now: Millis, id: TorrentId, error: BtError | undefined): void {
-    this.#input(now, () => this.#to(id, (t) => t.onResumeSaved(now, error)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.onResumeSaved(now, error)));
   }
   onStoreMoved(now: Millis, id: TorrentId, folder: string, error: BtError | undefined): void {
-    this.#input(now, () => this.#to(id, (t) => t.disk?.onStoreMoved(now, folder, error)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.disk?.onStoreMoved(now, folder, error)));
   }
   onStoreClosed(now: Millis, id: TorrentId): void {
-    this.#input(now, () => this.#to(id, (t) => t.onStoreClosed(now)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.onStoreClosed(now)));
   }
   onAnnounced(now: Millis, id: TorrentId, url: string, request: AnnounceRequest, result: AnnounceResult): void {
-    this.#input(now, () => {
+    this.#turns.input(now, () => {
       this.#gate.onAnnounced(now, url);
-      const torrent = this.#touch(id);
-      const peers = this.#to(id, (t) => t.onAnnounced(now, url, request, result)) ?? [];
+      const torrent = this.#turns.touch(id);
+      const peers = this.#turns.to(id, (t) => t.onAnnounced(now, url, request, result)) ?? [];
       if (torrent?.phase !== 'dormant' || !result.ok) return;
       // A seed has something to say to downloaders only. Those who can connect to us do; the others wait for us.
       if (peers.length > 0 && result.response.incomplete !== 0 && this.#queue.hasSeedPlace()) {
@@ -549,21 +553,21 @@ export class Session implements SwarmInputs {
     });
   }
   onScraped(now: Millis, id: TorrentId, url: string, result: ScrapeResult): void {
-    this.#input(now, () => this.#touch(id)?.onScraped(url, result));
+    this.#turns.input(now, () => this.#turns.touch(id)?.onScraped(url, result));
   }
 
   // --- time ---
 
   onWake(now: Millis): void {
-    this.#input(now, () => {
-      this.#wakeAt = NEVER;
-      for (let waker = this.#wakes.takeDue(now); waker !== undefined; waker = this.#wakes.takeDue(now)) {
+    this.#turns.input(now, () => {
+      this.#turns.onWake();
+      for (let waker = this.#turns.wakes.takeDue(now); waker !== undefined; waker = this.#turns.wakes.takeDue(now)) {
         if (waker === 'handshakes') this.#handshakes.onTimer(now);
         else if (waker === 'upload') this.#resumeUpload();
         else if (waker === 'download') this.#readTurns.resume(now);
         else if (waker === 'announces') this.#gate.onTimer(now);
         else if (waker === 'queue') this.#queue.hasMoved = true;
-        else this.#to(waker, (t) => t.onTimer(now));
+        else this.#turns.to(waker, (t) => t.onTimer(now));
       }
     });
   }
@@ -596,81 +600,22 @@ export class Session implements SwarmInputs {
   /** Of all torrents, one connection that is of no use makes way for a newcomer. @returns whether there was one */
   #dropIdler(): boolean {
     for (const torrent of new Set(this.#conns.values())) {
-      if (!torrent.dropIdler(this.#now)) continue;
-      this.#touched.add(torrent);
+      if (!torrent.dropIdler(this.#turns.now)) continue;
+      this.#turns.join(torrent);
       return true;
     }
     return false;
   }
 
-  /** Runs one input to completion. Inputs never nest: a port that calls back at once is a bug of the port. */
-  #input<T>(now: Millis, run: () => T): T {
-    assert(this.#depth === 0, 'an input comes only after the one before has ended');
-    assert(now >= this.#now, 'time never goes backwards');
-    this.#now = now;
-    this.#depth++;
-    try {
-      const result = run();
-      this.#endTurn();
-      return result;
-    } finally {
-      this.#depth--;
-    }
-  }
-
-  #endTurn(): void {
-    if (this.#queue.hasMoved) this.#queue.judge(this.#now);
-    do {
-      for (const torrent of this.#touched) {
-        // Where a fault was met in it, what is left of it ends the turn.
-        const wake = this.#inside(torrent, () => torrent.endTurn(this.#now)) ?? torrent.endTurn(this.#now);
-        if (this.#torrents.has(torrent.id)) this.#wakes.set(torrent.id, wake);
-      }
-      this.#touched.clear();
-      // A turn to send ends here; the next one may begin.
-    } while (this.#uploadTurns.waiting() > 0 && this.#resumeUpload());
+  /** When the session's own affairs are due next. */
+  #planAffairs(): void {
+    const { now, wakes } = this.#turns;
     if (this.#mayDrain) this.#drain();
-    this.#wakes.set('upload', this.#uploadTurns.nextAt(this.#now));
-    this.#wakes.set('download', this.#readTurns.nextAt(this.#now));
-    if (this.#queue.hasMoved) this.#wakes.set('queue', this.#now);
-    this.#wakes.set('handshakes', this.#handshakes.nextAt);
-    this.#wakes.set('announces', this.#gate.nextAt);
-    if (this.#o.checked === true) this.assertInvariants();
-    const next = this.#wakes.next();
-    if (next === this.#wakeAt) return;
-    this.#wakeAt = next;
-    if (next !== NEVER) this.#ports.wakeAt(Math.max(next, this.#now) as Millis);
-  }
-
-  // --- faults ---
-
-  /**
-   * Runs what an input does inside a torrent. A fault of ours that is met there ends this torrent, and the session goes on with the others.
-   * @returns undefined after a fault
-   */
-  #inside<T>(held: HeldTorrent, run: () => T): T | undefined {
-    try {
-      return run();
-    } catch (fault) {
-      this.#condemn(held, fault);
-      return undefined;
-    }
-  }
-
-  /** The same for a torrent by its name, whose turn ends with this input. */
-  #to<T>(id: TorrentId, run: (torrent: HeldTorrent) => T): T | undefined {
-    const held = this.#touch(id);
-    return held === undefined ? undefined : this.#inside(held, () => run(held));
-  }
-
-  /** Something that a torrent left to be called in an input that may be another's. */
-  #later(id: TorrentId, run: () => void): void {
-    const held = this.#torrents.get(id);
-    if (held === undefined || held.isCondemned) return;
-    // To the end: where turns are ending already, its own comes once more.
-    this.#touched.delete(held);
-    this.#touched.add(held);
-    this.#inside(held, run);
+    wakes.set('upload', this.#uploadTurns.nextAt(now));
+    wakes.set('download', this.#readTurns.nextAt(now));
+    if (this.#queue.hasMoved) wakes.set('queue', now);
+    wakes.set('handshakes', this.#handshakes.nextAt);
+    wakes.set('announces', this.#gate.nextAt);
   }
 
   /** Takes back what a torrent has of the session, whatever state it is in. */
@@ -678,7 +623,7 @@ export class Session implements SwarmInputs {
     const { id } = held;
     const what = fault instanceof Error ? fault.message : String(fault);
     const error = new BtError('swarm/internal', { what }, { cause: fault });
-    held.condemn(this.#now, error);
+    held.condemn(this.#turns.now, error);
     for (const [conn, owner] of [...this.#conns]) {
       if (owner !== held) continue;
       this.#conns.delete(conn);
@@ -690,14 +635,7 @@ export class Session implements SwarmInputs {
     this.#readTurns.forgetTorrent(id);
     this.pool.writeOff(id);
     this.runs.forget(id);
-    this.#touched.add(held);
     this.#queue.hasMoved = true;
-  }
-
-  #touch(id: TorrentId): HeldTorrent | undefined {
-    const torrent = this.#torrents.get(id);
-    if (torrent !== undefined) this.#touched.add(torrent);
-    return torrent;
   }
 
   /** A torrent is found by each of its hashes; the metadata of a magnet link may bring a second one. */
@@ -714,41 +652,41 @@ export class Session implements SwarmInputs {
     const rank = this.#queue.rankOf(source.rank);
     const { uploadLimit: upload = NEVER, downloadLimit: download = NEVER } = source;
     if (upload !== NEVER || download !== NEVER) {
-      this.#bandwidth.addTorrent(this.#now, id, { upload, download });
+      this.#bandwidth.addTorrent(this.#turns.now, id, { upload, download });
       this.#fitReads();
     }
     const rng = this.#o.rng.fork(`torrent ${id}`);
     const held = new HeldTorrent({ source, id, rank, rng, host: this.#host, trackers: this.#trackers });
     this.#torrents.set(id, held);
     this.#index(id);
-    this.#touched.add(held);
+    this.#turns.join(held);
     return held;
   }
 
   #place(held: HeldTorrent, source: AddTorrent, announceAt: Millis): void {
-    if (source.isPaused === true) held.rest(this.#now, 'paused', 'paused');
-    else if (held.isKept && held.isComplete) held.rest(this.#now, 'dormant', 'idle', announceAt);
+    if (source.isPaused === true) held.rest(this.#turns.now, 'paused', 'paused');
+    else if (held.isKept && held.isComplete) held.rest(this.#turns.now, 'dormant', 'idle', announceAt);
     else this.#begin(held);
   }
 
   /** A torrent that is to run: at once, or when a place for it falls free. */
   #begin(held: HeldTorrent): void {
     if (this.#queue.mayBegin(held)) this.#wake(held, 'started');
-    else held.rest(this.#now, 'queued', 'active-downloads');
+    else held.rest(this.#turns.now, 'queued', 'active-downloads');
     this.#queue.hasMoved = true;
   }
 
   /** @returns its brain; undefined where a fault was met in it */
   #wake(held: HeldTorrent, reason: string): Torrent | undefined {
-    this.#touched.add(held);
-    return this.#inside(held, () => held.wake(this.#now, reason));
+    this.#turns.join(held);
+    return this.#turns.inside(held, () => held.wake(this.#turns.now, reason));
   }
 
   #rest(held: HeldTorrent, phase: 'paused' | 'queued' | 'dormant', reason: RestReason): void {
-    this.#touched.add(held);
+    this.#turns.join(held);
     this.#handshakes.forget(held);
     if (phase !== 'dormant') this.#unsay(held);
-    this.#inside(held, () => held.rest(this.#now, phase, reason));
+    this.#turns.inside(held, () => held.rest(this.#turns.now, phase, reason));
   }
 
   /** What it has not told trackers yet is not to be told any more. */
@@ -757,10 +695,10 @@ export class Session implements SwarmInputs {
   }
 
   #admits(held: HeldTorrent): boolean {
-    if (held.awake !== undefined) return held.awake.admit(this.#now);
+    if (held.awake !== undefined) return held.awake.admit(this.#turns.now);
     if (held.phase !== 'dormant') return false;
     if (this.#queue.hasSeedPlace()) return true;
-    this.#queue.onRefused(this.#now, held);
+    this.#queue.onRefused(this.#turns.now, held);
     return false;
   }
 
@@ -774,19 +712,19 @@ export class Session implements SwarmInputs {
       connsPerTorrent: this.#o.connsPerTorrentMax ?? swarmLimits.peer.connsPerTorrent,
       listenPort: () => this.#listenPort,
       reclaimBuffers: (torrent) => this.#reclaimBuffers(torrent),
-      inTorrent: (torrent, run) => this.#later(torrent, run),
+      inTorrent: (torrent, run) => this.#turns.later(torrent, run),
       dial: (torrent, to) => this.#dial(torrent, to),
       closeConn: (conn, reason) => {
         this.#conns.delete(conn);
         this.#readTurns.forget(conn);
         this.#ports.close(conn, reason);
       },
-      uploadAllowance: (torrent) => this.#uploadTurns.allowance(this.#now, torrent),
-      tookUpload: (torrent, bytes) => this.#uploadTurns.took(this.#now, torrent, bytes),
+      uploadAllowance: (torrent) => this.#uploadTurns.allowance(this.#turns.now, torrent),
+      tookUpload: (torrent, bytes) => this.#uploadTurns.took(this.#turns.now, torrent, bytes),
       tookDownload: (torrent, conn, bytes) => {
         if (!this.#bandwidth.isDownloadLimited(torrent)) return;
-        this.#bandwidth.tookDownload(this.#now, torrent, bytes);
-        this.#readTurns.took(this.#now, torrent, conn, bytes);
+        this.#bandwidth.tookDownload(this.#turns.now, torrent, bytes);
+        this.#readTurns.took(this.#turns.now, torrent, conn, bytes);
       },
       isDownloadLimited: (torrent) => this.#bandwidth.isDownloadLimited(torrent),
       uploadLimit: (torrent) => this.#bandwidth.uploadLimit(torrent),
@@ -796,41 +734,18 @@ export class Session implements SwarmInputs {
         if (event.type === 'done' || event.type === 'error' || event.type === 'ready') this.#queue.hasMoved = true;
         // A brain that only rests is nobody's business.
         const torrent = this.#torrents.get(event.torrent);
-        if (event.type === 'stopped' && torrent?.phase !== 'stopped') torrent?.onRested(this.#now);
+        if (event.type === 'stopped' && torrent?.phase !== 'stopped') torrent?.onRested(this.#turns.now);
         else this.#o.onEvent(event);
       },
     };
   }
 
-  #read(id: TorrentId, piece: number, begin: number, take: (run: ReadRun) => void): void {
-    const torrent = this.#torrents.get(id);
-    const content = torrent?.content;
-    // Who has waited for a buffer may find the store closed.
-    if (content === undefined || torrent?.hasEnded === true || !content.ledger.have.has(piece)) {
-      take({ ok: false, error: undefined });
-      return;
-    }
-    torrent?.touch(this.#now);
-    const known = this.runs.find(id, piece, begin);
-    const run = known ?? this.runs.read(id, { piece, begin, pieceBytes: content.geometry.pieceBytes(piece) });
-    if (run === undefined) this.runs.whenRoom(() => this.#read(id, piece, begin, take));
-    else if (run.bytes !== undefined) take({ ok: true, begin: run.begin, bytes: unframe(run) });
-    else {
-      run.waiting.push((error) => {
-        // A piece that was taken back is waited for: it is found again, or fetched.
-        const isHere = content.ledger.have.has(piece);
-        if (error !== undefined || run.bytes === undefined) take({ ok: false, error: isHere ? error : undefined });
-        else take({ ok: true, begin: run.begin, bytes: unframe(run) });
-      });
-    }
-  }
-
   #reclaimBuffers(id: TorrentId): boolean {
     // A look at every torrent: not more often than something can have become stale.
-    if (this.#now < this.#reclaimAt) return false;
-    this.#reclaimAt = addMs(this.#now, limits.reclaimMs);
+    if (this.#turns.now < this.#reclaimAt) return false;
+    this.#reclaimAt = addMs(this.#turns.now, limits.reclaimMs);
     for (const torrent of this.#torrents.values())
-      if (torrent.id !== id) this.#inside(torrent, () => torrent.awake?.giveUpStale(this.#now));
+      if (torrent.id !== id) this.#turns.inside(torrent, () => torrent.awake?.giveUpStale(this.#turns.now));
     return true;
   }
 
@@ -839,15 +754,15 @@ export class Session implements SwarmInputs {
       this.connCount >= (this.#o.connsMax ?? limits.connsMax) || this.#handshakes.dialing >= limits.dialingMax;
     const torrent = this.#torrents.get(id);
     if (this.#isClosed || full || torrent === undefined) return false;
-    this.#handshakes.dial(this.#now, this.#nextConn++ as ConnId, to, torrent);
+    this.#handshakes.dial(this.#turns.now, this.#nextConn++ as ConnId, to, torrent);
     return true;
   }
 
   /** Lets torrents that waited for the upload limit go on. @returns whether there was one */
   #resumeUpload(): boolean {
-    const id = this.#uploadTurns.next(this.#now);
+    const id = this.#uploadTurns.next(this.#turns.now);
     if (id === undefined) return false;
-    this.#to(id, (t) => t.awake?.serveAll(this.#now));
+    this.#turns.to(id, (t) => t.awake?.serveAll(this.#turns.now));
     return true;
   }
 

@@ -129,7 +129,10 @@ async function runEngine(folder, results) {
 
 async function main() {
   const chosen = mutants.filter(({ name }) => values.only === undefined || name === values.only);
-  if (chosen.length === 0) throw new Error(`no mutant '${values.only}'`);
+  if (chosen.length === 0) {
+    process.stderr.write(`no mutant '${values.only}', known: ${mutants.map(({ name }) => name).join(' ')}\n`);
+    return 2;
+  }
   const place = mkdtempSync(join(tmpdir(), 'eider-mutants-'));
   try {
     for (const mutant of chosen) rmSync(plant(place, mutant), { recursive: true });

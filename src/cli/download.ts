@@ -21,6 +21,9 @@ there already is checked and kept, so the same command resumes a download that w
 interrupted, whatever interrupted it. Files that --files leaves out are never created;
 their share of a piece at a border waits in DIR/.<info-hash>.parts.
 
+A full disk or a folder that may not be written to ends it, with a message; with --seed it
+waits and goes on by itself.
+
 When everything is there and verified, the trackers are told and the command ends;
 with --seed it stays and gives to others until Ctrl-C. The first Ctrl-C ends in order
 (3 s at most), a second one at once. The place of the content is printed on stdout.

@@ -451,6 +451,8 @@ const worthNoting: ReadonlySet<TorrentEvent['type']> = new Set<TorrentEvent['typ
   'hashes',
   'ready',
   'done',
+  // A row that says "complete" would sleep at the next start, and fetch nothing.
+  'lost',
   'resting',
 ]);
 

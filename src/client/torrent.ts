@@ -371,7 +371,8 @@ export class Torrent implements FileHost {
 
   /** @internal */
   hasPiece(piece: number): boolean {
-    return this.#brain.content?.ledger.have.has(piece) === true;
+    // Of one that ends nothing is read any more: who took it for here would ask again at once, and for ever.
+    return !this.#brain.hasEnded && this.#brain.content?.ledger.have.has(piece) === true;
   }
 
   /** @internal Reading is prioritising: these pieces are fetched before others, in this order. */
@@ -497,7 +498,8 @@ export class Torrent implements FileHost {
   }
 
   async #wait(kind: WaitKind, what: string, options: Abortable): Promise<void> {
-    this.#throwIfOver();
+    // One that has failed still stops.
+    if (kind !== 'stopped') this.#throwIfOver();
     let waiter: Waiter | undefined;
     const promise = new Promise<void>((resolve, reject) => {
       waiter = { resolve, reject };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test as nodeTest, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -95,6 +95,63 @@ test('a sleeper wakes for its own program: files are read, data is verified', as
   await second.close();
   const third = await place.session({ listen: false });
   assert.deepEqual(await third.torrents[0]?.verify(), { good: 23, pieces: 23 });
+});
+
+test('a seed that has lost data is no sleeper at the next start, even where the program is killed', async (t) => {
+  const place = new Place(t);
+  const made = await place.make('share');
+  const first = await place.session();
+  const torrent = await first.add(made.bytes, { path: place.folder });
+  await torrent.done();
+  const events = first.events({ types: ['torrent.lost'] });
+  truncateSync(join(place.folder, 'share', 'a.bin'), 100_000);
+  const stream = torrent.file('a.bin').stream().getReader();
+  const read = async () => {
+    while (!(await stream.read()).done);
+  };
+  const reading = read().catch(() => {});
+  assert.equal((await events.next()).value?.type, 'torrent.lost');
+  // What a kill would leave now.
+  const left = join(place.folder, 'left');
+  cpSync(place.stateDir, left, { recursive: true, filter: (path) => !path.endsWith('.lock') });
+  await first.close();
+  await reading;
+  const second = await place.session({ stateDir: left, listen: false });
+  await second.torrents[0]?.ready();
+  assert.equal(second.torrents[0]?.state.phase, 'downloading');
+});
+
+test('a torrent ends under a reader: reading ends too', async (t) => {
+  const place = new Place(t);
+  const made = await place.make('share');
+  const session = await place.session({ listen: false });
+  const torrent = await session.add(made.bytes, { path: place.folder });
+  await torrent.done();
+  const reader = torrent.file('a.bin').reader();
+  const readOn = async () => {
+    for (;;) assert.equal((await reader.read(0, 1_000)).length, 1_000);
+  };
+  const reading = assert.rejects(readOn(), (error) => BtError.is(error, 'client/closed'));
+  await torrent.stop();
+  await reading;
+});
+
+test('a torrent that has failed keeps neither the session nor the others from ending', async (t) => {
+  const place = new Place(t);
+  const [bad, good] = [await place.make('bad'), await place.make('good')];
+  const session = await place.session();
+  const path = join(place.folder, 'other');
+  mkdirSync(join(path, 'bad'), { recursive: true });
+  symlinkSync(join(place.folder, 'bad', 'a.bin'), join(path, 'bad', 'a.bin'));
+  const failed = await session.add(bad.bytes, { path });
+  const works = await session.add(good.bytes, { path: place.folder });
+  await works.done();
+  await assert.rejects(failed.ready(), (error) => BtError.is(error, 'disk/unsafe-path'));
+  await session.close();
+  assert.deepEqual([failed.state.phase, works.state.phase], ['stopped', 'stopped']);
+  assert.equal(failed.state.error?.code, 'disk/unsafe-path');
+  // The folder is free, and both are remembered.
+  assert.equal((await place.session({ listen: false })).torrents.length, 2);
 });
 
 test('magnet links, half downloads, pauses and places in the queue come back; what was removed does not', async (t) => {

@@ -36,7 +36,9 @@ export class DiskTrouble {
     segments: (Uint8Array | undefined)[],
     error: BtError,
   ): 'held' | 'dropped' | 'fatal' {
-    if (content === undefined || !isPassing(error)) return 'fatal';
+    if (!isPassing(error)) return 'fatal';
+    // All is being looked at anew, or the torrent ends: what was under way is not asked for again before that is over.
+    if (content === undefined) return 'dropped';
     const { downloader } = content;
     const files = new Set(content.filesOf(piece));
     const isWaiting = downloader.heldPieces.some((held) => content.filesOf(held).some((file) => files.has(file)));
@@ -47,9 +49,14 @@ export class DiskTrouble {
     return isHeld ? 'held' : 'dropped';
   }
 
-  /** @param piece which could not be written; undefined: none can. @returns false where waiting will not help */
-  wait(content: Content, error: BtError, piece?: number): boolean {
+  /**
+   * @param content undefined while no work is done
+   * @param piece which could not be written; undefined: none can
+   * @returns false where waiting will not help
+   */
+  wait(content: Content | undefined, error: BtError, piece?: number): boolean {
     if (!isPassing(error)) return false;
+    if (content === undefined) return true;
     const { host, torrent } = this.#ctx;
     if (piece !== undefined && isOfFile(error)) content.downloader.block(content.filesOf(piece));
     else {

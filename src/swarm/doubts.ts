@@ -174,13 +174,7 @@ export class Doubts {
   }
 
   #found(piece: number): void {
-    // The file is back: the rest of it is there too.
-    if (this.#doubts.get(piece) === 'missing') {
-      const file = this.#filesOf(piece)[0] ?? -1;
-      for (const [p, doubt] of this.#doubts) {
-        if (doubt === 'missing' && this.#filesOf(p)[0] === file) this.#later.delete(p);
-      }
-    }
+    this.#stopMissing(piece);
     this.#drop(piece);
     this.#o.content.ledger.found(piece);
     this.#o.onFound(piece);
@@ -188,12 +182,25 @@ export class Doubts {
 
   #lose(pieces: readonly number[], error: BtError): void {
     for (const piece of pieces) {
-      // One that is bad now was missing before: so the file is back.
-      if (this.#doubts.get(piece) === 'missing') for (const [p] of this.#doubts) this.#later.delete(p);
+      this.#stopMissing(piece);
       this.#drop(piece);
       this.#o.content.ledger.lost(piece);
     }
     this.#o.onLost(pieces, error);
+  }
+
+  /**
+   * A piece that was missing is good or bad now: its file is back, and the rest of it is there too. Once a file, since of a large one a
+   * hundred thousand pieces are looked at.
+   */
+  #stopMissing(piece: number): void {
+    if (this.#doubts.get(piece) !== 'missing') return;
+    const file = this.#filesOf(piece)[0] ?? -1;
+    for (const [p, doubt] of this.#doubts) {
+      if (doubt !== 'missing' || this.#filesOf(p)[0] !== file) continue;
+      this.#doubts.set(p, 'changed');
+      this.#later.delete(p);
+    }
   }
 
   #drop(piece: number): void {

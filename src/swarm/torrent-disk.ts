@@ -262,7 +262,7 @@ export class TorrentDisk {
   onSegmentStored(piece: number, offset: number, bytes: Uint8Array, error: BtError | undefined): void {
     this.#content.downloader.onSegmentStored(piece, offset, bytes, error !== undefined);
     if (error === undefined) return;
-    if (!this.#o.isActive() || !this.#trouble.wait(this.#content, error, piece)) this.#o.onFailed(error);
+    if (!this.#trouble.wait(this.#active, error, piece)) this.#o.onFailed(error);
     this.#onDamage(piece, error);
   }
 

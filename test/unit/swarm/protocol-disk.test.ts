@@ -362,20 +362,27 @@ test('what others have changed is not vouched for by the record', () => {
   assert.deepEqual([...(have ?? [])], [4, 5, 6, 7, 8, 9]);
 });
 
-test('a piece that fails at the disk while all is being checked does not bring a failed torrent back to life', () => {
-  const scene = withSeed({ has: [0, 1, 2, 3, 4] });
-  scene.client.disk.speed = { latencyMs: 50, reorderMs: 1, bytesPerSec: 100_000_000 };
-  serve(scene, ['A'], () => scene.calls.includes('commit'));
-  scene.client.disk.faults.isReadOnly = true;
-  scene.client.ask((session, id, now) => session.recheck(now, id));
-  scene.run('5s');
-  scene.run('60s');
-  const { phase } = scene.snapshot;
-  assert.ok(phase === 'error' || phase === 'downloading');
-  // Either way the last word counts.
-  assert.equal(scene.events('error').length, phase === 'error' ? 1 : 0);
-  assert.deepEqual(scene.stop(), []);
-});
+for (const [what, torrent] of [
+  ['a piece', {}],
+  ['a part of a piece', { files: 16_777_216, pieceLength: 8_388_608 }],
+] as const) {
+  test(`${what} that fails at the disk while all is being checked is fetched again, and waited for as ever`, () => {
+    const verb = what === 'a piece' ? 'commit' : 'storeSegment';
+    const scene = withSeed({ torrent });
+    scene.client.disk.speed = { latencyMs: 50, reorderMs: 1, bytesPerSec: 100_000_000 };
+    serve(scene, ['A'], () => scene.calls.includes(verb));
+    scene.client.disk.faults.isReadOnly = true;
+    scene.client.ask((session, id, now) => session.recheck(now, id));
+    scene.run('60s');
+    assert.equal(scene.snapshot.phase, 'downloading');
+    assert.deepEqual(scene.events('error'), []);
+    scene.client.disk.faults.isReadOnly = false;
+    scene.run('20s');
+    joinSeed(scene, 'B');
+    serve(scene, ['B'], isDone(scene));
+    assert.deepEqual(scene.stop(), []);
+  });
+}
 
 test('stopping in the middle of a check writes nothing to a store that is closed', () => {
   const scene = withSeed();

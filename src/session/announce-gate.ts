@@ -83,10 +83,12 @@ export class AnnounceGate {
 
   /** When something that waits may leave without an answer coming before. */
   get nextAt(): Millis {
-    if (this.#waiting.size === 0 || this.#tokens >= 1) return NEVER;
+    if (this.#waiting.size === 0) return NEVER;
+    // Where an answer of another tracker has counted the time, there may be one to give already.
+    const lacking = Math.max(0, 1 - this.#tokens);
     for (const lane of this.#lanes.values()) {
       if (lane.regular.length > 0 && lane.inFlight < limits.announcesInFlightMax)
-        return addMs(this.#filledAt, Math.ceil(((1 - this.#tokens) * 1000) / limits.announcesPerSec));
+        return addMs(this.#filledAt, Math.ceil((lacking * 1000) / limits.announcesPerSec));
     }
     return NEVER;
   }

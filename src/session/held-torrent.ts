@@ -451,6 +451,10 @@ export class HeldTorrent implements AnnounceOwner {
     (this.disk ?? this.#wreck)?.onStoreClosed(now);
     this.#continueStop(now);
   }
+  /** Where the files are has to be known whatever has become of the torrent. */
+  onStoreMoved(now: Millis, folder: string, error: BtError | undefined): void {
+    (this.disk ?? this.#wreck)?.onStoreMoved(now, folder, error);
+  }
   get awake(): Torrent | undefined {
     return this.#awake;
   }

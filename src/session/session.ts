@@ -89,6 +89,8 @@ export class Session implements SwarmInputs {
   readonly #readTurns: ReadTurns;
   /** A torrent has come to rest. */
   #mayDrain = false;
+  /** Nobody has been awake since the buffers were let go: of ten thousand sleepers that stop none is a reason to look at all others. */
+  #isDrained = true;
   #readUpTo: number = limits.readBytesMax;
   /** Connections and dials that came to nothing before they were a peer's: code to count. As many as there are codes. */
   readonly #refused = new Map<string, number>();
@@ -180,6 +182,7 @@ export class Session implements SwarmInputs {
   add(now: Millis, source: AddTorrent): TorrentId {
     return this.#turns.input(now, () => {
       const held = this.#hold(source);
+      this.#fitReads();
       this.#place(held, source, now);
       return held.id;
     });
@@ -195,12 +198,14 @@ export class Session implements SwarmInputs {
     return this.#turns.input(now, () => {
       const many = Math.max(0, sources.length - limits.announceBurst);
       const spreadMs = Math.min(limits.announceSpreadMaxMs, many * limits.announceSpreadMs);
-      return sources.map((source, i) => {
+      const ids = sources.map((source, i) => {
         const held = this.#hold(source);
         onId?.(held.id, i);
         this.#place(held, source, addMs(now, spreadMs * this.#o.rng.unit()));
         return held.id;
       });
+      this.#fitReads();
+      return ids;
     });
   }
 
@@ -535,7 +540,7 @@ export class Session implements SwarmInputs {
     this.#turns.input(now, () => this.#turns.to(id, (t) => t.onResumeSaved(now, error)));
   }
   onStoreMoved(now: Millis, id: TorrentId, folder: string, error: BtError | undefined): void {
-    this.#turns.input(now, () => this.#turns.to(id, (t) => t.disk?.onStoreMoved(now, folder, error)));
+    this.#turns.input(now, () => this.#turns.to(id, (t) => t.onStoreMoved(now, folder, error)));
   }
   onStoreClosed(now: Millis, id: TorrentId): void {
     this.#turns.input(now, () => this.#turns.to(id, (t) => t.onStoreClosed(now)));
@@ -577,9 +582,11 @@ export class Session implements SwarmInputs {
   /** Nobody is awake: buffers kept for reuse are let go. */
   #drain(): void {
     this.#mayDrain = false;
+    if (this.#isDrained) return;
     for (const { isAwake, phase } of this.#torrents.values()) if (isAwake && phase !== 'stopped') return;
     this.pool.drain();
     this.runs.drain();
+    this.#isDrained = true;
   }
 
   #memoryFacts(): MemoryFacts {
@@ -653,7 +660,6 @@ export class Session implements SwarmInputs {
     const { uploadLimit: upload = NEVER, downloadLimit: download = NEVER } = source;
     if (upload !== NEVER || download !== NEVER) {
       this.#bandwidth.addTorrent(this.#turns.now, id, { upload, download });
-      this.#fitReads();
     }
     const rng = this.#o.rng.fork(`torrent ${id}`);
     const held = new HeldTorrent({ source, id, rank, rng, host: this.#host, trackers: this.#trackers });
@@ -679,6 +685,7 @@ export class Session implements SwarmInputs {
   /** @returns its brain; undefined where a fault was met in it */
   #wake(held: HeldTorrent, reason: string): Torrent | undefined {
     this.#turns.join(held);
+    this.#isDrained = false;
     return this.#turns.inside(held, () => held.wake(this.#turns.now, reason));
   }
 

@@ -33,7 +33,11 @@ function place() {
     }
     now = end;
   };
-  return { gate, sent, say, answer, run };
+  /** Time in which nobody wakes it. */
+  const pass = (ms: number) => {
+    now = addMs(now, ms);
+  };
+  return { gate, sent, say, answer, run, pass };
 }
 
 test('a few announces leave at once', () => {
@@ -96,4 +100,18 @@ test('what a torrent has not sent when it stops is left out', () => {
   run(5_000);
   assert.equal(sent.length, 59);
   assert.ok(!sent.some((s) => s.torrent === 50));
+});
+
+test('an answer of one tracker takes nothing from those that wait for another', () => {
+  const other = 'http://192.0.2.8/announce';
+  const { gate, sent, say, answer, run, pass } = place();
+  for (let n = 0; n < limits.announceBurst; n++) say(n);
+  say(1_000, 'started', other);
+  assert.equal(sent.length, limits.announceBurst);
+  // The turn of the one that waits has come, and its timer is not served yet.
+  pass(1_000);
+  answer(1);
+  assert.notEqual(gate.nextAt, NEVER);
+  run(1);
+  assert.equal(sent.at(-1)?.url, other);
 });

@@ -99,10 +99,6 @@ export class Announcer {
     for (const hash of options.infoHashes) this.addHash(0 as Millis, hash);
   }
 
-  get hasTrackers(): boolean {
-    return this.#lanes.length > 0;
-  }
-
   /** Further trackers, as a tier of their own. Known ones are left out. */
   addTier(now: Millis, urls: readonly string[]): void {
     const known = new Set(this.#tiers.flat());

@@ -1,7 +1,7 @@
 import { assert, Bitfield, type ConnId, type Rng } from '../base/index.ts';
 import { allowedFastSet, encodeMessage, type PeerMessage } from '../wire/index.ts';
 import type { ChokerPeer } from './choke-policy.ts';
-import { ChokeChanges, Choker, type ChokeVerdict } from './choker.ts';
+import { ChokeChanges, Choker } from './choker.ts';
 import type { SwarmContext } from './context.ts';
 import type { Downloader } from './downloader.ts';
 import { limits } from './limits.ts';
@@ -172,17 +172,6 @@ export class Exchange {
     this.#slotsMoved = true;
   }
 
-  /** The selection or what is on disk has changed: all counts anew. */
-  recount(): void {
-    for (const peer of this.#ctx.peers.values()) {
-      let useful = 0;
-      for (const piece of peer.have) if (this.#o.ledger.isMissing(piece)) useful++;
-      peer.usefulPieces = useful;
-      peer.dryAt = -1;
-      this.#updateInterest(peer);
-    }
-  }
-
   // --- interest and choking ---
 
   onInterest(peer: Peer, interested: boolean): void {
@@ -233,10 +222,6 @@ export class Exchange {
     this.#slotsMoved = false;
     this.#choker.fill(this.#ctx.now, this.#chokerPeers(), this.#o.ledger.isComplete, this.#changes);
     this.#apply();
-  }
-
-  explainChoke(): ChokeVerdict[] {
-    return this.#choker.explain(this.#ctx.now, this.#chokerPeers(), this.#o.ledger.isComplete);
   }
 
   /** We want nothing more: nobody is interesting. */

@@ -47,9 +47,6 @@ export class Storage {
   get isClosed(): boolean {
     return this.#state === 'new' || this.#state === 'closed';
   }
-  get isBusy(): boolean {
-    return this.#saving || this.#state === 'opening' || this.#state === 'checking' || this.#state === 'closing';
-  }
   /** Share of the check that is done, 0 to 1. */
   get checkProgress(): number {
     return this.#toCheck === 0 ? 0 : this.#checked / this.#toCheck;

@@ -156,10 +156,6 @@ export class SimNet {
     return host;
   }
 
-  hostAt(address: string): NetHost | undefined {
-    return this.#byAddress.get(address);
-  }
-
   dial(from: NetHost, to: PeerAddress, events: SocketEvents): SimSocket {
     const local = from.sourceFor(to.host);
     const socket = this.#socket(from, local ?? { host: from.name, port: 0 }, to, events);

@@ -1,20 +1,20 @@
 // Hot path: self
-import { addMs, assert, type Millis, type Rng } from '../base/index.ts';
+import { assert, type Millis, type Rng } from '../base/index.ts';
 import type { FileMap, Geometry } from '../metainfo/index.ts';
-import { connEvents, pickReasons } from '../trace/index.ts';
-import { encodeMessage, encodeRequests } from '../wire/index.ts';
+import { connEvents } from '../trace/index.ts';
+import { encodeMessage } from '../wire/index.ts';
+import { Asker, isLively } from './asker.ts';
 import type { BlameVerdict } from './blame.ts';
+import { BlockKeys, blockLength } from './block-keys.ts';
 import { dropUnasked, type SwarmContext } from './context.ts';
 import type { HashBook } from './hash-book.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
-import { type Pick as Picked, Picker } from './picker.ts';
+import { Picker } from './picker.ts';
 import { PieceDesk } from './piece-desk.ts';
 import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
-import type { EndGamePolicy, Policies } from './policies.ts';
+import type { Policies } from './policies.ts';
 import type { CommitOutcome } from './ports.ts';
-
-const blockLength = 16_384;
 
 /** Payload bytes; what has come is `payloadBytes` and what was refused when it came: `duplicateBytes`, `lateBytes`, `unaskedBytes`. */
 export interface DownloadCounts {
@@ -51,33 +51,28 @@ export interface DownloaderOptions {
 }
 
 /**
- * Fetches: decides what to ask whom (with the picker), takes blocks in, gives whole pieces to the disk, and learns from the result.
+ * Fetches: has peers asked (`Asker`), takes blocks in, takes requests back, gives whole pieces to the disk, and learns from the result.
  * Owner of the ledger's moves from `wanted` to `have`.
  */
 export class Downloader {
   readonly picker: Picker;
   readonly #counts = { payloadBytes: 0, duplicateBytes: 0, lateBytes: 0, unaskedBytes: 0 };
   readonly #desk: PieceDesk;
+  readonly #asker: Asker;
   readonly #ctx: SwarmContext;
   readonly #ledger: PieceLedger;
   readonly #geometry: Geometry;
-  readonly #blocksPerPiece: number;
-  readonly #endGame: EndGamePolicy;
-  readonly #pick: Picked = { active: undefined, block: 0, reason: 'rarest', rarity: 0, candidates: 0 };
+  readonly #keys: BlockKeys;
   readonly #filesOf: (piece: number) => readonly number[];
   /** Files that cannot be written: no piece of them is begun. */
   readonly #blockedFiles = new Set<number>();
-  readonly #triples = new Uint32Array(limits.requests.max * 3);
-  /** Raised whenever something that could be asked for appears: peers that had nothing to be asked for are looked at again. */
-  #epoch = 0;
 
   constructor(ctx: SwarmContext, options: DownloaderOptions) {
     this.#ctx = ctx;
     this.#ledger = options.ledger;
     this.#geometry = options.geometry;
     this.#filesOf = options.filesOf;
-    this.#blocksPerPiece = Math.ceil(options.geometry.pieceLength / blockLength);
-    this.#endGame = options.policies.endGame;
+    this.#keys = new BlockKeys(options.geometry);
     this.#desk = new PieceDesk(ctx, {
       geometry: options.geometry,
       fileMap: options.fileMap,
@@ -97,7 +92,16 @@ export class Downloader {
       start: (piece) => this.#desk.start(piece),
       onParole: (piece) => this.#desk.blame.isOnParole(piece),
       policy: options.policies.picker,
-      endGameAskersMax: this.#endGame.askersMax,
+      endGameAskersMax: options.policies.endGame.askersMax,
+    });
+    this.#asker = new Asker(ctx, {
+      geometry: options.geometry,
+      keys: this.#keys,
+      ledger: options.ledger,
+      picker: this.picker,
+      desk: this.#desk,
+      counts: this.#counts,
+      policy: options.policies.endGame,
     });
   }
 
@@ -198,115 +202,12 @@ export class Downloader {
 
   /** Something that can be asked for may have appeared. */
   wakeAll(): void {
-    this.#epoch++;
-    // Whoever owes us blocks is asked for what the others leave.
-    for (const peer of this.#ctx.peers.values()) if (!peer.snubbed) this.#ctx.hungry(peer);
-    for (const peer of this.#ctx.peers.values()) if (peer.snubbed) this.#ctx.hungry(peer);
+    this.#asker.wakeAll();
   }
-
-  // --- asking ---
 
   /** Tops up the peer's requests. Called at the end of a turn for peers that may need it. */
   fill(peer: Peer): void {
-    if (this.#desk.isHalted || peer.isClosed || peer.dryAt === this.#epoch) return;
-    if (peer.usefulPieces === 0 || (peer.peerChoking && peer.allowedFast === undefined)) return;
-    const room = peer.pipeline.depth - peer.outstanding.size;
-    if (room < peer.pipeline.batch) return;
-    let count = 0;
-    while (count < room) {
-      if (!this.picker.pick(peer, this.#pick)) {
-        count += this.#fillEndGame(peer, count);
-        break;
-      }
-      if (!this.#ask(peer, count)) break;
-      count++;
-    }
-    // Nothing came of it: not asked again until something changes, so that a peer with nothing costs nothing.
-    if (count === 0 && peer.outstanding.size === 0) peer.dryAt = this.#epoch;
-    if (count > 0) this.#ctx.send(peer, encodeRequests(this.#triples.subarray(0, count * 3)));
-  }
-
-  /**
-   * End-game: all is asked for, so what others owe is asked for too. Before that, who has nothing else to do is asked for what has been
-   * owed for long: whoever takes requests and stays silent must not keep pieces, and their buffers, from those who would send.
-   */
-  #fillEndGame(peer: Peer, already: number): number {
-    const { now } = this.#ctx;
-    if (peer.outstanding.size > this.#endGame.idleMax) return 0;
-    if (!this.#ledger.isAllAsked) {
-      if (now - peer.soughtOwedAt < limits.peer.tickMs) return 0;
-      peer.soughtOwedAt = now;
-    }
-    // Who has sent nothing lately is no help while others do: those who owe would be asked for what their fellows owe.
-    if (!isLively(peer, now) && this.#hasLively(now)) return 0;
-    const late = this.#lateBlocks(peer, this.#ledger.isAllAsked ? this.#endGame.waitMs : limits.requests.owedMs);
-    if (late.size === 0) return 0;
-    const when = {
-      isLate: (piece: number, block: number) => late.has(this.#key(piece, block)),
-      owedBefore: addMs(now, -limits.requests.owedMs),
-    };
-    let count = 0;
-    const most = peer.snubbed ? 1 : this.#endGame.batch;
-    while (count < most && already + count < limits.requests.max && this.picker.pickEndGame(peer, this.#pick, when)) {
-      if (!this.#ask(peer, already + count)) break;
-      count++;
-    }
-    return count;
-  }
-
-  #hasLively(now: Millis): boolean {
-    for (const peer of this.#ctx.peers.values()) if (isLively(peer, now)) return true;
-    return false;
-  }
-
-  /**
-   * What others than `peer` have owed us for longer than their blocks take usually, while none comes of them.
-   *
-   * @param waitMs in which nothing is late yet
-   */
-  #lateBlocks(peer: Peer, waitMs: number): Set<number> {
-    const { now } = this.#ctx;
-    const { payloadBytes, duplicateBytes } = this.#counts;
-    const patience = this.#endGame.patience * (1 + (this.#endGame.regret * duplicateBytes) / (payloadBytes + 1));
-    // Who is slower than this is snubbed.
-    const lateMs = (usualMs: number) => Math.max(waitMs, Math.min(patience * usualMs, limits.requests.snubMs));
-    const late = new Set<number>();
-    for (const other of this.#ctx.peers.values()) {
-      const { gapMs, usualMs } = other.pipeline;
-      if (other === peer || now - other.waitingSince < lateMs(gapMs)) continue;
-      for (const [key, askedAt] of other.outstanding) {
-        // In the order of asking.
-        if (now - askedAt < lateMs(usualMs)) break;
-        late.add(key);
-      }
-      const { active, block } = other.arrival;
-      if (active !== undefined) late.add(this.#key(active.piece, block));
-    }
-    return late;
-  }
-
-  /** Asks `peer` for what was picked. @returns false where there is no buffer for it */
-  #ask(peer: Peer, index: number): boolean {
-    const { block, reason, rarity, candidates } = this.#pick;
-    const active = this.#pick.active as ActivePiece;
-    if (!this.#desk.hasBuffer(active, block)) return false;
-    const now = this.#ctx.now;
-    if (this.#ctx.tracer !== undefined) {
-      if (peer.current !== active || reason === 'end-game') {
-        this.#ctx.tracer.pick?.(now, peer.conn, active.piece, pickReasons[reason], rarity, candidates);
-      }
-      const length = this.#geometry.blockBytes(active.piece, block);
-      this.#ctx.tracer.request?.(now, peer.conn, active.piece, block * blockLength, length);
-    }
-    this.#ledger.ask(active, block, now);
-    if (peer.outstanding.size === 0) peer.waitingSince = now;
-    const key = this.#key(active.piece, block);
-    peer.asked(key, now);
-    peer.current = active;
-    this.#triples[index * 3] = active.piece;
-    this.#triples[index * 3 + 1] = block * blockLength;
-    this.#triples[index * 3 + 2] = this.#geometry.blockBytes(active.piece, block);
-    return true;
+    this.#asker.fill(peer);
   }
 
   // --- blocks coming in (borrowed views; the copy into the segment is the only one) ---
@@ -314,12 +215,12 @@ export class Downloader {
   onBlockStart(peer: Peer, piece: number, begin: number, length: number): void {
     peer.arrival.active = undefined;
     peer.arrival.isDouble = false;
-    const block = this.#blockAt(piece, begin, length);
+    const block = this.#keys.blockAt(piece, begin, length);
     if (block < 0) {
       this.#unasked(peer, length);
       return;
     }
-    const key = this.#key(piece, block);
+    const key = this.#keys.of(piece, block);
     const askedAt = peer.outstanding.get(key);
     const wasAsked = peer.outstanding.delete(key);
     peer.arrival.askedAt = askedAt;
@@ -413,7 +314,7 @@ export class Downloader {
 
   /** End-game: the block is here, the other requests for it are void. */
   #cancelElsewhere(active: ActivePiece, block: number): void {
-    const key = this.#key(active.piece, block);
+    const key = this.#keys.of(active.piece, block);
     for (const other of this.#ctx.peers.values()) {
       if (!other.outstanding.delete(key)) continue;
       this.#ledger.unask(active, block);
@@ -438,7 +339,7 @@ export class Downloader {
         break;
       }
     }
-    peer.tookBack(this.#key(piece, block), this.#ledger.active(piece)?.doubled?.has(block) === true);
+    peer.tookBack(this.#keys.of(piece, block), this.#ledger.active(piece)?.doubled?.has(block) === true);
   }
 
   // --- requests that end without a block ---
@@ -451,9 +352,9 @@ export class Downloader {
   /** BEP 6. */
   onReject(peer: Peer, ref: { piece: number; begin: number; length: number }): void {
     // Keys run on from piece to piece, so what is no block must not become one.
-    const block = this.#blockAt(ref.piece, ref.begin, ref.length);
+    const block = this.#keys.blockAt(ref.piece, ref.begin, ref.length);
     if (block < 0) return;
-    const key = this.#key(ref.piece, block);
+    const key = this.#keys.of(ref.piece, block);
     // Asked again after a cancel: this answers the request that was taken back (BEP 6), and the new one is still open.
     if (peer.cancelled.delete(key)) return;
     if (!peer.outstanding.delete(key)) return;
@@ -518,8 +419,8 @@ export class Downloader {
   #giveBack(peer: Peer, options: { cancel: boolean }): void {
     if (peer.outstanding.size === 0) return;
     for (const key of peer.outstanding.keys()) {
-      const piece = Math.floor(key / this.#blocksPerPiece);
-      const block = key - piece * this.#blocksPerPiece;
+      const piece = this.#keys.pieceOf(key);
+      const block = this.#keys.blockOf(key);
       const active = this.#ledger.active(piece);
       assert(active !== undefined, 'an open request has a piece in work');
       this.#ledger.unask(active, block);
@@ -560,8 +461,8 @@ export class Downloader {
     const tracer = this.#ctx.tracer;
     if (tracer?.timeout !== undefined) {
       for (const [key, at] of peer.outstanding) {
-        const piece = Math.floor(key / this.#blocksPerPiece);
-        const begin = (key - piece * this.#blocksPerPiece) * blockLength;
+        const piece = this.#keys.pieceOf(key);
+        const begin = this.#keys.blockOf(key) * blockLength;
         tracer.timeout(this.#ctx.now, peer.conn, piece, begin, this.#ctx.now - at);
       }
     }
@@ -614,7 +515,7 @@ export class Downloader {
     for (const peer of this.#ctx.peers.values()) {
       if (peer.arrival.active === active) this.#abortArrival(peer);
       for (let b = 0; b < active.blocks.length; b++) {
-        if (!peer.outstanding.delete(this.#key(active.piece, b))) continue;
+        if (!peer.outstanding.delete(this.#keys.of(active.piece, b))) continue;
         this.#ledger.unask(active, b);
         this.#cancelAt(peer, active.piece, b);
       }
@@ -654,15 +555,15 @@ export class Downloader {
       assert(this.#ledger.active(active.piece) === active, 'what arrives is for a piece in work');
       assert(active.blocks[block] === BlockState.arriving, 'what arrives is marked so');
       assert(active.senders[block] === peer.key, 'what arrives belongs to its sender');
-      const key = this.#key(active.piece, block);
+      const key = this.#keys.of(active.piece, block);
       assert(!arriving.has(key), 'a block arrives from one peer at a time');
       arriving.add(key);
     }
     for (const [key, count] of asked) {
-      const piece = Math.floor(key / this.#blocksPerPiece);
+      const piece = this.#keys.pieceOf(key);
       const active = this.#ledger.active(piece);
       assert(active !== undefined, 'no request is open for a piece that is not in work');
-      const askers = active.askers[key - piece * this.#blocksPerPiece];
+      const askers = active.askers[this.#keys.blockOf(key)];
       assert(askers === count, 'peers and ledger agree on who is asked');
     }
     let askedCount = 0;
@@ -687,28 +588,10 @@ export class Downloader {
     assert(peer.cancelled.size <= limits.requests.cancelledMax, 'what was taken back is remembered within the limit');
     if (![...this.#ledger.actives].some((active) => active.exclusiveTo !== undefined)) return;
     for (const key of peer.outstanding.keys()) {
-      const owner = this.#ledger.active(Math.floor(key / this.#blocksPerPiece))?.exclusiveTo;
+      const owner = this.#ledger.active(this.#keys.pieceOf(key))?.exclusiveTo;
       assert(owner === undefined || owner === peer.key, 'a piece on parole is asked of one peer only');
     }
   }
-
-  /** @returns the block that a message means, or -1: we never ask for such a thing */
-  #blockAt(piece: number, begin: number, length: number): number {
-    const block = begin / blockLength;
-    if (piece >= this.#geometry.pieceCount || !Number.isInteger(block)) return -1;
-    if (block >= this.#geometry.blockCount(piece) || length === 0) return -1;
-    return length === this.#geometry.blockBytes(piece, block) ? block : -1;
-  }
-
-  #key(piece: number, block: number): number {
-    return piece * this.#blocksPerPiece + block;
-  }
-}
-
-/** Sends what it is asked for, now or a moment ago. */
-function isLively(peer: Peer, now: Millis): boolean {
-  const hasSent = peer.lastBlockAt !== undefined && now - peer.lastBlockAt < limits.requests.owedMs;
-  return hasSent && !peer.snubbed && !peer.peerChoking;
 }
 
 /** Bytes that are here of the block that is coming in. Segments begin with a block. */

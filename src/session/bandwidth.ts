@@ -1,7 +1,6 @@
 import { type Millis, NEVER, TokenBucket, type TokenRate, type TorrentId } from '../base/index.ts';
+import { BLOCK_LENGTH } from '../metainfo/index.ts';
 import { limits } from './limits.ts';
-
-const blockLength = 16_384;
 
 export interface Rates {
   /** Bytes per second; Infinity = no limit. */
@@ -119,7 +118,7 @@ function toTurnBytes(rate: number): number {
 
 function toTokenRate(rate: number): TokenRate {
   if (rate === Number.POSITIVE_INFINITY) return { rate, burst: rate };
-  const most = rate * limits.burstAndBlockSec - blockLength;
+  const most = rate * limits.burstAndBlockSec - BLOCK_LENGTH;
   const burst = rate <= 0 ? 0 : Math.max(limits.burstBytesMin, Math.min(rate * limits.burstSec, most));
   return { rate, burst, reserve: Math.min(burst, rate * limits.reopenSec) };
 }

@@ -1,9 +1,9 @@
 // Hot path: self
 import { addMs, type Millis } from '../base/index.ts';
-import type { Geometry } from '../metainfo/index.ts';
+import { BLOCK_LENGTH, type Geometry } from '../metainfo/index.ts';
 import { pickReasons } from '../trace/index.ts';
 import { encodeRequests } from '../wire/index.ts';
-import { type BlockKeys, blockLength } from './block-keys.ts';
+import type { BlockKeys } from './block-keys.ts';
 import type { SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
@@ -147,7 +147,7 @@ export class Asker {
         this.#ctx.tracer.pick?.(now, peer.conn, active.piece, pickReasons[reason], rarity, candidates);
       }
       const length = this.#geometry.blockBytes(active.piece, block);
-      this.#ctx.tracer.request?.(now, peer.conn, active.piece, block * blockLength, length);
+      this.#ctx.tracer.request?.(now, peer.conn, active.piece, block * BLOCK_LENGTH, length);
     }
     this.#ledger.ask(active, block, now);
     if (peer.outstanding.size === 0) peer.waitingSince = now;
@@ -155,7 +155,7 @@ export class Asker {
     peer.asked(key, now);
     peer.current = active;
     this.#triples[index * 3] = active.piece;
-    this.#triples[index * 3 + 1] = block * blockLength;
+    this.#triples[index * 3 + 1] = block * BLOCK_LENGTH;
     this.#triples[index * 3 + 2] = this.#geometry.blockBytes(active.piece, block);
     return true;
   }

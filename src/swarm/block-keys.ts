@@ -1,8 +1,5 @@
 // Hot path: self
-import type { Geometry } from '../metainfo/index.ts';
-
-/** Bytes of a block, but for the last one of a piece (BEP 3, as everybody does it). */
-export const blockLength = 16_384;
+import { BLOCK_LENGTH, type Geometry } from '../metainfo/index.ts';
 
 /** Numbers for the blocks of a torrent, so that requests are kept by a number: they run on from piece to piece. */
 export class BlockKeys {
@@ -11,7 +8,7 @@ export class BlockKeys {
 
   constructor(geometry: Geometry) {
     this.#geometry = geometry;
-    this.#blocksPerPiece = Math.ceil(geometry.pieceLength / blockLength);
+    this.#blocksPerPiece = Math.ceil(geometry.pieceLength / BLOCK_LENGTH);
   }
 
   of(piece: number, block: number): number {
@@ -27,7 +24,7 @@ export class BlockKeys {
 
   /** @returns the block that a message means, or -1: we never ask for such a thing */
   blockAt(piece: number, begin: number, length: number): number {
-    const block = begin / blockLength;
+    const block = begin / BLOCK_LENGTH;
     if (piece >= this.#geometry.pieceCount || !Number.isInteger(block)) return -1;
     if (block >= this.#geometry.blockCount(piece) || length === 0) return -1;
     return length === this.#geometry.blockBytes(piece, block) ? block : -1;

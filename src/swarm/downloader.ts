@@ -1,11 +1,11 @@
 // Hot path: self
 import { assert, type Millis, type Rng } from '../base/index.ts';
-import type { FileMap, Geometry } from '../metainfo/index.ts';
+import { BLOCK_LENGTH, type FileMap, type Geometry } from '../metainfo/index.ts';
 import { connEvents } from '../trace/index.ts';
 import { encodeMessage } from '../wire/index.ts';
 import { Asker, isLively } from './asker.ts';
 import type { BlameVerdict } from './blame.ts';
-import { BlockKeys, blockLength } from './block-keys.ts';
+import { BlockKeys } from './block-keys.ts';
 import { dropUnasked, type SwarmContext } from './context.ts';
 import type { HashBook } from './hash-book.ts';
 import { limits } from './limits.ts';
@@ -325,7 +325,7 @@ export class Downloader {
 
   #cancelAt(peer: Peer, piece: number, block: number): void {
     const length = this.#geometry.blockBytes(piece, block);
-    const begin = block * blockLength;
+    const begin = block * BLOCK_LENGTH;
     this.#ctx.send(peer, encodeMessage({ kind: 'cancel', piece, begin, length }));
     this.#ctx.tracer?.cancel?.(this.#ctx.now, peer.conn, piece, begin, length);
     this.#remember(peer, piece, block);
@@ -435,7 +435,7 @@ export class Downloader {
     const { active, block } = peer.arrival;
     if (active === undefined) return;
     // What came of it is thrown away, and the rest will be as it comes.
-    const begin = (block * blockLength) % active.segmentBytes;
+    const begin = (block * BLOCK_LENGTH) % active.segmentBytes;
     peer.arrival.isDouble = active.doubled?.has(block) === true;
     this.#waste(peer.arrival.at - begin, peer.arrival.isDouble);
     peer.arrival.active = undefined;
@@ -462,7 +462,7 @@ export class Downloader {
     if (tracer?.timeout !== undefined) {
       for (const [key, at] of peer.outstanding) {
         const piece = this.#keys.pieceOf(key);
-        const begin = this.#keys.blockOf(key) * blockLength;
+        const begin = this.#keys.blockOf(key) * BLOCK_LENGTH;
         tracer.timeout(this.#ctx.now, peer.conn, piece, begin, this.#ctx.now - at);
       }
     }
@@ -597,7 +597,7 @@ export class Downloader {
 /** Bytes that are here of the block that is coming in. Segments begin with a block. */
 function arrivedBytes({ arrival }: Peer): number {
   const { active, block, at } = arrival;
-  return active === undefined ? 0 : at - ((block * blockLength) % active.segmentBytes);
+  return active === undefined ? 0 : at - ((block * BLOCK_LENGTH) % active.segmentBytes);
 }
 
 /** When the oldest request was sent, or the block began that is still coming in. */

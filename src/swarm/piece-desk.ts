@@ -1,5 +1,5 @@
 import { assert } from '../base/index.ts';
-import type { FileMap, Geometry } from '../metainfo/index.ts';
+import { BLOCK_LENGTH, type FileMap, type Geometry } from '../metainfo/index.ts';
 import { pieceStates } from '../trace/index.ts';
 import { Blame, type BlameVerdict } from './blame.ts';
 import type { SwarmContext } from './context.ts';
@@ -7,8 +7,6 @@ import type { HashBook } from './hash-book.ts';
 import { limits } from './limits.ts';
 import { type ActivePiece, BlockState, type PieceLedger, PieceState } from './piece-ledger.ts';
 import type { CommitOutcome, CommitPiece } from './ports.ts';
-
-const blockLength = 16_384;
 
 export interface PieceDeskOptions {
   readonly geometry: Geometry;
@@ -111,7 +109,7 @@ export class PieceDesk {
   #assertBuffers(active: ActivePiece): void {
     const isCommitting = this.#ledger.state(active.piece) === PieceState.committing;
     assert(isCommitting || active.committedBuffers === 0, 'only a committing piece has all its buffers at the disk');
-    const blocks = active.segmentBytes / blockLength;
+    const blocks = active.segmentBytes / BLOCK_LENGTH;
     let storing = 0;
     active.segments.forEach((segment, s) => {
       const stored = active.segmentStored[s] as number;
@@ -155,7 +153,7 @@ export class PieceDesk {
 
   /** Makes sure that the block has a place to arrive at. */
   hasBuffer(active: ActivePiece, block: number): boolean {
-    const s = Math.floor((block * blockLength) / active.segmentBytes);
+    const s = Math.floor((block * BLOCK_LENGTH) / active.segmentBytes);
     if (active.segments[s] !== undefined) return true;
     if (!this.mayStart(active)) return false;
     const buffer = this.#ctx.host.pool.take(this.#segmentBytes, this.#ctx.torrent);

@@ -1,7 +1,6 @@
 import type { Millis } from '../base/index.ts';
+import { BLOCK_LENGTH } from '../metainfo/index.ts';
 import { limits } from './limits.ts';
-
-const blockLength = 16_384;
 
 /**
  * How many requests may be open at one peer. A pipe shorter than bandwidth x delay leaves the line idle; a longer one only delays what is
@@ -68,7 +67,7 @@ export class RequestPipeline {
 
   #follow(rate: number): void {
     const waitMs = this.#latencyMs + limits.requests.queueMs;
-    const target = 2 + Math.ceil((rate * waitMs) / 1000 / blockLength);
+    const target = 2 + Math.ceil((rate * waitMs) / 1000 / BLOCK_LENGTH);
     // Down slowly, up at once: one quiet second must not empty a long pipe.
     this.depth = this.#clamp(target >= this.depth ? target : this.depth - 1);
   }

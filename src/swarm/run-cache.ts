@@ -1,18 +1,18 @@
 import { assert, type BtError, type ConnId, type TorrentId } from '../base/index.ts';
+import { BLOCK_LENGTH } from '../metainfo/index.ts';
 import { limits } from './limits.ts';
 import { PiecePool } from './piece-pool.ts';
 import type { SwarmPorts } from './ports.ts';
 
-const blockLength = 16_384;
 const blockHeaderBytes = 13;
 const runBlocks = 16;
 
 /** Payload bytes of a full run. */
-export const runLength: number = runBlocks * blockLength;
+export const runLength: number = runBlocks * BLOCK_LENGTH;
 
 /** Bytes that `length` payload bytes take as piece messages: a 13-byte header before every 16 KiB (BEP 3). */
 export function framedLength(length: number): number {
-  return length + Math.ceil(length / blockLength) * blockHeaderBytes;
+  return length + Math.ceil(length / BLOCK_LENGTH) * blockHeaderBytes;
 }
 
 /** A stretch of one piece in memory, already framed as piece messages: the same bytes serve every peer that asks for them. */
@@ -192,7 +192,7 @@ export class RunCache {
   /** Sends `count` blocks of the run beginning at `begin` (multiple of 16 KiB). @returns the ticket onWritten will bring */
   send(conn: ConnId, run: Run, begin: number, lastBlockEnd: number): { ticket: number; framed: number } {
     assert(run.bytes !== undefined, 'only a run that is here is sent');
-    const first = ((begin - run.begin) / blockLength) * (blockLength + blockHeaderBytes);
+    const first = ((begin - run.begin) / BLOCK_LENGTH) * (BLOCK_LENGTH + blockHeaderBytes);
     const end = framedLength(lastBlockEnd - run.begin);
     if (!this.#hold(conn, run)) return this.sendCopy(conn, run.bytes.slice(first, end));
     const view = run.bytes.subarray(first, end);
@@ -353,9 +353,9 @@ export class RunCache {
 export function unframe(run: Run): Uint8Array {
   const framed = run.bytes as Uint8Array;
   const out = new Uint8Array(run.length);
-  for (let at = 0; at < run.length; at += blockLength) {
+  for (let at = 0; at < run.length; at += BLOCK_LENGTH) {
     const from = framedLength(at) + blockHeaderBytes;
-    const n = Math.min(blockLength, run.length - at);
+    const n = Math.min(BLOCK_LENGTH, run.length - at);
     out.set(framed.subarray(from, from + n), at);
   }
   return out;

@@ -1,13 +1,11 @@
 import { type Bitfield, type ConnId, FairOrder } from '../base/index.ts';
-import type { Geometry } from '../metainfo/index.ts';
+import { BLOCK_LENGTH, type Geometry } from '../metainfo/index.ts';
 import { directions, wireKinds } from '../trace/index.ts';
 import { type BlockRef, encodeMessage, writeBlockHeader } from '../wire/index.ts';
 import { isFlood, type SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { framedLength, type Run, runLength } from './run-cache.ts';
-
-const blockLength = 16_384;
 
 export interface UploadCounts {
   payloadBytes: number;
@@ -182,9 +180,9 @@ export class Uploader {
 
   /** 16 KiB blocks at 16 KiB borders: exactly what a run has framed. */
   #isPlain(r: BlockRef): boolean {
-    if (r.begin % blockLength !== 0) return false;
+    if (r.begin % BLOCK_LENGTH !== 0) return false;
     const left = this.#geometry.pieceBytes(r.piece) - r.begin;
-    return r.length === Math.min(blockLength, left);
+    return r.length === Math.min(BLOCK_LENGTH, left);
   }
 
   #sendPlain(peer: Peer, run: Run, allowance: number): void {
@@ -230,8 +228,8 @@ export class Uploader {
         if (from?.bytes === undefined) return false;
       }
       const inRun = at - from.begin;
-      const inBlock = inRun % blockLength;
-      const n = Math.min(blockLength - inBlock, length - done, from.length - inRun);
+      const inBlock = inRun % BLOCK_LENGTH;
+      const n = Math.min(BLOCK_LENGTH - inBlock, length - done, from.length - inRun);
       const source = framedLength(inRun - inBlock) + 13 + inBlock;
       out.set((from.bytes as Uint8Array).subarray(source, source + n), 13 + done);
       done += n;

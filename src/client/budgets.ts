@@ -14,8 +14,8 @@ export interface Budgets {
 /** The brains' books and the world's together. Views of upload runs at sockets are counted as runs, not as queues. */
 export function measureBudgets(brain: Brain, loop: NodeLoop): Budgets {
   const { receive, queued, disk } = loop.heldBytes;
-  const { pinnedBytes, copyBytes } = brain.runs.figures;
-  const ofUploads = Math.min(queued, pinnedBytes + copyBytes);
+  const { pinnedBytes, copyBytes, controlBytes } = brain.runs.figures;
+  const ofUploads = Math.min(queued, pinnedBytes + copyBytes + controlBytes);
   const held: HeldBytes[] = [
     ...brain.holders,
     { holder: 'receive-buffer', bytes: receive, max: tcpLimits.receiveBufferBytes },

@@ -1,11 +1,19 @@
 import { assert } from '../base/index.ts';
-import { type PiecePool, type RunCache, limits as swarmLimits, type TorrentHeld } from '../swarm/index.ts';
+import {
+  framedLength,
+  type PiecePool,
+  type RunCache,
+  runLength,
+  limits as swarmLimits,
+  type TorrentHeld,
+} from '../swarm/index.ts';
 
 /** Who holds bytes. The last three belong to the world of a session: sockets and disk. */
 export type Holder =
   | 'piece-buffers'
   | 'upload-runs'
   | 'upload-copies'
+  | 'control-messages'
   | 'partial-messages'
   | 'metadata'
   | 'hash-leaves'
@@ -59,8 +67,17 @@ export function listHolders(facts: MemoryFacts): HeldBytes[] {
     {
       holder: 'upload-copies',
       bytes: run.copyBytes,
-      // Connections that we closed have theirs until they have sent it.
-      max: facts.connectionsMax * (swarmLimits.upload.windowBytes + 2 * swarmLimits.peer.outBytesMax),
+      // The last one may be as long as a run.
+      max: swarmLimits.upload.copyBytesMax + framedLength(runLength),
+    },
+    {
+      holder: 'control-messages',
+      bytes: run.controlBytes,
+      // What one turn writes, and, of connections that we have closed too, what may wait where it is tight.
+      max:
+        swarmLimits.peer.controlBytesMax +
+        2 * swarmLimits.peer.outBytesMax +
+        facts.connectionsMax * 2 * swarmLimits.peer.markBytes,
     },
     {
       holder: 'partial-messages',

@@ -77,7 +77,7 @@ export class Connections implements SwarmContext {
       this.host.ports.write(peer.conn, bytes);
       return;
     }
-    peer.mark = this.host.runs.sendCopy(peer.conn, bytes).ticket;
+    peer.mark = this.host.runs.sendControl(peer.conn, bytes);
     peer.markedBytes = peer.unwrittenBytes;
     if (peer.lent.size === 0) peer.lastWrittenAt = this.now;
     peer.lend(peer.mark);
@@ -123,11 +123,11 @@ export class Connections implements SwarmContext {
 
   /** What was written before the mark is its peer's good right; what has gathered since shows that it does not read. */
   #dropDeaf(): void {
+    const most = this.host.runs.isControlTight ? limits.peer.markBytes : limits.peer.outBytesMax;
     for (const peer of this.#dirty) {
       if (peer.mark === undefined) continue;
       const waiting = peer.unwrittenBytes - peer.markedBytes + peer.outBytes;
-      if (waiting > limits.peer.outBytesMax)
-        this.drop(peer, { code: 'peer/not-reading', detail: `${waiting} bytes wait` });
+      if (waiting > most) this.drop(peer, { code: 'peer/not-reading', detail: `${waiting} bytes wait` });
     }
   }
 

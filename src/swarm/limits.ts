@@ -82,6 +82,8 @@ export const limits = {
     windowViewsMax: 128,
     /** Runs that one peer's socket may hold; what else it asks for is copied, so that peers who do not read cannot hold all buffers. */
     heldRunsMax: 4,
+    /** Bytes of such copies at sockets, of all peers together: 32 peers who do not read. Whoever needs one more waits. */
+    copyBytesMax: 33_554_432,
     /** ms in which nothing at all has left for a peer that has asked for data: it does not read. */
     stuckMs: 240_000,
     /** Requests queued for one peer; told to it as `reqq` (BEP 10). A request beyond is rejected. */
@@ -124,6 +126,8 @@ export const limits = {
     numWant: 50,
     /** Control bytes that may wait at one socket: a peer that makes us talk and does not read is dropped. */
     outBytesMax: 4_194_304,
+    /** Watched control bytes at all sockets together; beyond, whoever has left more than `markBytes` unread is dropped when it is told more. */
+    controlBytesMax: 67_108_864,
     /** Control bytes that may wait before answers that the peer asked for are refused (metadata, hashes). */
     answerBytesMax: 1_048_576,
     /** Bytes of a message that is not whole yet: the longest kind is a bitfield before the number of pieces is known; carries grow by halves. */

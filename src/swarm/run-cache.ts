@@ -34,7 +34,7 @@ export interface Run {
   readonly waiting: ((error: BtError | undefined) => void)[];
 }
 
-/** Bytes of buffers: being read into, with views at sockets, kept; and copies at sockets, which are nobody's buffers. */
+/** Bytes of buffers: being read into, with views at sockets, kept; and at sockets without a buffer, copied payload and watched control messages. */
 export interface RunFigures {
   readonly bytes: number;
   readonly budgetBytes: number;
@@ -43,10 +43,13 @@ export interface RunFigures {
   readonly pinnedBytes: number;
   readonly keptBytes: number;
   readonly copyBytes: number;
+  readonly controlBytes: number;
 }
 
 interface Lent {
   readonly run: Run | undefined;
+  /** No payload. */
+  readonly isControl: boolean;
   readonly conn: ConnId;
   readonly bytes: number;
 }
@@ -70,6 +73,7 @@ export class RunCache {
   #nextTicket = 1;
   #reading = 0;
   #copyBytes = 0;
+  #controlBytes = 0;
   /** Forgotten while views of them are at sockets. */
   readonly #orphans = new Set<Run>();
   /** Told when a buffer may be free again. */
@@ -103,6 +107,7 @@ export class RunCache {
       pinnedBytes: (pinned + this.#orphans.size) * size,
       keptBytes: kept * size,
       copyBytes: this.#copyBytes,
+      controlBytes: this.#controlBytes,
     };
   }
 
@@ -113,11 +118,11 @@ export class RunCache {
 
   /** Every buffer is at one place, and views are counted right. */
   assertBalanced(): void {
-    const { bytes, readingBytes, pinnedBytes, keptBytes, copyBytes } = this.figures;
+    const { bytes, readingBytes, pinnedBytes, keptBytes, copyBytes, controlBytes } = this.figures;
     assert(bytes === readingBytes + pinnedBytes + keptBytes, 'every buffer of a run is read into, kept or at a socket');
     let copies = 0;
     for (const lent of this.#lent.values()) if (lent.run === undefined) copies += lent.bytes;
-    assert(copies === copyBytes, 'copies at sockets are counted right');
+    assert(copies === copyBytes + controlBytes, 'copies at sockets are counted right');
   }
 
   /** The run that holds `begin`, if it is here or on its way. */
@@ -196,12 +201,32 @@ export class RunCache {
     const end = framedLength(lastBlockEnd - run.begin);
     if (!this.#hold(conn, run)) return this.sendCopy(conn, run.bytes.slice(first, end));
     const view = run.bytes.subarray(first, end);
-    return { ticket: this.#lend(conn, run, view), framed: view.length };
+    return { ticket: this.#lend(conn, view, { run, isControl: false }), framed: view.length };
   }
 
-  /** Sends bytes that belong to no run (requests of odd shape). */
+  /** Sends payload that is no part of a run (requests of odd shape). */
   sendCopy(conn: ConnId, bytes: Uint8Array): { ticket: number; framed: number } {
-    return { ticket: this.#lend(conn, undefined, bytes), framed: bytes.length };
+    return { ticket: this.#lend(conn, bytes, { run: undefined, isControl: false }), framed: bytes.length };
+  }
+
+  /** Sends control messages of which it is to be known when they have left. @returns the ticket */
+  sendControl(conn: ConnId, bytes: Uint8Array): number {
+    return this.#lend(conn, bytes, { run: undefined, isControl: true });
+  }
+
+  /**
+   * Whether payload may be sent now: as a view of this run, or as a copy, of which there may be so many bytes at sockets. Where not,
+   * `whenRoom` tells when it is worth looking again.
+   *
+   * @param run undefined where it will be a copy
+   */
+  maySend(conn: ConnId, run: Run | undefined): boolean {
+    return this.#copyBytes < limits.upload.copyBytesMax || (run !== undefined && this.#mayHold(conn, run));
+  }
+
+  /** So much waits at sockets that nobody may leave more unread than the least. */
+  get isControlTight(): boolean {
+    return this.#controlBytes > limits.peer.controlBytesMax;
   }
 
   /** A lent view is back. @returns its framed bytes */
@@ -209,7 +234,8 @@ export class RunCache {
     const lent = this.#lent.get(ticket);
     assert(lent !== undefined, 'a view comes back once');
     this.#lent.delete(ticket);
-    if (lent.run === undefined) this.#copyBytes -= lent.bytes;
+    if (lent.isControl) this.#controlBytes -= lent.bytes;
+    else if (lent.run === undefined) this.#copyBytes -= lent.bytes;
     else {
       this.#letGo(lent.conn, lent.run);
       this.#unpin(lent.run);
@@ -282,12 +308,15 @@ export class RunCache {
     }
   }
 
+  #mayHold(conn: ConnId, run: Run): boolean {
+    return run.holders.has(conn) || (this.#runsOf.get(conn) ?? 0) < limits.upload.heldRunsMax;
+  }
+
   /** @returns false where the connection has views of as many runs as it may */
   #hold(conn: ConnId, run: Run): boolean {
+    if (!this.#mayHold(conn, run)) return false;
     const views = run.holders.get(conn) ?? 0;
-    const runs = this.#runsOf.get(conn) ?? 0;
-    if (views === 0 && runs >= limits.upload.heldRunsMax) return false;
-    if (views === 0) this.#runsOf.set(conn, runs + 1);
+    if (views === 0) this.#runsOf.set(conn, (this.#runsOf.get(conn) ?? 0) + 1);
     run.holders.set(conn, views + 1);
     run.pins++;
     return true;
@@ -305,10 +334,11 @@ export class RunCache {
     else this.#runsOf.delete(conn);
   }
 
-  #lend(conn: ConnId, run: Run | undefined, view: Uint8Array): number {
+  #lend(conn: ConnId, view: Uint8Array, of: Pick<Lent, 'run' | 'isControl'>): number {
     const ticket = this.#nextTicket++;
-    if (run === undefined) this.#copyBytes += view.length;
-    this.#lent.set(ticket, { run, conn, bytes: view.length });
+    if (of.isControl) this.#controlBytes += view.length;
+    else if (of.run === undefined) this.#copyBytes += view.length;
+    this.#lent.set(ticket, { ...of, conn, bytes: view.length });
     this.#ports.writePayload(conn, view, ticket);
     return ticket;
   }

@@ -92,11 +92,12 @@ export class Uploader {
       }
       if (head.begin >= this.#geometry.pieceBytes(head.piece)) {
         // Beyond the end of a v2 file: nothing to read.
+        if (!this.#hasRoom(peer, undefined)) return;
         this.#sendOdd(peer, undefined, head);
         continue;
       }
       const run = this.#runFor(peer, head);
-      if (run === undefined) return;
+      if (run === undefined || !this.#hasRoom(peer, this.#isPlain(head) ? run : undefined)) return;
       if (this.#isPlain(head)) this.#sendPlain(peer, run, allowance);
       else if (!this.#sendOdd(peer, run, head)) return;
     }
@@ -164,6 +165,13 @@ export class Uploader {
   #onRead(peer: Peer): void {
     peer.waitsForRun = false;
     if (!peer.isClosed) this.#ctx.serve(peer);
+  }
+
+  /** @returns false where others have too much at their sockets; it goes on when some of that has left */
+  #hasRoom(peer: Peer, run: Run | undefined): boolean {
+    if (this.#ctx.host.runs.maySend(peer.conn, run)) return true;
+    this.#waitForRoom(peer);
+    return false;
   }
 
   /** No buffer is free: everything is at sockets or being read. */

@@ -232,3 +232,29 @@ test('what is read ahead does not push out what is to be sent', () => {
   }
   assert.equal(written.length, 8);
 });
+
+test('copies at sockets have one budget, and whoever waits for it is told when one has left', () => {
+  const { cache, written, answer, read } = makeCache(limits.upload.heldRunsMax + 1);
+  const runs: Run[] = [];
+  for (let i = 0; i <= limits.upload.heldRunsMax; i++) {
+    runs.push(read(0, i * runLength) as Run);
+    answer();
+  }
+  const last = runs.pop() as Run;
+  for (const run of runs) cache.send(conn, run, run.begin, run.begin + run.length);
+  const copy = new Uint8Array(1_048_576);
+  for (let i = 0; i * copy.length < limits.upload.copyBytesMax; i++) {
+    assert.equal(cache.maySend(conn, undefined), true);
+    cache.sendCopy(conn, copy);
+  }
+  assert.equal(cache.maySend(conn, undefined), false);
+  // A run that it has views of already may go, one more would be a copy; another connection may have it as a view.
+  assert.equal(cache.maySend(conn, runs[0]), true);
+  assert.equal(cache.maySend(conn, last), false);
+  assert.equal(cache.maySend(2 as ConnId, last), true);
+  let told = 0;
+  cache.whenRoom(() => told++);
+  cache.release(written.at(-1)?.ticket as number);
+  assert.equal(told, 1);
+  assert.equal(cache.maySend(conn, undefined), true);
+});

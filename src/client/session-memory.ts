@@ -1,9 +1,9 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { BtError, type InfoHash } from '../base/index.ts';
 import { parseTorrentFile, type TorrentFile, wrapInfo } from '../metainfo/index.ts';
-import { JournaledFile, makeFolders, nodeCrypto, TorrentFolder, toDiskError, writeAtomic } from '../node/index.ts';
+import { JournaledFile, makeFolders, nodeCrypto, TorrentFolder, toDiskError } from '../node/index.ts';
 import {
   type AddTorrent,
   decodeState,
@@ -141,41 +141,96 @@ export class SessionMemory {
     } catch (cause) {
       throw toDiskError(cause, this.#stateDir);
     }
-    const holder = this.#holder();
-    if (holder !== undefined && holder !== process.pid) {
-      const what = `${this.#stateDir} is in use by process ${holder}: one session at a time remembers its torrents there`;
-      throw new BtError('client/invalid', { what: `${what} (if that is no Eider, remove ${this.#lockPath})` });
-    }
-    if (holder === process.pid && held.has(this.#lockPath)) {
+    if (held.has(this.#lockPath)) {
       throw new BtError('client/invalid', { what: `${this.#stateDir} is in use by another session of this program` });
     }
     const boot = Math.floor(Date.now() - uptime() * 1000);
-    writeAtomic(this.#lockPath, new TextEncoder().encode(`${process.pid} ${boot}\n`));
+    const own = `${this.#lockPath}.${process.pid}`;
+    try {
+      writeFileSync(own, `${process.pid} ${boot}\n`);
+      while (!linkNew(own, this.#lockPath)) this.#takeOver(`${own}.old`);
+    } catch (cause) {
+      throw BtError.is(cause) ? cause : toDiskError(cause, this.#lockPath);
+    } finally {
+      rmSync(own, { force: true });
+    }
     held.add(this.#lockPath);
     this.#isLocked = true;
   }
 
-  #holder(): number | undefined {
-    let text: string;
+  /**
+   * Takes away the lock of a process that is no more. Of several who try it at once one gets it; whoever gets hold of the lock that another
+   * has made in the meantime puts it back.
+   *
+   * @throws BtError `client/invalid` where its process lives
+   */
+  #takeOver(aside: string): void {
+    this.#throwIfLives(holderOf(this.#lockPath));
     try {
-      text = readFileSync(this.#lockPath, 'utf8');
-    } catch {
-      return undefined;
-    }
-    const [pid = 0, boot = 0] = text.split(' ').map(Number);
-    if (Math.abs(Date.now() - uptime() * 1000 - boot) > bootSlackMs) return undefined;
-    try {
-      process.kill(pid, 0);
-      return pid;
+      renameSync(this.#lockPath, aside);
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EPERM' ? pid : undefined;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      throw error;
     }
+    const holder = holderOf(aside);
+    if (holder !== undefined) linkNew(aside, this.#lockPath);
+    rmSync(aside, { force: true });
+    this.#throwIfLives(holder);
+  }
+
+  #throwIfLives(holder: number | undefined): void {
+    if (holder === undefined) return;
+    const what = `${this.#stateDir} is in use by process ${holder}: one session at a time remembers its torrents there`;
+    throw new BtError('client/invalid', { what: `${what} (if that is no Eider, remove ${this.#lockPath})` });
   }
 
   #unlock(): void {
     this.#isLocked = false;
     held.delete(this.#lockPath);
     rmSync(this.#lockPath, { force: true });
+  }
+}
+
+/** @returns the other process that a lock names; undefined where it is no more, or the machine was started anew since */
+function holderOf(lockPath: string): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync(lockPath, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const [pid = 0, boot = 0] = text.split(' ').map(Number);
+  // A process may have got the id of one that was killed: ours does not hold it.
+  if (pid === process.pid || Math.abs(Date.now() - uptime() * 1000 - boot) > bootSlackMs) return undefined;
+  try {
+    process.kill(pid, 0);
+    return pid;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? pid : undefined;
+  }
+}
+
+/**
+ * Gives a whole file a second name, at once and for one of several who try it. Where a file system has no second names, by exclusive
+ * creation.
+ *
+ * @returns false where the name is taken
+ */
+function linkNew(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') throw error;
+  }
+  try {
+    writeFileSync(to, readFileSync(from), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   }
 }
 

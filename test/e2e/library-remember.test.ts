@@ -236,6 +236,32 @@ test('one session at a time; the state of one that was killed is taken over', as
   await assert.rejects(place.session(), (error) => BtError.is(error, 'client/invalid'));
 });
 
+test('of several processes that begin at once after one was killed, one gets the state', async (t) => {
+  const place = new Place(t);
+  const made = await place.make('share');
+  const torrentFile = join(place.folder, 'share.torrent');
+  writeFileSync(torrentFile, made.bytes);
+  const program = fileURLToPath(new URL('../support/remembering-process.js', import.meta.url));
+  const begin = () => {
+    const child = spawn(process.execPath, [program, place.stateDir, torrentFile, place.folder], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    return child;
+  };
+  const killed = begin();
+  await once(killed.stdout, 'data');
+  killed.kill('SIGKILL');
+  await once(killed, 'exit');
+  const children = Array.from({ length: 5 }, begin);
+  const outcomes = await Promise.all(
+    children.map((child) =>
+      Promise.race([once(child.stdout, 'data').then(() => 'in'), once(child, 'exit').then(() => 'refused')]),
+    ),
+  );
+  assert.deepEqual(outcomes.sort(), ['in', 'refused', 'refused', 'refused', 'refused']);
+});
+
 test('a damaged state falls back to the one before it, and to what was noted since', async (t) => {
   const place = new Place(t);
   const [one, two] = [await place.make('one'), await place.make('two')];

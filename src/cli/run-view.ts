@@ -1,13 +1,20 @@
-import type { Budgets, Session, TorrentPhase, TorrentSnapshot } from '../client/index.ts';
+import type { Budgets, Session, Torrent, TorrentPhase, TorrentSnapshot } from '../client/index.ts';
 import { budgetsToJson } from './budgets-json.ts';
 import { formatPercent, formatRate, printable } from './format.ts';
 import type { Status } from './render.ts';
+import { explainStandstill, type Standstill } from './standstill.ts';
+
+/** A torrent at work, and why nothing moves in it; undefined where something does. */
+export interface ActiveTorrent {
+  readonly state: TorrentSnapshot;
+  readonly why: Standstill | undefined;
+}
 
 /** All torrents of a session at one moment. */
 export interface RunLook {
   readonly counts: ReadonlyMap<TorrentPhase, number>;
   /** Those with somebody connected, or that download: the busiest first, 20 at most. */
-  readonly active: readonly TorrentSnapshot[];
+  readonly active: readonly ActiveTorrent[];
   readonly downBytesPerSec: number;
   readonly upBytesPerSec: number;
   readonly connectionCount: number;
@@ -20,27 +27,35 @@ const activeMax = 20;
 const shownMax = 10;
 const resting: ReadonlySet<TorrentPhase> = new Set<TorrentPhase>(['dormant', 'queued', 'paused', 'stopped']);
 
-/** Costs a look at each torrent's phase, and a snapshot of those that are not resting. */
-export function lookAt(session: Session): RunLook {
+/**
+ * Costs a look at each torrent's phase, and a snapshot of those that are not resting.
+ *
+ * @param nowMs on the session's clock
+ */
+export function lookAt(session: Session, nowMs: number): RunLook {
   const counts = new Map<TorrentPhase, number>();
-  const awake: TorrentSnapshot[] = [];
+  const awake: { readonly torrent: Torrent; readonly state: TorrentSnapshot }[] = [];
   for (const torrent of session.torrents) {
     const { phase } = torrent;
     counts.set(phase, (counts.get(phase) ?? 0) + 1);
-    if (!resting.has(phase)) awake.push(torrent.state);
+    if (!resting.has(phase)) awake.push({ torrent, state: torrent.state });
   }
   let downBytesPerSec = 0;
   let upBytesPerSec = 0;
-  for (const state of awake) {
+  for (const { state } of awake) {
     downBytesPerSec += state.downRate;
     upBytesPerSec += state.upRate;
   }
   const busy = (s: TorrentSnapshot) => s.downRate + s.upRate + s.peersConnected;
-  const active = awake
-    .filter((s) => s.phase !== 'seeding' || s.peersConnected > 0)
-    .sort((a, b) => busy(b) - busy(a))
-    .slice(0, activeMax);
   const { connectionCount, budgets } = session;
+  const { heldBack } = budgets;
+  const active = awake
+    .filter(({ state: s }) => s.phase !== 'seeding' || s.peersConnected > 0 || s.waitingFor !== undefined)
+    .sort((a, b) => busy(b.state) - busy(a.state))
+    .slice(0, activeMax)
+    .map(({ torrent: { peers, trackers }, state }) => {
+      return { state, why: explainStandstill({ state, peers, trackers, heldBack, nowMs }) };
+    });
   const stateError = session.stateError?.message;
   return { counts, active, downBytesPerSec, upBytesPerSec, connectionCount, budgets, stateError };
 }
@@ -55,7 +70,7 @@ export function runToJson(look: RunLook): Record<string, unknown> {
     connectionCount: look.connectionCount,
     stateError: look.stateError ?? null,
     ...budgetsToJson(look.budgets),
-    active: look.active.map((s) => ({
+    active: look.active.map(({ state: s, why }) => ({
       name: s.name,
       infoHashV1: s.infoHashV1 ?? null,
       infoHashV2: s.infoHashV2 ?? null,
@@ -65,6 +80,7 @@ export function runToJson(look: RunLook): Record<string, unknown> {
       downBytesPerSec: Math.round(s.downRate),
       upBytesPerSec: Math.round(s.upRate),
       peerCount: s.peersConnected,
+      reason: why ?? null,
     })),
   };
 }
@@ -82,8 +98,10 @@ export function createRunStatus(look: RunLook): Status {
   };
 }
 
-function toLine(s: TorrentSnapshot): string {
+function toLine({ state: s, why }: ActiveTorrent): string {
   const share = s.wantedBytes === 0 ? '      ' : formatPercent(s.doneBytes, s.wantedBytes).padStart(6);
   const rates = `down ${formatRate(s.downRate)}  up ${formatRate(s.upRate)}  peers ${s.peersConnected}`;
-  return `${share}  ${s.phase.padEnd(11)}  ${rates}  ${printable(s.name)}`;
+  // That nobody asks a seed for anything is its ordinary state.
+  const reason = why === undefined || why.code === 'no-demand' ? '' : `: ${why.text}`;
+  return `${share}  ${s.phase.padEnd(11)}  ${rates}  ${printable(s.name)}${reason}`;
 }

@@ -14,7 +14,7 @@ import { warnOfFewDescriptors } from './few-descriptors.ts';
 import { formatPlural, printable } from './format.ts';
 import { resolveListen } from './listen.ts';
 import { parseInteger } from './options.ts';
-import { createRunStatus, lookAt, runToJson } from './run-view.ts';
+import { createRunStatus, lookAt, type RunLook, runToJson } from './run-view.ts';
 import { openStateFolder } from './state-folder.ts';
 import { fetchTorrent, isMagnet, isUrl, loadTorrent } from './torrent-input.ts';
 import { addTransferOptions, type TransferOptions } from './transfer-options.ts';
@@ -77,7 +77,9 @@ function parseCount(text: string): number {
 
 async function runAll(cli: Cli, inputs: readonly string[], options: RunOptions): Promise<void> {
   const signal = cli.watchInterrupts('stopping');
+  const startedAt = performance.now();
   const session = await open(cli, options);
+  const look = () => lookAt(session, performance.now() - startedAt);
   let timer: NodeJS.Timeout | undefined;
   try {
     const following = follow(cli, session);
@@ -89,11 +91,11 @@ async function runAll(cli: Cli, inputs: readonly string[], options: RunOptions):
       const what = 'there is nothing to run yet: name a torrent or a magnet link, it is remembered';
       throw new CliError(exitCodes.usage, 'cli/usage', what);
     }
-    timer = setInterval(() => show(cli, session), tickMs);
-    show(cli, session);
+    timer = setInterval(() => show(cli, look()), tickMs);
+    show(cli, look());
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     clearInterval(timer);
-    const last = lookAt(session);
+    const last = look();
     await session.close();
     await following;
     cli.events?.emit('stopped', runToJson(last));
@@ -203,8 +205,7 @@ function tell(cli: Cli, event: SessionEvent): void {
   }
 }
 
-function show(cli: Cli, session: Session): void {
-  const look = lookAt(session);
+function show(cli: Cli, look: RunLook): void {
   cli.events?.progress(() => runToJson(look));
   cli.status(createRunStatus(look));
 }

@@ -42,8 +42,11 @@ test('run: several inputs, one of them here already; places for downloads', asyn
   const magnet = (n: number) => `magnet:?xt=urn:btih:${String(n).repeat(40)}&dn=number-${n}`;
   const first = run(place, magnet(1), magnet(2), magnet(3), magnet(1), '--active-downloads', '2');
   await first.waitForStderr(/is here already/);
-  const { phases } = await first.waitFor('progress', (e) => e['torrentCount'] === 3);
+  const { phases, active } = await first.waitFor('progress', (e) => e['torrentCount'] === 3);
   assert.deepEqual(phases, { 'fetching-metadata': 2, queued: 1 });
+  // Nobody is known, and nobody is asked: it says so.
+  const reasons = (active as { reason: { code: string } | null }[]).map(({ reason }) => reason?.code);
+  assert.deepEqual(reasons, ['no-tracker', 'no-tracker']);
   first.kill('SIGTERM');
   await first.end(0);
   const second = run(place, '--active-downloads', 'all');

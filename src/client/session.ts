@@ -117,6 +117,7 @@ export class Session {
   /** There are fewer connections than there would be, since the process may open few files. */
   readonly isShortOfDescriptors: boolean;
   readonly #o: SessionOptions;
+  readonly #disk: DiskPool;
   readonly #loop: NodeLoop;
   readonly #brain: Brain;
   readonly #hub = new EventHub<SessionEvent>();
@@ -148,13 +149,13 @@ export class Session {
     };
     this.descriptors = divideDescriptors(readDescriptorLimit(), wanted);
     this.isShortOfDescriptors = this.descriptors.connections < wanted.connections;
-    const disk = new DiskPool({
+    this.#disk = new DiskPool({
       limits: { openFilesMax: this.descriptors.files, quickFilesMax: this.descriptors.quickFiles },
       folderOf: (torrent) => this.#folders.get(torrent) ?? this.#folderOfNew,
       stateDir: options.stateDir === undefined ? undefined : resolve(options.stateDir),
     });
     const transport = new TcpTransport({ limits: { lingeringMax: this.descriptors.lingering } });
-    this.#loop = new NodeLoop({ disk, trackers: new TrackerClient(), transport });
+    this.#loop = new NodeLoop({ disk: this.#disk, trackers: new TrackerClient(), transport });
     this.#brain = new Brain({
       ports: this.#loop,
       crypto: nodeCrypto,
@@ -407,7 +408,14 @@ export class Session {
       this.#hub.emit({ ...event, type: `torrent.${event.type}`, torrent } as SessionEvent);
       torrent.onEvent(event);
       if (worthNoting.has(event.type)) this.#remember(torrent);
+      if (event.type === 'moved' && event.error === undefined) this.#settleMove(event.torrent);
     }
+  }
+
+  /** Where the new place could not be remembered, the old one goes on to lead there. */
+  #settleMove(id: TorrentId): void {
+    const isRemembered = this.#memory === undefined || this.#stateError === undefined;
+    if (this.#closing === undefined && isRemembered) this.#disk.settleMove(id);
   }
 
   #places(): readonly ListenOptions[] {

@@ -213,6 +213,28 @@ describe('a process that dies after any system call of a move', () => {
     });
   }
 
+  test('the old place leads to the new one until that is remembered', (t) => {
+    const base = join(makeTempFolder(t), 'place');
+    const [from, to, stateDir] = [join(base, 'from'), join(base, 'to'), join(base, 'state')];
+    new Download(stateDir, systemCalls).run(from);
+    const openedFrom = (probe: HostProbe): string | undefined => {
+      const opened = probe.ask({ verb: 'open', torrent: id, info, wanted, folder: from });
+      assert.ok(opened.verb === 'open' && opened.result.kind === 'ok', JSON.stringify(opened));
+      return opened.result.movedTo;
+    };
+    const killed = new HostProbe(stateDir, systemCalls);
+    assert.equal(openedFrom(killed), undefined);
+    killed.ask({ verb: 'move', torrent: id, folder: to });
+    killed.finish();
+    assert.ok(isWhole(to));
+    const next = new HostProbe(stateDir, systemCalls);
+    assert.equal(openedFrom(next), to);
+    next.ask({ verb: 'settle', torrent: id });
+    next.ask({ verb: 'close', torrent: id });
+    assert.equal(readBelieved({ info, wanted, folder: to, stateDir }).trusted.length, 5);
+    assert.equal(openedFrom(new HostProbe(stateDir, systemCalls)), undefined);
+  });
+
   test('a full target, or one where the name is taken: all stays where it was', (t) => {
     const base = join(makeTempFolder(t), 'place');
     const [from, to, stateDir] = [join(base, 'from'), join(base, 'to'), join(base, 'state')];

@@ -62,6 +62,10 @@ export abstract class DiskClient implements Disk {
   moveStore(torrent: TorrentId, folder: string): void {
     this.post({ verb: 'move', torrent, folder });
   }
+  /** The place that a move has led to is remembered: until then the old one leads there, whenever the process is killed. */
+  settleMove(torrent: TorrentId): void {
+    this.post({ verb: 'settle', torrent });
+  }
   closeStore(torrent: TorrentId): void {
     this.post({ verb: 'close', torrent });
   }

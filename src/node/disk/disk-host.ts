@@ -1,7 +1,7 @@
 // Hot path: disk
 import { constants } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { assert, BtError, type TorrentId } from '../../base/index.ts';
+import { assert, BtError, type InfoHash, type TorrentId } from '../../base/index.ts';
 import { BLOCK_LENGTH, Geometry, type Info } from '../../metainfo/index.ts';
 import type { CommitPiece } from '../../swarm/index.ts';
 import { TorrentFolder } from '../torrent-folder.ts';
@@ -69,6 +69,8 @@ export class DiskHost {
   readonly #rechecks: RecheckJob[] = [];
   readonly #moves: Move[] = [];
   #isMoveDue = false;
+  /** Moves that have come about and that are not remembered elsewhere yet: where the torrent was. */
+  readonly #unsettled = new Map<TorrentId, { readonly key: InfoHash; readonly from: string }>();
   readonly #recheckBuffer: Uint8Array;
   #isStepDue = false;
   /** Where the segments that are on disk already are read back to; made when first needed. */
@@ -109,6 +111,8 @@ export class DiskHost {
         return this.#save(request);
       case 'move':
         return this.#startMove(request);
+      case 'settle':
+        return this.#settleMove(request.torrent);
       case 'close':
         return this.#closeStore(request.torrent);
     }
@@ -148,6 +152,7 @@ export class DiskHost {
       const { files, partFile } = store.states();
       const writeTrouble = this.#writeTrouble(root);
       const movedTo = root === asked ? undefined : root;
+      if (movedTo !== undefined) this.#unsettled.set(torrent, { key: keyOf(info), from: asked });
       const looked = { files, partFile, resume, resumeTrouble, writeTrouble, movedTo };
       const result = { kind: 'ok', ...looked, wallMs: Date.now() } as const;
       this.#reply({ verb: 'open', torrent, result, isLocal: isLocalFolder(root) });
@@ -184,6 +189,7 @@ export class DiskHost {
     open?.store.close();
     if (open !== undefined) this.#resume?.close(keyOf(open.info), open.folder);
     this.#torrents.delete(torrent);
+    this.#unsettled.delete(torrent);
     this.#reply({ verb: 'close', torrent });
   }
 
@@ -380,15 +386,23 @@ export class DiskHost {
       open.store.close();
       const store = this.#makeStore({ info, wanted, folder: to });
       this.#torrents.set(torrent, { ...open, folder: to, store });
+      this.#unsettled.set(torrent, { key: keyOf(info), from });
       this.#resume?.endMove(keyOf(info), { from, to }, store.states());
     } catch (cause) {
       trouble = pack(cause, to);
       if (error !== undefined) {
         job.undo();
-        this.#resume?.cancelMove(keyOf(info), from);
+        this.#resume?.forgetMove(keyOf(info), from);
       }
     }
     this.#reply({ verb: 'move', torrent, folder: to, error: error === undefined ? undefined : trouble });
+  }
+
+  /** The new place is remembered: nothing needs to lead there from the old one. */
+  #settleMove(torrent: TorrentId): void {
+    const move = this.#unsettled.get(torrent);
+    this.#unsettled.delete(torrent);
+    if (move !== undefined) this.#resume?.forgetMove(move.key, move.from);
   }
 
   /** Before a store is opened: a move that a killed process has left is ended, or undone. @returns where the torrent is */
@@ -398,7 +412,7 @@ export class DiskHost {
     const plan = { info, from, to };
     if (!hasMoved(plan, this.#calls)) {
       undoMove(plan, this.#calls);
-      this.#resume?.cancelMove(keyOf(info), from);
+      this.#resume?.forgetMove(keyOf(info), from);
       return from;
     }
     finishMove(plan, this.#calls);

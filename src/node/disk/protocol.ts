@@ -44,6 +44,8 @@ export type DiskRequest =
   | { readonly verb: 'leaves'; readonly torrent: TorrentId; readonly piece: number }
   | { readonly verb: 'save'; readonly torrent: TorrentId; readonly bytes: Uint8Array; readonly final: boolean }
   | { readonly verb: 'move'; readonly torrent: TorrentId; readonly folder: string }
+  /** Has no answer. */
+  | { readonly verb: 'settle'; readonly torrent: TorrentId }
   | { readonly verb: 'close'; readonly torrent: TorrentId };
 
 /** A `BtError` on its way between threads, where classes do not survive. */

@@ -200,13 +200,15 @@ export class ResumeFolder {
     }
   }
 
-  /** It has not come about. */
-  cancelMove(infoHash: InfoHash, from: string): void {
+  /** It has not come about, or whoever says where torrents are knows of it. */
+  forgetMove(infoHash: InfoHash, from: string): void {
     removeIfThere(this.#calls, moveOf(this.#pathOf(infoHash, from)));
   }
 
   /**
-   * It has: the record goes along. What it says of the data stays true, by how the files stand in the new place.
+   * It has: the record goes along. What it says of the data stays true, by how the files stand in the new place. The old place leads to
+   * the new one until `forgetMove`.
+   *
    * @throws BtError `disk/...`
    */
   endMove(
@@ -221,7 +223,6 @@ export class ResumeFolder {
       this.save(infoHash, { bytes, final, savedMs, ...states, folder: move.to });
     }
     this.remove(infoHash, move.from);
-    this.cancelMove(infoHash, move.from);
   }
 
   /** Bytes of a piece are about to be written. What goes wrong here costs a check after a crash and nothing else. */

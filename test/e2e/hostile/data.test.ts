@@ -209,7 +209,8 @@ const attacks: readonly Attack[] = [
     name: 'interest, and then no reading of what is sent',
     target: 'large',
     seeding: true,
-    attackers: 8,
+    // As many as get a slot at once: the others would have their turn after some rounds of ten seconds.
+    attackers: 3,
     act: async (peer, scene) => {
       await getUnchoked(peer, scene);
       peer.reading(false);

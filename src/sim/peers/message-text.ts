@@ -41,7 +41,9 @@ export function formatMessage(message: ScriptMessage): string {
 export function parseMessage(text: string): PeerMessage {
   const [kind = '', ...rest] = text.trim().split(/\s+/);
   const number = (i: number, otherwise?: number): number => {
-    const value = rest[i] === undefined ? otherwise : Number(rest[i]);
+    const word = rest[i];
+    // Digits alone: '-0' and '1e3' are numbers to JavaScript, and none is what formatMessage writes.
+    const value = word === undefined ? otherwise : /^\d+$/.test(word) ? Number(word) : undefined;
     assert(value !== undefined && Number.isSafeInteger(value), `number ${i + 1} of '${text}'`);
     return value;
   };

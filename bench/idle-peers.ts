@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createTorrent } from 'eider/create';
+import { nodeCrypto } from '#hash';
 import { parseTorrentFile } from '#metainfo';
-import { nodeCrypto } from '#node';
 import { encodeExtendedHandshake, encodeHandshake, encodeMessage, extendedHandshakeId, extensionNames } from '#wire';
 import { JsonChild } from './support/processes.ts';
 

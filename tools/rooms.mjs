@@ -13,7 +13,7 @@ export const projectRoot = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const formats = ['base', 'bencode', 'trace', 'wire', 'metainfo'];
 const pure = [...formats, 'swarm', 'tracker', 'session'];
-const library = [...pure, 'node'];
+const library = [...pure, 'hash', 'node'];
 
 /** Lower rooms first: a room may only name rooms above it in this object. */
 export const rooms = {
@@ -25,11 +25,12 @@ export const rooms = {
   swarm: { pure: true, mayImport: formats },
   tracker: { pure: true, mayImport: formats },
   session: { pure: true, mayImport: [...formats, 'swarm'] },
-  node: { pure: false, mayImport: pure },
+  hash: { pure: false, mayImport: formats },
+  node: { pure: false, mayImport: [...pure, 'hash'] },
   sim: { pure: true, mayImport: pure },
   client: { pure: false, mayImport: library },
   create: { pure: false, mayImport: library },
-  trackerd: { pure: false, mayImport: [...formats, 'tracker', 'node'] },
+  trackerd: { pure: false, mayImport: [...formats, 'tracker', 'hash', 'node'] },
   cli: { pure: false, mayImport: [...library, 'sim', 'client', 'create', 'trackerd'] },
 };
 

@@ -2,7 +2,7 @@
  * A session that downloads from a simulated swarm, as a process of its own: `TORRENT-BYTES PIECE-BYTES FETCH-BYTES`. Content is made from
  * its position and not kept, so what grows is the brain. Says how much heap and external memory it took at most, garbage collected.
  */
-import { nodeCrypto } from '#node';
+import { nodeCrypto } from '#hash';
 import { FakePeer, lines, makeTorrent, SimClient, SimNet, SimTrackers, SimWorld } from '#sim';
 
 const [totalBytes = 0, pieceLength = 0, fetchBytes = 0] = process.argv.slice(2).map(Number);

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, open, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { BtError } from '../base/index.ts';
-import { toDiskError } from '../create/index.ts';
+import { toDiskError } from '../hash/index.ts';
 import { CliError, exitCodes } from './exit.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { toDiskError, walk } from '../create/index.ts';
+import { walk } from '../create/index.ts';
+import { toDiskError } from '../hash/index.ts';
 import type { FileEntry, Info } from '../metainfo/index.ts';
 import { CliError, exitCodes } from './exit.ts';
 import { formatPlural, printable, printablePath } from './format.ts';

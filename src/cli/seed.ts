@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { type CreatedTorrent, createTorrent, type HashProgress, toDiskError } from '../create/index.ts';
+import { type CreatedTorrent, createTorrent, type HashProgress } from '../create/index.ts';
+import { toDiskError } from '../hash/index.ts';
 import { formatMagnet, type Magnet, type TorrentFile, toMagnet } from '../metainfo/index.ts';
 import { addOutputOptions, type Cli } from './context.ts';
 import { addTorrentOptions, type TorrentOptions, toCreateOptions, warnOfTorrent } from './create-options.ts';

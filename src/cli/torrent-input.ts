@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { BtError } from '../base/index.ts';
-import { nodeCrypto, toDiskError } from '../create/index.ts';
+import { nodeCrypto, toDiskError } from '../hash/index.ts';
 import { metainfoLimits, parseTorrentFile, type TorrentFile } from '../metainfo/index.ts';
 import { exitCodes, withExitCode } from './exit.ts';
 

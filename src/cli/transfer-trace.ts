@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { toDiskError } from '../create/index.ts';
+import { toDiskError } from '../hash/index.ts';
 import { encodeTrace, TraceRecorder, type Tracer } from '../trace/index.ts';
 
 /** Events kept: some minutes of a fast torrent, 12 MiB. */

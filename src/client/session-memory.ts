@@ -2,8 +2,9 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { BtError, type InfoHash } from '../base/index.ts';
+import { nodeCrypto, toDiskError } from '../hash/index.ts';
 import { parseTorrentFile, type TorrentFile, wrapInfo } from '../metainfo/index.ts';
-import { JournaledFile, makeFolders, nodeCrypto, TorrentFolder, toDiskError } from '../node/index.ts';
+import { JournaledFile, makeFolders, TorrentFolder } from '../node/index.ts';
 import {
   type AddTorrent,
   decodeState,

@@ -10,6 +10,7 @@ import {
   seededRng,
   type TorrentId,
 } from '../base/index.ts';
+import { nodeCrypto, toDiskError } from '../hash/index.ts';
 import type { Info, TorrentFile } from '../metainfo/index.ts';
 import {
   type DescriptorBudget,
@@ -19,13 +20,11 @@ import {
   type Listener,
   makeFolders,
   NodeLoop,
-  nodeCrypto,
   readDescriptorLimit,
   resolveHost,
   TcpTransport,
   TrackerClient,
   tcpLimits,
-  toDiskError,
 } from '../node/index.ts';
 import { Session as Brain, sessionLimits, type TorrentRow } from '../session/index.ts';
 import type { TorrentEvent, TorrentSnapshot } from '../swarm/index.ts';

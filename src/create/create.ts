@@ -1,4 +1,6 @@
 import { BtError } from '../base/index.ts';
+import type { HashPlan } from '../hash/index.ts';
+import { type HashOptions, hashPieces, nodeCrypto } from '../hash/index.ts';
 import {
   buildTorrent,
   parseTorrentFile,
@@ -9,9 +11,6 @@ import {
   type TorrentPlan,
   type TorrentShell,
 } from '../metainfo/index.ts';
-import type { HashPlan } from './hash-plan.ts';
-import { type HashOptions, hashPieces } from './hash-pool.ts';
-import { nodeCrypto } from './node-crypto.ts';
 import { readVersion } from './version.ts';
 import { checkUnchanged, type LeftOut, type Walk, type WalkedFile, type WalkOptions, walk } from './walk.ts';
 

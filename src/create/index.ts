@@ -4,10 +4,9 @@
  * May know: pure rooms, node; reads files itself.
  * Must never know: sockets, a terminal.
  */
+
+export { type HashOptions, type HashProgress, nodeCrypto } from '../hash/index.ts';
 export { type CreatedTorrent, type CreateOptions, createTorrent } from './create.ts';
-export { toDiskError } from './disk-error.ts';
-export type { HashOptions, HashProgress } from './hash-pool.ts';
-export { nodeCrypto } from './node-crypto.ts';
 export {
   type FileStatus,
   pieceStates,

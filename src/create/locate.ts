@@ -1,8 +1,8 @@
 import { lstat, readlink, realpath } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { BtError } from '../base/index.ts';
+import { toDiskError } from '../hash/index.ts';
 import type { FileEntry } from '../metainfo/index.ts';
-import { toDiskError } from './disk-error.ts';
 
 /** How a torrent's file stands in a folder before a byte of it is read. */
 export type Located =

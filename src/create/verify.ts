@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { BtError, compareBytes, toHex } from '../base/index.ts';
+import type { PieceHashes } from '../hash/index.ts';
+import { type HashOptions, hashPieces, merkle } from '../hash/index.ts';
 import {
   type FileEntry,
   Geometry,
@@ -9,10 +11,7 @@ import {
   v1PieceHash,
   v2PieceHash,
 } from '../metainfo/index.ts';
-import type { PieceHashes } from './hash-plan.ts';
-import { type HashOptions, hashPieces } from './hash-pool.ts';
 import { type Located, Locator } from './locate.ts';
-import { merkle } from './trees.ts';
 
 /** What is known of one piece: some of its bytes are not there, all are there and right, or they are wrong. */
 export const pieceStates = { missing: 0, good: 1, bad: 2 } as const;

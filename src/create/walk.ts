@@ -2,7 +2,7 @@ import { constants, type Dirent } from 'node:fs';
 import { access, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { BtError, compareBytes, encodeUtf8 } from '../base/index.ts';
-import { toDiskError } from './disk-error.ts';
+import { toDiskError } from '../hash/index.ts';
 import { type Exclude, parseExclude } from './exclude.ts';
 
 /** A regular file that goes into the torrent, as it stood when it was found. */

@@ -1,7 +1,7 @@
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { toDiskError } from './disk/disk-error.ts';
+import { toDiskError } from '../hash/index.ts';
 import { makeFolders } from './files.ts';
 
 /** Parts are written together up to this. */

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { BtError } from '../base/index.ts';
-import { toDiskError } from './disk/disk-error.ts';
+import { toDiskError } from '../hash/index.ts';
 import { type SystemCalls, systemCalls } from './disk/system-calls.ts';
 import { systemCode } from './net-error.ts';
 

@@ -4,11 +4,9 @@
  * May know: all pure rooms but sim.
  * Must never know: BitTorrent policy: an `if` about choking here is a bug.
  */
-export * from './crypto.ts';
 export * from './descriptors.ts';
 export { type Disk, deliverReply } from './disk/disk.ts';
 export type { FolderOf } from './disk/disk-client.ts';
-export { toDiskError } from './disk/disk-error.ts';
 export type { StoreMaker } from './disk/disk-host.ts';
 export { DiskPool, type DiskPoolOptions } from './disk/disk-pool.ts';
 export { InlineDisk } from './disk/inline-disk.ts';

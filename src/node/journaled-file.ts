@@ -1,6 +1,6 @@
 import { BtError, readU32, writeU32 } from '../base/index.ts';
+import { toDiskError } from '../hash/index.ts';
 import { crc32 } from './crc32.ts';
-import { toDiskError } from './disk/disk-error.ts';
 import { type SystemCalls, systemCalls } from './disk/system-calls.ts';
 import { readIntact, removeIfThere, writeAtomic } from './files.ts';
 import { systemCode } from './net-error.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { BtError, formatAddress, formatIp, fromHex, type Millis, readU16 } from '../base/index.ts';
-import { toDiskError } from '../node/index.ts';
+import { toDiskError } from '../hash/index.ts';
 import { type DenseStore, RunCopy, ScrapeCall, type SwarmStore } from '../tracker/index.ts';
 import type { ScrapeCounts } from '../wire/index.ts';
 import type { TrackerSettings } from './config/settings.ts';

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { BtError, type Millis } from '../base/index.ts';
-import { toDiskError, writeInSteps } from '../node/index.ts';
+import { toDiskError } from '../hash/index.ts';
+import { writeInSteps } from '../node/index.ts';
 import { type DenseStore, type SnapshotLoad, SnapshotReader, SnapshotWriter } from '../tracker/index.ts';
 
 export interface SnapshotFileOptions {

@@ -20,6 +20,15 @@ const suites: DiskSuite[] = [
     make: ({ folder, stateDir, limits }) =>
       new DiskPool({ folderOf: () => folder, stateDir, limits: { ...limits, quickAfter: 1, quickFilesMax: 3 } }),
   },
+  {
+    // However little there is to check.
+    name: 'worker with hashing threads',
+    make: ({ folder, stateDir, limits }) =>
+      new DiskPool({
+        ...{ folderOf: () => folder, stateDir, quickReads: false },
+        limits: { ...limits, spreadRecheckBytes: 0 },
+      }),
+  },
 ];
 
 for (const suite of suites) {

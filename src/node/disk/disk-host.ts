@@ -2,10 +2,11 @@
 import { constants } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { assert, BtError, type InfoHash, type TorrentId } from '../../base/index.ts';
+import type { HashThreads } from '../../hash/index.ts';
+import { isSystemError, toDiskError } from '../../hash/index.ts';
 import { BLOCK_LENGTH, Geometry, type Info } from '../../metainfo/index.ts';
 import type { CommitPiece } from '../../swarm/index.ts';
 import { TorrentFolder } from '../torrent-folder.ts';
-import { isSystemError, toDiskError } from './disk-error.ts';
 import { FsStore } from './fs-store.ts';
 import { type DiskLimits, diskLimits } from './limits.ts';
 import { isLocalFolder } from './local-folder.ts';
@@ -13,7 +14,7 @@ import { finishMove, hasMoved, MoveJob, undoMove } from './move-job.ts';
 import { OpenFiles } from './open-files.ts';
 import { hashBlocks, hashLeaves, judgePiece, type PieceParts, partsOnDisk } from './piece-hasher.ts';
 import type { PieceStore } from './piece-store.ts';
-import { type DiskReply, type DiskRequest, type PackedError, packError } from './protocol.ts';
+import { type DiskReply, type DiskRequest, type PackedError, packError, pieceChecks } from './protocol.ts';
 import { RecheckJob } from './recheck-job.ts';
 import { ResumeFolder } from './resume-file.ts';
 import { frameRun } from './run-frame.ts';
@@ -51,6 +52,8 @@ export interface DiskHostOptions {
   readonly reply: (reply: DiskReply) => void;
   /** Runs a step of background work after other requests that wait. */
   readonly later: (step: () => void) => void;
+  /** Makes the threads that hash large checks; where absent all is hashed here. */
+  readonly makeThreads?: (() => HashThreads) | undefined;
 }
 
 /**
@@ -67,6 +70,9 @@ export class DiskHost {
   readonly #torrentFiles: TorrentFolder | undefined;
   readonly #torrents = new Map<TorrentId, OpenTorrent>();
   readonly #rechecks: RecheckJob[] = [];
+  readonly #makeThreads: (() => HashThreads) | undefined;
+  /** While something is checked that is large enough. */
+  #threads: HashThreads | undefined;
   readonly #moves: Move[] = [];
   #isMoveDue = false;
   /** Moves that have come about and that are not remembered elsewhere yet: where the torrent was. */
@@ -80,6 +86,7 @@ export class DiskHost {
     this.#limits = { ...diskLimits, ...options.limits };
     this.#reply = options.reply;
     this.#later = options.later;
+    this.#makeThreads = options.makeThreads;
     const calls = options.calls ?? systemCalls;
     this.#calls = calls;
     this.#resume = options.stateDir === undefined ? undefined : new ResumeFolder(options.stateDir, calls);
@@ -120,13 +127,14 @@ export class DiskHost {
 
   /** Bytes of buffers that are the host's own. */
   get bufferBytes(): number {
-    return this.#recheckBuffer.length + this.#segmentBuffer.length;
+    return this.#recheckBuffer.length + this.#segmentBuffer.length + (this.#threads?.bufferBytes ?? 0);
   }
 
   /** Ends rechecks and moves without an answer and closes every file. */
   close(): void {
     for (const { job } of this.#moves.splice(0)) job.undo();
     this.#rechecks.length = 0;
+    this.#endThreads();
     for (const { store } of this.#torrents.values()) store.close();
     this.#torrents.clear();
     this.#resume?.closeAll();
@@ -183,6 +191,7 @@ export class DiskHost {
       this.#rechecks.splice(this.#rechecks.indexOf(job), 1);
       this.#reply(job.cancel());
     }
+    this.#endThreads();
     const open = this.#torrents.get(torrent);
     const move = this.#moves.find((m) => m.torrent === torrent);
     if (move !== undefined) this.#endMove(move, new BtError('client/aborted', { what: 'the move' }));
@@ -307,27 +316,49 @@ export class DiskHost {
     const open = this.#torrents.get(torrent);
     if (open === undefined) {
       const error = packError(closed());
-      this.#reply({ verb: 'recheck', torrent, first, good: new Uint8Array(expect.count), error });
+      const good = new Uint8Array(expect.count).fill(pieceChecks.unknown);
+      this.#reply({ verb: 'recheck', torrent, first, good, error, threadBytes: this.#threads?.bufferBytes ?? 0 });
       return;
     }
     const { store, geometry } = open;
-    const buffer = this.#recheckBuffer;
-    this.#rechecks.push(new RecheckJob({ torrent, first, expect, store, geometry, buffer, limits: this.#limits }));
+    const isLarge = expect.count * geometry.pieceLength >= this.#limits.spreadRecheckBytes;
+    if (isLarge) this.#threads ??= this.#makeThreads?.();
+    this.#rechecks.push(
+      new RecheckJob({
+        ...{ torrent, first, expect, store, geometry },
+        spaceLength: open.info.spaceLength,
+        buffer: this.#recheckBuffer,
+        limits: this.#limits,
+        threads: isLarge ? this.#threads : undefined,
+        onReady: () => this.#stepLater(),
+      }),
+    );
     this.#stepLater();
   }
 
   #stepLater(): void {
-    if (this.#isStepDue || this.#rechecks.length === 0) return;
+    if (this.#isStepDue || !this.#rechecks.some((job) => job.isReady)) return;
     this.#isStepDue = true;
     this.#later(() => {
       this.#isStepDue = false;
-      // Torrents take turns.
-      const job = this.#rechecks.shift();
+      const at = this.#rechecks.findIndex((job) => job.isReady);
+      const job = this.#rechecks[at];
       if (job === undefined) return;
-      this.#reply(job.step());
+      // Torrents take turns.
+      this.#rechecks.splice(at, 1);
+      const reply = job.step();
+      if (reply !== undefined) this.#reply(reply);
       if (!job.isDone) this.#rechecks.push(job);
+      else this.#endThreads();
       this.#stepLater();
     });
+  }
+
+  /** Once nobody needs them: an idle client keeps no threads. */
+  #endThreads(): void {
+    if (this.#rechecks.some((job) => job.usesThreads)) return;
+    void this.#threads?.close();
+    this.#threads = undefined;
   }
 
   // --- moves, in the background too ------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ export class DiskPool extends DiskClient {
   #worker: Worker | undefined;
   /** Of the worker's buffer for segments that it reads back. */
   #segmentBytes = 0;
+  /** Of the threads that hash for it. */
+  #threadBytes = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: DiskPoolOptions) {
@@ -63,7 +65,8 @@ export class DiskPool extends DiskClient {
   /** The worker's; known here by what it was asked to do (`DiskHost`). */
   override get bufferBytes(): number {
     if (this.#worker === undefined || this.#closing !== undefined) return 0;
-    return (this.#options.limits?.recheckBufferBytes ?? diskLimits.recheckBufferBytes) + this.#segmentBytes;
+    const { recheckBufferBytes } = { ...diskLimits, ...this.#options.limits };
+    return recheckBufferBytes + this.#segmentBytes + this.#threadBytes;
   }
 
   override close(): Promise<void> {
@@ -118,6 +121,7 @@ export class DiskPool extends DiskClient {
         this.#quick?.add(reply.torrent, { ...opened, folder: reply.result.movedTo ?? opened.folder });
       }
     }
+    if (reply.verb === 'recheck') this.#threadBytes = reply.threadBytes;
     if (reply.verb === 'move' && reply.error === undefined) this.#quick?.move(reply.torrent, reply.folder);
     this.deliver(reply);
   }

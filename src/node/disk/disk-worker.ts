@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../../base/index.ts';
+import { HashThreads } from '../../hash/index.ts';
 import { DiskHost } from './disk-host.ts';
 import type { DiskLimits } from './limits.ts';
 import { type DiskRequest, transfersOf } from './protocol.ts';
@@ -19,6 +20,7 @@ const host = new DiskHost({
   stateDir,
   reply: (reply) => port.postMessage(reply, transfersOf(reply)),
   later: (step) => setImmediate(step),
+  makeThreads: () => new HashThreads(),
 });
 
 port.on('message', (request: DiskRequest | 'end') => {

@@ -1,12 +1,12 @@
 import type { Stats } from 'node:fs';
 import { posix } from 'node:path';
 import { BtError } from '../../base/index.ts';
+import { isSystemError, toDiskError } from '../../hash/index.ts';
 import { type FileEntry, FileMap, type FileSpan, Geometry, type Info } from '../../metainfo/index.ts';
 import type { FileState } from '../../swarm/index.ts';
-import { isSystemError, toDiskError } from './disk-error.ts';
 import { type OpenFiles, StoreFile } from './open-files.ts';
 import { PartFile } from './part-file.ts';
-import type { PieceStore, StoreStates } from './piece-store.ts';
+import type { PieceStore, PlainFiles, StoreStates } from './piece-store.ts';
 import { PART_FILE } from './resume-journal.ts';
 import { SafeFolder } from './safe-folder.ts';
 import type { SystemCalls } from './system-calls.ts';
@@ -169,6 +169,31 @@ export class FsStore implements PieceStore {
       }
     }
     return states;
+  }
+
+  plainFiles(first: number, count: number): PlainFiles | undefined {
+    const used = new Set<FileInStore>();
+    for (let piece = first; piece < first + count; piece++) {
+      this.lookAgain(piece);
+      if (!this.mayHave(piece, 0, this.#geometry.pieceBytes(piece))) return undefined;
+      for (const span of this.#spans(piece, 0, this.#geometry.pieceBytes(piece))) {
+        if (span.file < 0) continue;
+        const file = this.#files[span.file] as FileInStore;
+        if (!file.isWanted && this.#part.has(piece, span.file)) return undefined;
+        used.add(file);
+      }
+    }
+    const seen = Array.from(used, (file) => ({ file, before: file.seen }));
+    const files = seen.map(({ file: { file, entry } }) => ({
+      path: file.path,
+      offset: entry.offset,
+      length: entry.length,
+    }));
+    const isUnchanged = ({ file, before }: (typeof seen)[number]) => {
+      const stats = this.#folder.stat(file.entry.path);
+      return stats !== undefined && before !== undefined && isSame(before, toSeen(stats)) && file.seen === before;
+    };
+    return { files, areUnchanged: () => seen.every(isUnchanged) };
   }
 
   /** All data is here, or work ends: what was written is forced to the medium, and files have the length they ought to have. */

@@ -20,6 +20,8 @@ export interface DiskLimits {
   readonly recheckBufferBytes: number;
   /** Bytes of the buffer that segments of a large piece are read back into; the brain chooses segments. */
   readonly segmentBufferBytesMax: number;
+  /** A check of less is done by the disk's own thread: others would take longer to start. */
+  readonly spreadRecheckBytes: number;
   /** A recheck lets other requests pass after so many bytes. */
   readonly recheckStepBytes: number;
   /** The same for pieces that cost no reading because their files are absent. */
@@ -35,6 +37,7 @@ export const diskLimits: DiskLimits = {
   quickAfterMax: 4096,
   recheckBufferBytes: 256 * 1024,
   segmentBufferBytesMax: 1024 * 1024,
+  spreadRecheckBytes: 64 * 1024 * 1024,
   recheckStepBytes: 8 * 1024 * 1024,
   recheckStepPieces: 4096,
 };

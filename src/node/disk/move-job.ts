@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { BtError } from '../../base/index.ts';
+import { isSystemError, toDiskError } from '../../hash/index.ts';
 import type { FileEntry, Info } from '../../metainfo/index.ts';
 import { makeFolders, removeIfThere } from '../files.ts';
 import { systemCode } from '../net-error.ts';
-import { isSystemError, toDiskError } from './disk-error.ts';
 import { READ_FLAGS, type SystemCalls } from './system-calls.ts';
 
 export interface MovePlan {

@@ -1,5 +1,5 @@
+import { toDiskError } from '../../hash/index.ts';
 import { systemCode } from '../net-error.ts';
-import { toDiskError } from './disk-error.ts';
 import type { OpenMode, SafeFolder } from './safe-folder.ts';
 import type { SystemCalls } from './system-calls.ts';
 

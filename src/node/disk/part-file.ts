@@ -1,6 +1,6 @@
 import { assert, BtError, readU32, writeU32 } from '../../base/index.ts';
+import { toDiskError } from '../../hash/index.ts';
 import { crc32 } from '../crc32.ts';
-import { toDiskError } from './disk-error.ts';
 import { type OpenFiles, StoreFile } from './open-files.ts';
 import type { SafeFolder } from './safe-folder.ts';
 import type { SystemCalls } from './system-calls.ts';

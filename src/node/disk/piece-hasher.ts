@@ -1,9 +1,9 @@
 // Hot path: piece-hash
 import { createHash, hash } from 'node:crypto';
 import { assert, equalBytes } from '../../base/index.ts';
+import { nodeCrypto } from '../../hash/index.ts';
 import { BLOCK_LENGTH, HASH_BYTES, Merkle } from '../../metainfo/index.ts';
 import type { PieceExpectation } from '../../swarm/index.ts';
-import { nodeCrypto } from '../crypto.ts';
 import type { PieceStore } from './piece-store.ts';
 
 export type Verdict = 'ok' | 'bad' | 'inconsistent';

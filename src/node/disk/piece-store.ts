@@ -1,3 +1,4 @@
+import type { PlannedFile } from '../../hash/index.ts';
 import type { FileState } from '../../swarm/index.ts';
 
 /**
@@ -24,9 +25,23 @@ export interface PieceStore {
   write(piece: number, begin: number, bytes: Uint8Array): void;
   /** How the files that hold a piece stand, by index (-1: the part file); what cannot be looked at now is left out. */
   statesOf(piece: number): ReadonlyMap<number, FileState>;
+  /**
+   * For stores of ordinary files, which other threads may read while pieces are checked. Files that were changed by others are looked at
+   * anew first.
+   *
+   * @returns undefined where the pieces are not all in such files, or bytes of them are missing
+   */
+  plainFiles?(first: number, count: number): PlainFiles | undefined;
   /** Forces everything written to the medium. */
   sync(): void;
   close(): void;
+}
+
+export interface PlainFiles {
+  /** In order of torrent space. */
+  readonly files: readonly PlannedFile[];
+  /** They are as they were when they were named: what was read of them meanwhile counts. */
+  areUnchanged(): boolean;
 }
 
 export interface StoreStates {

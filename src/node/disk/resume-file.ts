@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { BtError, encodeUtf8, type InfoHash, readU32, readU64Clamped, writeU32, writeU64 } from '../../base/index.ts';
 import { type BValue, decode, encode, getBytes, getInt, getText } from '../../bencode/index.ts';
+import { isSystemError, toDiskError } from '../../hash/index.ts';
 import type { FileState, SavedResume } from '../../swarm/index.ts';
 import { crc32 } from '../crc32.ts';
 import { makeFolders, readIntact, removeAtomic, removeIfThere, writeAtomic } from '../files.ts';
-import { isSystemError, toDiskError } from './disk-error.ts';
 import { type JournalNotes, ResumeJournal, readJournal } from './resume-journal.ts';
 import type { SystemCalls } from './system-calls.ts';
 

@@ -1,9 +1,9 @@
 import type { Stats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { assert, BtError } from '../../base/index.ts';
+import { toDiskError } from '../../hash/index.ts';
 import { makeFolders } from '../files.ts';
 import { systemCode } from '../net-error.ts';
-import { toDiskError } from './disk-error.ts';
 import { CREATE_FLAGS, READ_FLAGS, type SystemCalls, WRITE_FLAGS } from './system-calls.ts';
 
 export type OpenMode = 'read' | 'write' | 'create';

@@ -1,8 +1,9 @@
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BtError } from '../../base/index.ts';
+import { nodeCrypto, toDiskError } from '../../hash/index.ts';
 import { parseMagnet, parseTorrentFile, type TorrentFile, wrapInfo } from '../../metainfo/index.ts';
-import { nodeCrypto, toDiskError, writeAtomic } from '../../node/index.ts';
+import { writeAtomic } from '../../node/index.ts';
 import { catalogueLimits } from '../limits.ts';
 import { type CatalogueEntry, type CatalogueNotes, entryOfMagnet, entryOfTorrent, toNotes } from './entry.ts';
 import { RecentTorrents, readBounded, readTorrent, tooLarge } from './recent-torrents.ts';

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { BtError } from '../../base/index.ts';
+import { nodeCrypto, toDiskError } from '../../hash/index.ts';
 import { parseTorrentFile, type TorrentFile } from '../../metainfo/index.ts';
-import { nodeCrypto, toDiskError } from '../../node/index.ts';
 import { catalogueLimits } from '../limits.ts';
 
 interface Kept {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { BtError } from '../../base/index.ts';
-import { toDiskError } from '../../node/index.ts';
+import { toDiskError } from '../../hash/index.ts';
 import type { ConfigChanges } from './compare.ts';
 import type { ConfigSources } from './load.ts';
 import { type TrackerSettings, toTrackerSettings } from './settings.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { BtError } from '../../base/index.ts';
-import { toDiskError } from '../../node/index.ts';
+import { toDiskError } from '../../hash/index.ts';
 
 /** Files in PEM form: the certificate with the chain up to its authority, and its key. */
 export interface TlsFiles {

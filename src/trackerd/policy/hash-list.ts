@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import { appendFile, readFile, stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BtError, compareBytes, fromHex, readU32, toHex } from '../../base/index.ts';
-import { toDiskError, writeAtomic } from '../../node/index.ts';
+import { toDiskError } from '../../hash/index.ts';
+import { writeAtomic } from '../../node/index.ts';
 import { HashTable, ListParser } from '../../tracker/index.ts';
 
 const HASH_BYTES = 20;

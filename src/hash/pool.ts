@@ -1,15 +1,7 @@
-import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
-import { AssertionError, BtError } from '../base/index.ts';
-import {
-  type HashAnswer,
-  type HashedRange,
-  type HashJob,
-  type HashPlan,
-  type PieceHashes,
-  toJobs,
-} from './hash-plan.ts';
+import { BtError } from '../base/index.ts';
 import { PieceHasher } from './piece-hasher.ts';
+import { type HashedRange, type HashJob, type HashPlan, type PieceHashes, toJobs } from './plan.ts';
+import { defaultThreadCount, HashThreads } from './threads.ts';
 
 export interface HashProgress {
   /** Bytes of files hashed so far. */
@@ -21,14 +13,12 @@ export interface HashOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called a few dozen times a second at most on fast disks; the last call has doneBytes = totalBytes. */
   readonly onProgress?: ((progress: HashProgress) => void) | undefined;
-  /** Default: one a core, at most 4: beyond that the memory bus and the disk are the limit. */
+  /** Default: one a core, at most four. */
   readonly workerCount?: number | undefined;
 }
 
 /** Less data than this is hashed on the calling thread at once: starting workers would take longer. */
 const inlineBytesMax = 4 << 20;
-/** Jobs handed to a worker ahead of its answers, so that it never waits for us. */
-const jobsAhead = 2;
 
 /**
  * Hashes all pieces of a plan, over several threads where that pays.
@@ -37,14 +27,14 @@ const jobsAhead = 2;
  */
 export async function hashPieces(plan: HashPlan, options: HashOptions = {}): Promise<PieceHashes> {
   const totalBytes = plan.files.reduce((sum, f) => sum + f.length, 0);
-  const workerCount = Math.max(1, options.workerCount ?? Math.min(availableParallelism(), 4));
+  const workerCount = Math.max(1, options.workerCount ?? defaultThreadCount());
   const collector = new Collector(plan, totalBytes, options.onProgress);
   throwIfAborted(options.signal);
   if (totalBytes <= inlineBytesMax && options.workerCount === undefined) {
-    const hasher = new PieceHasher(plan);
-    for (const job of toJobs(plan, 1)) collector.add(hasher.run(job), job.dataBytes);
+    const hasher = new PieceHasher();
+    for (const job of toJobs(plan, 1)) collector.add(hasher.run(plan, job), job.dataBytes);
   } else {
-    await runWorkers(plan, workerCount, options.signal, (range, job) => collector.add(range, job.dataBytes));
+    await runThreads(plan, workerCount, options.signal, (range, job) => collector.add(range, job.dataBytes));
   }
   return collector.finish();
 }
@@ -87,63 +77,42 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new BtError('client/aborted', { what: 'hashing' }, { cause: signal.reason });
 }
 
-/** Feeds the jobs in order to whichever worker is free, so that reads stay close to sequential. */
-async function runWorkers(
+/** Feeds the jobs in order to whichever thread is free, so that reads stay close to sequential. */
+async function runThreads(
   plan: HashPlan,
-  workerCount: number,
+  threadCount: number,
   signal: AbortSignal | undefined,
   onRange: (range: HashedRange, job: HashJob) => void,
 ): Promise<void> {
   const { pieceLength, spaceLength, v1, v2, onMissing } = plan;
-  const jobs = toJobs(plan, workerCount);
-  const workers: Worker[] = [];
+  const settings = { pieceLength, spaceLength, v1, v2, onMissing };
+  const jobs = toJobs(plan, threadCount);
+  const threads = new HashThreads(threadCount);
+  let onAbort: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      let running = 0;
-      const onAbort = () => reject(new BtError('client/aborted', { what: 'hashing' }, { cause: signal?.reason }));
+      onAbort = () => reject(new BtError('client/aborted', { what: 'hashing' }, { cause: signal?.reason }));
       signal?.addEventListener('abort', onAbort, { once: true });
-      const settle = (error?: Error) => {
-        signal?.removeEventListener('abort', onAbort);
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      for (let i = 0; i < workerCount; i++) {
-        const worker = new Worker(new URL('./hash-worker.js', import.meta.url), {
-          workerData: { pieceLength, spaceLength, v1, v2, onMissing },
-        });
-        workers.push(worker);
-        const given: HashJob[] = [];
-        const feed = () => {
-          while (given.length < jobsAhead) {
-            const next = jobs.next();
-            if (next.done) break;
-            given.push(next.value);
-            worker.postMessage(next.value);
-          }
-          return given.length > 0;
-        };
-        worker.on('message', (answer: HashAnswer) => {
-          const job = given.shift() as HashJob;
-          if (answer.kind === 'failed') return settle(new BtError(answer.code, answer.detail));
-          if (answer.kind === 'crashed') return settle(new AssertionError(`a hashing thread failed: ${answer.what}`));
-          try {
-            onRange(answer.range, job);
-          } catch (error) {
-            return settle(error as Error); // the caller's onProgress threw
-          }
-          if (!feed() && --running === 0) settle();
-        });
-        worker.on('error', settle);
-        if (!feed()) {
-          workers.pop();
-          void worker.terminate();
-          break;
+      const feed = () => {
+        while (!threads.isFull) {
+          const { done, value: job } = jobs.next();
+          if (done) break;
+          threads.run({ settings, job }, (outcome) => {
+            if ('error' in outcome) return reject(outcome.error);
+            try {
+              onRange(outcome.range, job);
+            } catch (error) {
+              return reject(error as Error); // the caller's onProgress threw
+            }
+            feed();
+          });
         }
-        running++;
-      }
-      if (running === 0) settle();
+        if (threads.isIdle) resolve();
+      };
+      feed();
     });
   } finally {
-    await Promise.all(workers.map((w) => w.terminate()));
+    if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+    await threads.close();
   }
 }

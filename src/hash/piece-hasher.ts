@@ -4,11 +4,11 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { assert, BtError } from '../base/index.ts';
 import { BLOCK_LENGTH, HASH_BYTES, nextPow2 } from '../metainfo/index.ts';
 import { toDiskError } from './disk-error.ts';
-import type { HashedRange, HashJob, HashSettings, PlannedFile, ReadProblem } from './hash-plan.ts';
-import { merkle } from './trees.ts';
+import { merkle } from './merkle.ts';
+import type { HashedRange, HashJob, HashSettings, PlannedFile, ReadProblem } from './plan.ts';
 
 /** Bytes read by one system call; stays in the processor's cache between reading and hashing. */
-const windowBytes = 1 << 20;
+export const windowBytes: number = 1 << 20;
 
 /**
  * Reads a piece range once and makes its SHA-1 (v1) and SHA-256 tree hashes (v2) from the same bytes.
@@ -16,10 +16,11 @@ const windowBytes = 1 << 20;
  * Synchronous: meant for a worker, or for little data. Memory: one window, and 52 bytes a piece of the job.
  */
 export class PieceHasher {
-  readonly #settings: HashSettings;
-  readonly #window: Buffer;
-  readonly #leaves: Buffer;
+  readonly #memory = Buffer.allocUnsafeSlow(windowBytes);
+  #window: Buffer = this.#memory;
+  #leaves: Buffer = Buffer.alloc(0);
   #leafCount = 0;
+  #settings: HashSettings = { pieceLength: 0, spaceLength: 0, v1: false, v2: false, onMissing: 'fail' };
   #files: readonly PlannedFile[] = [];
   #fileCursor = 0;
   #openPath: string | undefined;
@@ -28,20 +29,10 @@ export class PieceHasher {
   #missing: { from: number; to: number }[] = [];
   #problems: ReadProblem[] = [];
 
-  constructor(settings: HashSettings) {
-    assert(
-      !settings.v2 || nextPow2(settings.pieceLength / BLOCK_LENGTH) * BLOCK_LENGTH === settings.pieceLength,
-      'v2 pieces have 2^n leaves',
-    );
-    this.#settings = settings;
-    const whole = Math.floor(windowBytes / settings.pieceLength) * settings.pieceLength;
-    this.#window = Buffer.allocUnsafeSlow(whole > 0 ? whole : windowBytes);
-    this.#leaves = Buffer.allocUnsafeSlow(settings.v2 ? (settings.pieceLength / BLOCK_LENGTH) * HASH_BYTES : 0);
-  }
-
-  /** @throws BtError `disk/…` where a file fails and the plan says 'fail' */
-  run(job: HashJob): HashedRange {
-    const { v1, v2, pieceLength, spaceLength } = this.#settings;
+  /** @throws BtError `disk/…` where a file fails and the settings say 'fail' */
+  run(settings: HashSettings, job: HashJob): HashedRange {
+    const { v1, v2, pieceLength, spaceLength } = settings;
+    this.#prepare(settings);
     const range = {
       firstPiece: job.firstPiece,
       read: new Uint8Array(job.pieceCount),
@@ -60,6 +51,17 @@ export class PieceHasher {
       this.#close();
     }
     return { ...range, problems: this.#problems };
+  }
+
+  #prepare(settings: HashSettings): void {
+    const { v2, pieceLength } = settings;
+    this.#settings = settings;
+    const leaves = pieceLength / BLOCK_LENGTH;
+    assert(!v2 || nextPow2(leaves) * BLOCK_LENGTH === pieceLength, 'v2 pieces have 2^n leaves');
+    if (v2 && this.#leaves.length < leaves * HASH_BYTES) this.#leaves = Buffer.allocUnsafeSlow(leaves * HASH_BYTES);
+    const whole = Math.floor(windowBytes / pieceLength) * pieceLength;
+    this.#window = whole > 0 ? this.#memory.subarray(0, whole) : this.#memory;
+    this.#leafCount = 0;
   }
 
   /** One window of whole pieces. @returns where it ends */

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { BtError } from '#base';
-import { type HashPlan, toJobs } from '#room/create/hash-plan';
-import { hashPieces } from '#room/create/hash-pool';
+import { type HashPlan, toJobs } from '#room/hash/plan';
+import { hashPieces } from '#room/hash/pool';
 import { makeBytes, makeTempFolder } from '../../support/temp-folder.ts';
 
 const sha = (algorithm: string, data: Uint8Array) => createHash(algorithm).update(data).digest();
@@ -137,7 +137,7 @@ test('a known absence costs nothing and a folder in place of a file is a problem
   assert.ok(got.read.every((r) => r === 0));
   const folder = await hashPieces({ ...base, spaceLength: 10, files: [{ path: tmpdir(), offset: 0, length: 10 }] });
   assert.deepEqual([...folder.read], [0]);
-  assert.match(folder.problems[0]?.what ?? '', /EISDIR/);
+  assert.match(folder.problems[0]?.what ?? '', /not a regular file/);
 });
 
 test('aborting ends the threads and rejects', async (t) => {

@@ -1,12 +1,11 @@
-import { BtError } from '../../base/index.ts';
-import { systemCode } from '../net-error.ts';
+import { BtError } from '../base/index.ts';
 
 /** What the system's refusal means, in our codes. Errors that are ours already pass; so do our own bugs. */
 export function toDiskError(error: unknown, path: string): BtError {
   if (BtError.is(error)) return error;
-  const code = systemCode(error);
   // Only what the system said is the disk's failure: a TypeError is a bug of ours and must not look like one.
   if (!isSystemError(error)) throw error;
+  const { code = 'unknown' } = error;
   const options = { cause: error };
   switch (code) {
     case 'ENOSPC':
@@ -37,6 +36,6 @@ export function toDiskError(error: unknown, path: string): BtError {
   }
 }
 
-export function isSystemError(error: unknown): boolean {
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as { syscall?: unknown }).syscall === 'string';
 }

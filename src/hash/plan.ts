@@ -22,7 +22,7 @@ export interface HashPlan {
   readonly onMissing: 'fail' | 'report';
 }
 
-/** One piece range for one worker, with the files that overlap it: workers keep nothing between jobs. */
+/** One range of pieces for one thread, with the files that overlap it: threads keep nothing between jobs. */
 export interface HashJob {
   readonly firstPiece: number;
   readonly pieceCount: number;
@@ -54,16 +54,22 @@ export interface HashedRange {
 /** All pieces of a plan; same form as a range that begins at piece 0. */
 export type PieceHashes = Omit<HashedRange, 'firstPiece'>;
 
-/** What a worker answers to a job; errors travel as data because a class does not survive the way between threads. */
+/** What a thread answers to a task; errors travel as data because a class does not survive the way between threads. */
 export type HashAnswer =
   | { readonly kind: 'hashed'; readonly range: HashedRange }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly detail: ErrorDetail[ErrorCode] }
   | { readonly kind: 'crashed'; readonly what: string };
 
-/** What the workers need of a plan besides their job. */
+/** What a thread needs of a plan besides its job. */
 export type HashSettings = Pick<HashPlan, 'pieceLength' | 'spaceLength' | 'v1' | 'v2' | 'onMissing'>;
 
-/** Bytes of data a worker takes on at once: large enough that messages cost nothing, small enough for a lively progress bar. */
+/** All that a thread needs: threads know nothing of torrents. */
+export interface HashTask {
+  readonly settings: HashSettings;
+  readonly job: HashJob;
+}
+
+/** Bytes of data a thread takes on at once: large enough that messages cost nothing, small enough for a lively progress bar. */
 const jobBytesMax = 16 << 20;
 const jobBytesMin = 1 << 20;
 

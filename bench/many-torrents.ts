@@ -50,9 +50,9 @@ export async function run(args: readonly string[]): Promise<void> {
       const folder = await mkdtemp(join(tmpdir(), 'eider-many-'));
       try {
         const probes = await makeState(folder, count, tracker.url);
-        const rows: Figures[] = [];
+        const rows: SessionFigures[] = [];
         for (let i = 0; i < Number(values.runs); i++) {
-          rows.push(await measure(folder, probes, { waitSec: Number(values.wait), isProfiled: values.profile }));
+          rows.push(await measureSession(folder, probes, { waitSec: Number(values.wait), isProfiled: values.profile }));
         }
         print(count, rows, tracker.takeCount());
       } finally {
@@ -65,7 +65,7 @@ export async function run(args: readonly string[]): Promise<void> {
   }
 }
 
-interface Figures {
+export interface SessionFigures {
   readonly loadedMs: number;
   readonly listeningMs: number;
   readonly cpuMs: number;
@@ -82,7 +82,7 @@ interface Figures {
 }
 
 /** @returns info-hashes of the torrents that have content */
-async function makeState(folder: string, count: number, tracker: string): Promise<string[]> {
+export async function makeState(folder: string, count: number, tracker: string): Promise<string[]> {
   const stateDir = join(folder, 'state');
   const dataDir = join(folder, 'data');
   const rng = seededRng(count);
@@ -157,11 +157,11 @@ async function makeState(folder: string, count: number, tracker: string): Promis
   return probes;
 }
 
-async function measure(
+export async function measureSession(
   folder: string,
   probes: readonly string[],
   options: { waitSec: number; isProfiled: boolean },
-): Promise<Figures> {
+): Promise<SessionFigures> {
   const profile = options.isProfiled ? ['--cpu-prof', '--cpu-prof-name=many-torrents.cpuprofile'] : [];
   const startedAt = performance.now();
   const child = new JsonChild('./many-torrents-session.js', [join(folder, 'state')], {
@@ -271,14 +271,14 @@ async function takeBlock(socket: Socket): Promise<void> {
   throw new Error('the connection ended before the block was here');
 }
 
-interface Tracker {
+export interface Tracker {
   readonly server: Server;
   readonly url: string;
   /** Announces since it was asked last. */
   takeCount(): number;
 }
 
-async function startTracker(): Promise<Tracker> {
+export async function startTracker(): Promise<Tracker> {
   let count = 0;
   const answer = 'd8:completei1e10:incompletei0e8:intervali1800e5:peers0:e';
   const server = createServer((_, response) => {
@@ -295,7 +295,7 @@ async function startTracker(): Promise<Tracker> {
   return { server, url: `http://127.0.0.1:${port}/announce`, takeCount };
 }
 
-function print(count: number, rows: readonly Figures[], announces: number): void {
+function print(count: number, rows: readonly SessionFigures[], announces: number): void {
   const line = (what: string, values: readonly number[], unit: string, goal?: number) => {
     const verdict = goal === undefined ? '' : `   at most ${goal}: ${median(values) <= goal ? 'reached' : 'MISSED'}`;
     const digits = unit === 's' ? 2 : 1;
@@ -303,7 +303,7 @@ function print(count: number, rows: readonly Figures[], announces: number): void
     process.stdout.write(`${what.padEnd(46)} ${median(values).toFixed(digits)} (${low} - ${high}) ${unit}${verdict}\n`);
   };
   const goal = goals[count];
-  const of = (key: keyof Figures) => rows.flatMap((row) => row[key] as number | number[]);
+  const of = (key: keyof SessionFigures) => rows.flatMap((row) => row[key] as number | number[]);
   process.stdout.write(
     `\n${count} torrents of ${pieceCount} pieces and ${fileCount} files, Node ${process.versions.node}, median (min - max) of ${rows.length}\n`,
   );

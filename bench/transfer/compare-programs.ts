@@ -67,7 +67,7 @@ export async function compare(comparison: Comparison, args: readonly string[]): 
     const content = await makeContent(join(folder, 'original'), plan);
     const rows: Row[] = [];
     for (let round = 0; round < runs; round++) {
-      for (const one of turned(competitors, round)) {
+      for (const one of inTurn(competitors, round)) {
         const figures = await one.run({ content, folder: join(folder, `run-${rows.length}`) });
         rows.push({ program: one.name, round, figures });
         const said = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
@@ -85,7 +85,7 @@ export async function compare(comparison: Comparison, args: readonly string[]): 
 }
 
 /** Another one first each round, and every second round backwards: nobody always follows the same one. */
-function turned<T>(list: readonly T[], round: number): T[] {
+export function inTurn<T>(list: readonly T[], round: number): T[] {
   const from = round % Math.max(1, list.length);
   const order = [...list.slice(from), ...list.slice(0, from)];
   return round % 2 === 0 ? order : order.reverse();

@@ -35,30 +35,54 @@ export function makeReport(bench: string, work: string, rows: readonly Row[]): R
   return { bench, work, machine, date: new Date().toISOString().slice(0, 10), rows };
 }
 
-/** The table: a program a row, a figure a column, then the ratios. */
-export function formatReport(report: Report, targets: readonly Target[]): string {
-  const programs = [...new Set(report.rows.map(({ program }) => program))];
-  const figures = [...new Set(report.rows.flatMap((row) => Object.keys(row.figures)))];
+const programsOf = ({ rows }: Report): string[] => [...new Set(rows.map(({ program }) => program))];
+const figuresOf = ({ rows }: Report): string[] => [...new Set(rows.flatMap((row) => Object.keys(row.figures)))];
+
+/** A program a row, a figure a column. */
+function tableOf(report: Report): string[] {
+  const figures = figuresOf(report);
   const rounds = new Set(report.rows.map(({ round }) => round)).size;
   const lines = [
     `${report.bench}: ${report.work}`,
     `${report.machine}; median (min - max) of ${rounds} interleaved runs`,
     '',
+    ...headOf(figures),
   ];
-  lines.push(`| | ${figures.join(' | ')} |`, `|---|${figures.map(() => '---').join('|')}|`);
-  for (const program of programs) {
+  for (const program of programsOf(report)) {
     const cells = figures.map((figure) => formatSpread(valuesOf(report, program, figure)));
     lines.push(`| ${program} | ${cells.join(' | ')} |`);
   }
+  return lines;
+}
+
+function headOf(figures: readonly string[]): string[] {
+  return [`| | ${figures.join(' | ')} |`, `|---|${figures.map(() => '---').join('|')}|`];
+}
+
+/** The table of sizes, then how each figure whose name ends with `unit` has grown since the size before it. */
+export function formatGrowth(report: Report, unit: string): string {
+  const figures = figuresOf(report).filter((name) => name.endsWith(unit) || /\/(GiB|event)$/.test(name));
+  const lines = tableOf(report);
+  const [first, ...others] = programsOf(report);
+  if (first === undefined || others.length === 0) return `${lines.join('\n')}\n`;
+  lines.push('', 'times what the row before has:', '', ...headOf(figures));
+  let before = first;
+  for (const program of others) {
+    const cells = figures.map((figure) => formatSpread(ratios(report, { own: program, other: before, figure })));
+    lines.push(`| ${program} | ${cells.join(' | ')} |`);
+    before = program;
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The table: a program a row, a figure a column, then the ratios. */
+export function formatReport(report: Report, targets: readonly Target[]): string {
+  const programs = programsOf(report);
+  const figures = figuresOf(report);
+  const lines = tableOf(report);
   const [own, ...others] = programs;
   if (own !== undefined && others.length > 0) {
-    lines.push(
-      '',
-      `${own} divided by:`,
-      '',
-      `| | ${figures.join(' | ')} |`,
-      `|---|${figures.map(() => '---').join('|')}|`,
-    );
+    lines.push('', `${own} divided by:`, '', ...headOf(figures));
     for (const other of others) {
       const cells = figures.map((figure) => formatSpread(ratios(report, { own, other, figure })));
       lines.push(`| ${other} | ${cells.join(' | ')} |`);

@@ -1,0 +1,75 @@
+/**
+ * `npm run bench -- scaling [connections] [torrents] [pieces] [files] [peers] [--sizes 1,10] [--runs 3] [--mib 256] [--json FILE]`: what work
+ * costs as it grows, all five where none is named: connections of a download (1 to 500), torrents of a session (1 to 10,000), pieces (16 MiB to
+ * 16 KiB) and files (1 to 50,000) of a transfer from Eider to itself, peers of a simulated swarm (10 to 2,000). Figures that are told by a unit
+ * must not grow with their number; the second table has them divided by those of the row before. `--sizes` in place of the sizes of the one that
+ * is named, `--mib` of content for connections and pieces.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { connections } from './scaling/connections.ts';
+import { files } from './scaling/files.ts';
+import { peers } from './scaling/peers.ts';
+import { pieces } from './scaling/pieces.ts';
+import type { Scale } from './scaling/scale.ts';
+import { torrents } from './scaling/torrents.ts';
+import { inTurn } from './transfer/compare-programs.ts';
+import { formatGrowth, makeReport, type Row, writeReport } from './transfer/report.ts';
+
+const scales: readonly Scale[] = [connections, torrents, pieces, files, peers];
+
+export async function run(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      sizes: { type: 'string' },
+      runs: { type: 'string', default: '3' },
+      mib: { type: 'string', default: '256' },
+      json: { type: 'string' },
+    },
+  });
+  const unknown = positionals.filter((name) => !scales.some((scale) => scale.name === name));
+  if (unknown.length > 0) throw new Error(`there is no scaling of ${unknown.join(', ')}`);
+  if (values.sizes !== undefined && positionals.length !== 1)
+    throw new Error('--sizes are those of the one that is named');
+  const chosen = positionals.length === 0 ? scales : scales.filter(({ name }) => positionals.includes(name));
+  for (const scale of chosen) {
+    const sizes = values.sizes?.split(',').map(Number) ?? scale.sizes;
+    const rows = await measureAll(scale, { sizes, runs: Number(values.runs), mib: Number(values.mib) });
+    const report = makeReport(`scaling-${scale.name}`, scale.work, rows);
+    process.stdout.write(`\n${formatGrowth(report, `/${scale.unit}`)}`);
+    writeReport(values.json ?? join('build', 'bench-results', `${report.bench}-${report.date}.json`), report);
+  }
+}
+
+async function measureAll(
+  scale: Scale,
+  { sizes, runs, mib }: { sizes: readonly number[]; runs: number; mib: number },
+): Promise<Row[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'eider-bench-'));
+  try {
+    const prepared = await scale.prepare({ folder, sizes, mib });
+    const rows: Row[] = [];
+    try {
+      for (let round = 0; round < runs; round++) {
+        for (const size of inTurn(sizes, round)) {
+          const place = join(folder, `run-${rows.length}`);
+          const figures = await prepared.measure(size, place);
+          await rm(place, { recursive: true, force: true });
+          rows.push({ program: scale.label(size), round, figures });
+          const said = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+          process.stderr.write(`run ${round + 1}, ${scale.label(size)}: ${said.join(', ')}\n`);
+        }
+      }
+    } finally {
+      await prepared.close();
+    }
+    const order = sizes.map((size) => scale.label(size));
+    return rows.sort((a, b) => order.indexOf(a.program) - order.indexOf(b.program) || a.round - b.round);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -117,7 +117,7 @@ export class Content {
           this.downloader.wakeAll();
           if (this.hashes.isComplete) this.#ctx.host.emit({ type: 'hashes', torrent: this.#ctx.torrent });
         }
-        this.askForHashes();
+        this.askPeerForHashes(peer);
         return;
       }
     }
@@ -126,11 +126,14 @@ export class Content {
   /** Asks peers that understand v2 for piece layers that are missing. */
   askForHashes(): void {
     if (this.hashes.isComplete) return;
-    for (const peer of this.#ctx.peers.values()) {
-      if (!peer.flags.v2 || peer.have.isEmpty) continue;
-      for (const range of this.hashes.nextRequests(this.#ctx.now, peer.conn, (file) => this.wanted[file] === true)) {
-        this.#ctx.send(peer, encodeMessage({ kind: 'hash-request', ...range }));
-      }
+    for (const peer of this.#ctx.peers.values()) this.askPeerForHashes(peer);
+  }
+
+  /** The same of one that has answered, or has just said what it has. */
+  askPeerForHashes(peer: Peer): void {
+    if (peer.isClosed || !peer.flags.v2 || peer.have.isEmpty) return;
+    for (const range of this.hashes.nextRequests(this.#ctx.now, peer.conn, (file) => this.wanted[file] === true)) {
+      this.#ctx.send(peer, encodeMessage({ kind: 'hash-request', ...range }));
     }
   }
 

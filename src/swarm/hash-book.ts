@@ -1,7 +1,7 @@
-import { addMs, type ConnId, type CryptoPort, type Millis, NEVER, toHex } from '../base/index.ts';
+import { type ConnId, type CryptoPort, type Millis, toHex } from '../base/index.ts';
 import { FileHashes, type Geometry, type Info, type LayerRange, Merkle } from '../metainfo/index.ts';
 import type { HashRange } from '../wire/index.ts';
-import { limits } from './limits.ts';
+import { HashGaps } from './hash-gaps.ts';
 import type { PieceExpectation } from './ports.ts';
 
 export type HashesOutcome =
@@ -27,19 +27,6 @@ export interface HashTree {
   readonly file: number;
 }
 
-/** A range of a piece layer that is missing. */
-interface Gap {
-  readonly range: HashRange;
-  readonly root: string;
-  /** Pieces of the file, counted from its first. */
-  readonly first: number;
-  readonly end: number;
-  askedOf: ConnId | undefined;
-  askedAt: Millis;
-  /** Peers that rejected or did not answer, until they may be asked again; late answers of theirs are welcome. */
-  readonly refused: Map<ConnId, Millis>;
-}
-
 /**
  * What every piece must hash to. For v1 that is in the info dictionary; for v2 it is in the piece layers, which a magnet link does
  * not bring: they are asked of peers in ranges and proven against the files' roots (BEP 52). Nothing unproven is ever given out.
@@ -58,7 +45,7 @@ export class HashBook {
   readonly #treeOfFile: (FileHashes | undefined)[] = [];
   /** Layers not looked at yet. */
   readonly #given: Map<string, Uint8Array>;
-  readonly #gaps = new Map<string, Gap>();
+  readonly #gaps = new HashGaps();
 
   constructor(options: HashBookOptions) {
     this.#info = options.info;
@@ -130,47 +117,20 @@ export class HashBook {
 
   /**
    * Hash requests to send to a peer who understands v2, as many as may be open at it.
-   * @param isWanted whether a file is to be downloaded; hashes of others are not fetched
+   * @param isWanted whether a file is to be downloaded, now and for good; hashes of others are not fetched
    */
   nextRequests(now: Millis, conn: ConnId, isWanted: (file: number) => boolean): HashRange[] {
-    const out: HashRange[] = [];
-    if (this.#gaps.size === 0) return out;
-    this.#expire(now);
-    let open = 0;
-    for (const gap of this.#gaps.values()) if (gap.askedOf === conn) open++;
-    for (const gap of this.#gaps.values()) {
-      if (open >= limits.hashes.perPeerMax) break;
-      if (gap.askedOf !== undefined || (gap.refused.get(conn) ?? now) > now) continue;
-      if (!(this.#files.get(gap.root) as number[]).some(isWanted)) continue;
-      gap.askedOf = conn;
-      gap.askedAt = now;
-      open++;
-      out.push(gap.range);
-    }
-    return out;
-  }
-
-  /** When `nextRequests` may have something new to ask, because an answer is overdue or a peer may be asked again; else NEVER. */
-  nextAt(now: Millis): Millis {
-    this.#expire(now);
-    let at: number = NEVER;
-    for (const gap of this.#gaps.values()) {
-      if (gap.askedOf !== undefined) at = Math.min(at, addMs(gap.askedAt, limits.hashes.timeoutMs));
-      else for (const until of gap.refused.values()) if (until > now) at = Math.min(at, until);
-    }
-    return at as Millis;
+    if (this.#gaps.size === 0) return [];
+    return this.#gaps.ask(now, conn, ({ root }) => (this.#files.get(root) as number[]).some(isWanted));
   }
 
   /** @param hashes borrowed */
   onHashes(conn: ConnId, range: HashRange, hashes: Uint8Array): HashesOutcome {
     const root = toHex(range.root);
-    const key = gapKey(root, range);
-    const gap = this.#gaps.get(key);
-    if (gap === undefined || !isSameRange(gap.range, range)) return { kind: 'unasked' };
-    if (gap.askedOf !== conn && !gap.refused.has(conn)) return { kind: 'unasked' };
-    if (gap.askedOf === conn) gap.askedOf = undefined;
+    const gap = this.#gaps.answered(conn, root, range);
+    if (gap === undefined) return { kind: 'unasked' };
     if (!this.#tree(root).accept(range, hashes)) return { kind: 'bad' };
-    this.#gaps.delete(key);
+    this.#gaps.close(gap);
     const pieces = (this.#files.get(root) as number[]).map((file) => {
       const { first } = this.#geometry.filePieces(file);
       return { first: first + gap.first, end: first + gap.end };
@@ -180,29 +140,12 @@ export class HashBook {
 
   /** @returns false where nobody asked this peer for it */
   onReject(now: Millis, conn: ConnId, range: HashRange): boolean {
-    const gap = this.#gaps.get(gapKey(toHex(range.root), range));
-    if (gap?.askedOf !== conn) return false;
-    this.#refuse(now, gap);
-    return true;
+    return this.#gaps.onReject(now, conn, toHex(range.root), range);
   }
 
   /** What the peer was asked for is free for others. */
   onClosed(conn: ConnId): void {
-    for (const gap of this.#gaps.values()) {
-      if (gap.askedOf === conn) gap.askedOf = undefined;
-      gap.refused.delete(conn);
-    }
-  }
-
-  #expire(now: Millis): void {
-    for (const gap of this.#gaps.values()) {
-      if (gap.askedOf !== undefined && now >= addMs(gap.askedAt, limits.hashes.timeoutMs)) this.#refuse(now, gap);
-    }
-  }
-
-  #refuse(now: Millis, gap: Gap): void {
-    gap.refused.set(gap.askedOf as ConnId, addMs(now, limits.hashes.refusedMs));
-    gap.askedOf = undefined;
+    this.#gaps.onClosed(conn);
   }
 
   #pieceHash(piece: number): { readonly hash: Uint8Array; readonly leaves: number } | undefined {
@@ -217,7 +160,8 @@ export class HashBook {
     if (root === undefined) return undefined;
     const key = toHex(root);
     // Two files of one root and two lengths: one of them is a lie, and only the first can be right.
-    if (this.#files.get(key)?.includes(file) !== true) return undefined;
+    const first = this.#files.get(key)?.[0];
+    if (first === undefined || this.#info.files[first]?.length !== this.#info.files[file]?.length) return undefined;
     const tree = this.#tree(key);
     this.#treeOfFile[file] = tree;
     return tree;
@@ -246,24 +190,8 @@ export class HashBook {
       const range: LayerRange = tree.requestFor(piece);
       const first = range.index;
       const end = Math.min(tree.pieceCount, range.index + range.length);
-      this.#gaps.set(gapKey(root, range), {
-        range: { root: tree.root, ...range },
-        root,
-        first,
-        end,
-        askedOf: undefined,
-        askedAt: 0 as Millis,
-        refused: new Map(),
-      });
+      this.#gaps.add({ range: { root: tree.root, ...range }, root, first, end });
       piece = end;
     }
   }
-}
-
-function gapKey(root: string, range: LayerRange): string {
-  return `${root}/${range.index}`;
-}
-
-function isSameRange(a: LayerRange, b: LayerRange): boolean {
-  return a.baseLayer === b.baseLayer && a.index === b.index && a.length === b.length && a.proofLayers === b.proofLayers;
 }

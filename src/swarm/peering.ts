@@ -270,7 +270,7 @@ export class Peering implements MessageEffects {
   }
   onHaves(peer: Peer, have: Bitfield): void {
     this.#view.active?.exchange.onHaves(peer, have);
-    this.#view.active?.askForHashes();
+    this.#view.active?.askPeerForHashes(peer);
     this.#dropIfSeed(peer);
   }
   onRequest(peer: Peer, ref: { piece: number; begin: number; length: number }): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Bitfield, type ConnId, concatBytes, type Millis, NEVER, type Rng, seededRng, toHex } from '#base';
+import { Bitfield, type ConnId, concatBytes, type Millis, type Rng, seededRng, toHex } from '#base';
 import { type FileEntry, Geometry, type Info } from '#metainfo';
 import { HashBook } from '#room/swarm/hash-book';
 import { HashServer } from '#room/swarm/hash-server';
@@ -132,7 +132,7 @@ for (const { name, blocks, pieceBlocks, requests } of shapes) {
       assert.equal(outcome.kind, 'accepted');
     }
     assert.ok(book.isComplete);
-    assert.equal(book.nextAt(at(0)), NEVER);
+    assert.equal(book.missingCount, 0);
     const known = bookOf(w, w.layers);
     for (let p = 0; p < w.info.pieceCount; p++) {
       assert.deepEqual(book.expectation(p), known.expectation(p));
@@ -187,14 +187,14 @@ test('hash book: a silent or refusing peer is passed over for a while, another i
   const count = (ms: number, who: number) => book.nextRequests(at(ms), conn(who), all).length;
   assert.equal(count(0, 1), 1);
   assert.equal(count(1, 2), 0);
-  assert.equal(book.nextAt(at(1)), 10_000);
+  assert.equal(count(9_999, 2), 0, 'it still has time');
   assert.equal(count(10_000, 1), 0, 'timed out');
   assert.equal(count(10_000, 2), 1);
   const range = rangeOf(w);
   assert.equal(book.onReject(at(11_000), conn(1), range), false, 'not asked of it now');
   assert.equal(book.onReject(at(11_000), conn(2), range), true);
   assert.equal(count(11_000, 2), 0);
-  assert.equal(book.nextAt(at(11_000)), 70_000);
+  assert.equal(count(69_999, 1), 0);
   assert.equal(count(70_000, 1), 1);
   book.onClosed(conn(1));
   assert.equal(count(70_001, 3), 1);
@@ -212,6 +212,34 @@ test('hash book: only a few requests are open at one peer', () => {
   assert.equal(book.nextRequests(at(0), conn(1), all).length, 4);
   assert.equal(book.nextRequests(at(0), conn(1), all).length, 0);
   assert.equal(book.nextRequests(at(0), conn(2), all).length, 4);
+});
+
+test('hash book: what one message costs does not grow with the files', () => {
+  const looks = (fileCount: number): number => {
+    const w = world({ blocks: Array.from({ length: fileCount }, () => 3), pieceBlocks: 2, rng: seededRng(1) });
+    const book = bookOf(w);
+    const server = serverOf(w);
+    let count = 0;
+    // Every second file is left out: it is looked at once.
+    const isWanted = (file: number) => {
+      count++;
+      return file % 2 === 0;
+    };
+    let ranges = book.nextRequests(at(0), conn(1), isWanted);
+    let answers = 0;
+    while (ranges.length > 0) {
+      for (const range of ranges) {
+        assert.equal(book.onHashes(conn(1), range, ask(w, server, range) as Uint8Array).kind, 'accepted');
+        answers++;
+      }
+      for (let other = 2; other < 12; other++) book.onClosed(conn(other));
+      ranges = book.nextRequests(at(answers), conn(1), isWanted);
+    }
+    assert.equal(answers, fileCount / 2);
+    return count / fileCount;
+  };
+  assert.equal(looks(64), 1);
+  assert.equal(looks(512), 1);
 });
 
 test('hash book: unasked hashes are not looked at', () => {

@@ -70,11 +70,15 @@ async function check(content: MadeContent, folder: string): Promise<Figures> {
   await mkdir(folder);
   const torrentFile = join(folder, 'content.torrent');
   await writeTorrent(torrentFile, content, nowhere);
-  const child = new JsonChild('./transfer-peer.js', ['leech', torrentFile, content.folder, dirname(torrentFile)]);
+  const figures = await inSession(torrentFile, content);
+  await rm(folder, { recursive: true });
+  return figures;
+}
+
+async function inSession(torrentFile: string, { folder, bytes }: MadeContent): Promise<Figures> {
+  const child = new JsonChild('./transfer-peer.js', ['leech', torrentFile, folder, dirname(torrentFile)]);
   await using side = await toLeecher(child, () => '');
   const meter = new Meter([{ pid: side.pid, role: 'checker' }]);
   const seconds = await side.fetch([]);
-  const figures = toFigures(seconds, meter.read().get('checker') as Usage, content.bytes);
-  await rm(folder, { recursive: true });
-  return figures;
+  return toFigures(seconds, meter.read().get('checker') as Usage, bytes);
 }

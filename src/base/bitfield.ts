@@ -106,6 +106,22 @@ export class Bitfield {
     return -1;
   }
 
+  /** First index >= from that is in this set and in `other` (of the same size), or -1. */
+  nextShared(other: Bitfield, from: number): number {
+    if (this.isFull) return other.nextSet(from);
+    if (other.isFull) return this.nextSet(from);
+    if (this.isEmpty || other.isEmpty) return -1;
+    const mine = this.#bytes as Uint8Array;
+    const theirs = other.#bytes as Uint8Array;
+    for (let i = from; i < this.size; ) {
+      const byte = (mine[i >> 3] as number) & (theirs[i >> 3] as number);
+      if (byte === 0) i = (i | 7) + 1;
+      else if ((byte & (0x80 >> (i & 7))) !== 0) return i;
+      else i++;
+    }
+    return -1;
+  }
+
   /** First index >= from that is not in the set, or -1. */
   nextClear(from: number): number {
     if (this.#bytes === undefined) return this.#count === 0 && from < this.size ? from : -1;

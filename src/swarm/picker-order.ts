@@ -1,5 +1,4 @@
-import type { Rng } from '../base/index.ts';
-import { assert } from '../base/index.ts';
+import { assert, Bitfield, type Rng } from '../base/index.ts';
 
 /**
  * Missing pieces in order of rarity. Pieces of the same availability form a bucket; inside a bucket the order is random, so that peers
@@ -7,9 +6,11 @@ import { assert } from '../base/index.ts';
  *
  *     order:  [ bucket 0 | bucket 1 | bucket 2 ... ]     ends[b] = index behind the last piece of bucket b
  *
- * Peers that have everything are counted apart (`Availability`), since they change no order.
+ * Peers that have everything are counted apart (`Picker.seeds`), since they change no order.
  */
 export class PickerOrder {
+  /** The pieces in the order. Not to be changed by others. */
+  readonly pieces: Bitfield;
   readonly #rng: Rng;
   readonly #order: Int32Array;
   /** Where a piece stands in `#order`, or -1. */
@@ -21,6 +22,7 @@ export class PickerOrder {
 
   constructor(pieceCount: number, rng: Rng) {
     this.#rng = rng;
+    this.pieces = new Bitfield(pieceCount);
     this.#order = new Int32Array(pieceCount);
     this.#at = new Int32Array(pieceCount).fill(-1);
     this.#rarity = new Uint16Array(pieceCount);
@@ -36,6 +38,14 @@ export class PickerOrder {
   has(piece: number): boolean {
     return (this.#at[piece] as number) >= 0;
   }
+  /** Where the piece stands; -1: it is not in the order. */
+  rankOf(piece: number): number {
+    return this.#at[piece] as number;
+  }
+  /** Rank of the first piece that is not the rarest there can be: one that some peer has. */
+  get firstHad(): number {
+    return this.#ends[0] as number;
+  }
   /** The piece at `rank` (0 = rarest). */
   pieceAt(rank: number): number {
     return this.#order[rank] as number;
@@ -48,6 +58,7 @@ export class PickerOrder {
 
   add(piece: number): void {
     assert(!this.has(piece), 'a piece is in the order once');
+    this.pieces.set(piece);
     const bucket = this.#rarity[piece] as number;
     this.#grow(bucket);
     // Open a hole at the end, and carry it down: each bucket above gives its first piece's place to its own end.
@@ -67,6 +78,7 @@ export class PickerOrder {
     let hole = this.#at[piece] as number;
     assert(hole >= 0, 'only a piece in the order is removed');
     this.#at[piece] = -1;
+    this.pieces.clear(piece);
     for (let b = this.#rarity[piece] as number; b < this.#ends.length; b++) {
       const last = (this.#ends[b] as number) - 1;
       // An empty bucket above has nothing to move down, only its bounds shift.
@@ -105,10 +117,11 @@ export class PickerOrder {
 
   assertInvariants(): void {
     assert(this.#ends[this.#ends.length - 1] === this.#size, 'the last bucket ends at the end');
+    assert(this.pieces.count === this.#size, 'the set has what is in the order');
     for (let rank = 0; rank < this.#size; rank++) {
       const piece = this.#order[rank] as number;
       const b = this.#rarity[piece] as number;
-      assert(this.#at[piece] === rank, 'place and order agree');
+      assert(this.#at[piece] === rank && this.pieces.has(piece), 'place and order agree');
       assert(rank >= this.#start(b) && rank < (this.#ends[b] as number), 'piece stands in the bucket of its rarity');
     }
   }

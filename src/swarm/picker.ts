@@ -219,33 +219,63 @@ export class Picker {
     if (this.urgent.length > 0 && this.#pickUrgent(peer, out)) return true;
     const random = this.#isRandom;
     if (!random && this.#o.policy.order === 'sequential') return this.#pickNext(peer, out);
-    const from = random ? this.#o.rng.below(size) : 0;
+    const rank = random ? this.#findFrom(peer, this.#o.rng.below(size)) : this.#findRarest(peer);
+    if (rank < 0) return false;
+    const piece = this.order.pieceAt(rank);
+    if (!this.#o.mayStart(piece)) return false;
+    const candidates = random ? size : this.order.bucketSizeAt(rank);
+    const active = this.#start(peer, piece);
+    const isReserved = active.exclusiveTo !== undefined;
+    const reason: PickReason = isReserved ? 'parole' : random ? 'random-first' : 'rarest';
+    return this.#answer(out, { active, block: active.nextFree(), reason, candidates });
+  }
+
+  /** @returns the rank of the first piece at `from` or behind it, in a ring, that can be begun with this peer; -1: there is none */
+  #findFrom(peer: PickerPeer, from: number): number {
+    const { size } = this.order;
     for (let i = 0; i < size; i++) {
       const rank = from + i < size ? from + i : from + i - size;
-      const piece = this.order.pieceAt(rank);
-      if (!canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
-      if (!this.#o.mayStart(piece)) return false;
-      const candidates = random ? size : this.order.bucketSizeAt(rank);
-      const active = this.#start(peer, piece);
-      const isReserved = active.exclusiveTo !== undefined;
-      const reason: PickReason = isReserved ? 'parole' : random ? 'random-first' : 'rarest';
-      return this.#answer(out, { active, block: active.nextFree(), reason, candidates });
+      if (this.#canBegin(peer, this.order.pieceAt(rank))) return rank;
     }
-    return false;
+    return -1;
+  }
+
+  /**
+   * The same of the rarest. Mostly it is among the first that anybody but a seed has; where it is not, what the peer has is walked and not all
+   * that others have: a peer with little would cost a look at the whole torrent for every piece.
+   */
+  #findRarest(peer: PickerPeer): number {
+    const { size, pieces } = this.order;
+    const { have } = peer;
+    let rank = have.isFull ? 0 : this.order.firstHad;
+    for (const end = Math.min(size, rank + glance); rank < end; rank++) {
+      if (this.#canBegin(peer, this.order.pieceAt(rank))) return rank;
+    }
+    if (rank === size) return -1;
+    let best = -1;
+    for (let piece = pieces.nextShared(have, 0); piece >= 0; piece = pieces.nextShared(have, piece + 1)) {
+      const at = this.order.rankOf(piece);
+      if ((best < 0 || at < best) && this.#canBegin(peer, piece)) best = at;
+    }
+    return best;
+  }
+
+  #canBegin(peer: PickerPeer, piece: number): boolean {
+    return canGive(peer, piece) && this.#o.isVerifiable(piece);
   }
 
   /** The first piece that can be begun and that the peer has. */
   #pickNext(peer: PickerPeer, out: Pick): boolean {
-    const { pieceCount } = this.#o.ledger.geometry;
-    while (this.#lowest < pieceCount && !this.order.has(this.#lowest)) this.#lowest++;
-    for (let piece = this.#lowest; piece < pieceCount; piece++) {
-      if (!this.order.has(piece) || !canGive(peer, piece) || !this.#o.isVerifiable(piece)) continue;
+    const { pieces } = this.order;
+    this.#lowest = Math.max(this.#lowest, pieces.nextSet(this.#lowest));
+    for (let piece = pieces.nextShared(peer.have, this.#lowest); ; piece = pieces.nextShared(peer.have, piece + 1)) {
+      if (piece < 0) return false;
+      if (!this.#canBegin(peer, piece)) continue;
       if (!this.#o.mayStart(piece)) return false;
       const active = this.#start(peer, piece);
       const reason: PickReason = active.exclusiveTo === undefined ? 'sequential' : 'parole';
       return this.#answer(out, { active, block: active.nextFree(), reason, candidates: 1 });
     }
-    return false;
   }
 
   #pickUrgent(peer: PickerPeer, out: Pick): boolean {
@@ -315,6 +345,9 @@ export class Picker {
     return true;
   }
 }
+
+/** Pieces of the order that are looked at before what the peer has is. */
+const glance = 64;
 
 function canGive(peer: PickerPeer, piece: number): boolean {
   return peer.have.has(piece) && peer.refused?.has(piece) !== true;

@@ -77,6 +77,10 @@ test('two bitfields compare as sets do', () => {
         a.field.lacksAnyOf(b.field),
         [...b.model].some((i) => !a.model.has(i)),
       );
+      for (let from = 0; from <= size; from++) {
+        const shared = [...a.model].filter((at) => at >= from && b.model.has(at));
+        assert.equal(a.field.nextShared(b.field, from), shared.length === 0 ? -1 : Math.min(...shared));
+      }
       assert.equal(
         a.field.meets(b.field),
         [...b.model].some((i) => a.model.has(i)),

@@ -46,6 +46,10 @@ export class Queue {
   #rankMax = 0;
   /** Downloads that wait for a place, in the order in which they get one. */
   #waiting: HeldTorrent[] = [];
+  /** Those that were awake or queued when they were looked at last: of ten thousand sleepers nothing is asked. */
+  readonly #present = new Set<HeldTorrent>();
+  /** Sleepers that somebody was refused for. */
+  readonly #wanted = new Set<HeldTorrent>();
 
   constructor(options: QueueOptions) {
     this.#o = options;
@@ -76,6 +80,17 @@ export class Queue {
     this.hasMoved = true;
   }
 
+  /** It wakes, or waits for a place from now on. */
+  onPresent(torrent: HeldTorrent): void {
+    this.#present.add(torrent);
+  }
+
+  /** Some torrent is awake that has not stopped. */
+  get isAnyAwake(): boolean {
+    for (const { isAwake } of this.#atWork()) if (isAwake) return true;
+    return false;
+  }
+
   /** 1 = next; undefined where it does not wait for a place. */
   positionOf(torrent: HeldTorrent): number | undefined {
     if (torrent.phase !== 'queued') return undefined;
@@ -95,6 +110,7 @@ export class Queue {
   /** Somebody wanted a sleeper, and there was no place for it. */
   onRefused(now: Millis, torrent: HeldTorrent): void {
     torrent.wantedAt = now;
+    this.#wanted.add(torrent);
     this.#o.lookAgain();
   }
 
@@ -106,7 +122,7 @@ export class Queue {
 
   #judgeDownloads(now: Millis): void {
     const wants = (t: HeldTorrent) => !t.isComplete && (t.phase === 'queued' || (t.isAwake && !t.hasEnded));
-    const downloads = [...this.#o.torrents()].filter(wants);
+    const downloads = [...this.#atWork()].filter(wants);
     const isAnyWaiting = downloads.length > this.#active.downloads;
     for (const t of downloads) {
       const isLooking = t.phase !== 'downloading' && t.phase !== 'fetching-metadata';
@@ -126,9 +142,9 @@ export class Queue {
   #judgeSeeds(now: Millis): void {
     const seeds = this.#activeSeeds();
     let wanted = 0;
-    for (const t of this.#o.torrents()) {
-      if (t.wantedAt === undefined) continue;
-      if (now - t.wantedAt >= limits.seedWantedMs) t.wantedAt = undefined;
+    for (const t of this.#wanted) {
+      if (t.wantedAt !== undefined && now - t.wantedAt >= limits.seedWantedMs) t.wantedAt = undefined;
+      if (t.wantedAt === undefined) this.#wanted.delete(t);
       else if (t.phase === 'dormant') wanted++;
     }
     const excess = seeds.length - this.#active.seeds;
@@ -141,6 +157,21 @@ export class Queue {
   /** Those that somebody is connected to, or that are about to find out; the one with a place for longest first. */
   #activeSeeds(): HeldTorrent[] {
     const isActive = (t: HeldTorrent) => t.isKept && t.isAwake && t.isComplete && !t.hasEnded;
-    return [...this.#o.torrents()].filter(isActive).sort((a, b) => a.awakeSince - b.awakeSince);
+    return [...this.#atWork()].filter(isActive).sort((a, b) => a.awakeSince - b.awakeSince || a.id - b.id);
+  }
+
+  /** Torrents that are awake or queued. Who is not any more is forgotten in passing. */
+  *#atWork(): Generator<HeldTorrent> {
+    for (const torrent of this.#present) {
+      const { phase } = torrent;
+      if (phase === 'queued' || (torrent.isAwake && phase !== 'stopped')) yield torrent;
+      else this.#present.delete(torrent);
+    }
+  }
+
+  /** The torrent is forgotten. */
+  forget(torrent: HeldTorrent): void {
+    this.#present.delete(torrent);
+    this.#wanted.delete(torrent);
   }
 }

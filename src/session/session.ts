@@ -110,7 +110,10 @@ export class Session implements SwarmInputs {
       wakeAt: (at) => options.ports.wakeAt(at),
       onFault: (held, fault) => this.#condemn(held, fault),
       onEnding: () => {
-        if (this.#queue.hasMoved) this.#queue.judge(this.#turns.now);
+        if (!this.#queue.hasMoved) return;
+        // Who ends everything gives no places away.
+        if (this.#isClosed) this.#queue.hasMoved = false;
+        else this.#queue.judge(this.#turns.now);
       },
       // A turn to send ends here; the next one may begin.
       hasMore: () => this.#uploadTurns.waiting() > 0 && this.#resumeUpload(),
@@ -256,6 +259,7 @@ export class Session implements SwarmInputs {
       this.#readTurns.forgetTorrent(id);
       this.#fitReads();
       this.#turns.forget(torrent);
+      this.#queue.forget(torrent);
       this.#gate.forget(id);
     });
   }
@@ -583,7 +587,7 @@ export class Session implements SwarmInputs {
   #drain(): void {
     this.#mayDrain = false;
     if (this.#isDrained) return;
-    for (const { isAwake, phase } of this.#torrents.values()) if (isAwake && phase !== 'stopped') return;
+    if (this.#queue.isAnyAwake) return;
     this.pool.drain();
     this.runs.drain();
     this.#isDrained = true;
@@ -679,12 +683,14 @@ export class Session implements SwarmInputs {
   #begin(held: HeldTorrent): void {
     if (this.#queue.mayBegin(held)) this.#wake(held, 'started');
     else held.rest(this.#turns.now, 'queued', 'active-downloads');
+    this.#queue.onPresent(held);
     this.#queue.hasMoved = true;
   }
 
   /** @returns its brain; undefined where a fault was met in it */
   #wake(held: HeldTorrent, reason: string): Torrent | undefined {
     this.#turns.join(held);
+    this.#queue.onPresent(held);
     this.#isDrained = false;
     return this.#turns.inside(held, () => held.wake(this.#turns.now, reason));
   }

@@ -52,9 +52,7 @@ export class Asker {
   /** Something that can be asked for may have appeared. */
   wakeAll(): void {
     this.#epoch++;
-    // Whoever owes us blocks is asked for what the others leave.
-    for (const peer of this.#ctx.peers.values()) if (!peer.snubbed) this.#ctx.hungry(peer);
-    for (const peer of this.#ctx.peers.values()) if (peer.snubbed) this.#ctx.hungry(peer);
+    this.#ctx.allHungry();
   }
 
   /** Tops up the peer's requests. Called at the end of a turn for peers that may need it. */

@@ -26,6 +26,8 @@ export function peerKey(address: PeerAddress): string {
 /** Whom we never deal with again in this run. Bounded: the oldest ban makes room. May be shared by torrents. */
 export class BanList {
   readonly #bans = new Map<string, Ban>();
+  /** Rises with each change. */
+  version = 0;
 
   /**
    * @param key      of `peerKey`
@@ -33,6 +35,7 @@ export class BanList {
    */
   add(now: Millis, key: string, reason: string, evidence: unknown): Ban {
     const ban = { key, reason, evidence, at: now };
+    this.version++;
     this.#bans.delete(key);
     if (this.#bans.size >= limits.peerBook.bansMax) {
       for (const oldest of this.#bans.keys()) {
@@ -54,6 +57,7 @@ export class BanList {
   }
 
   remove(key: string): boolean {
+    this.version++;
     return this.#bans.delete(key);
   }
 }

@@ -60,6 +60,8 @@ export class Choker {
   readonly #leeching: ChokePolicy;
   readonly #seeding: ChokePolicy;
   readonly #seats = new Map<ConnId, Seat>();
+  /** Those of them that are not choked. */
+  readonly #seated = new Set<ConnId>();
 
   /**
    * @param options.slots       regular slots, 0 = upload nothing at all
@@ -89,6 +91,7 @@ export class Choker {
   assertInvariants(isOpen: (conn: ConnId) => boolean): void {
     let [regular, optimistic] = [0, 0];
     for (const [conn, seat] of this.#seats) {
+      assert((seat.state !== 'choked') === this.#seated.has(conn), 'whoever has a slot is counted');
       assert(isOpen(conn), 'whoever is gone has no seat');
       if (seat.state === 'unchoked') regular++;
       else if (seat.state === 'optimistic') optimistic++;
@@ -99,6 +102,23 @@ export class Choker {
   /** A connection is gone; its slot is free for `fill`. */
   remove(conn: ConnId): void {
     this.#seats.delete(conn);
+    this.#seated.delete(conn);
+  }
+
+  /**
+   * Every slot has somebody who wants it: `fill` would change nothing. Costs a look at the slots, whatever the number of peers.
+   * @param wantsOf whether that peer wants something
+   */
+  isSettled(seeding: boolean, wantsOf: (conn: ConnId) => boolean): boolean {
+    let regular = 0;
+    let optimistic = 0;
+    for (const conn of this.#seated) {
+      if (!wantsOf(conn)) return false;
+      if (this.state(conn) === 'optimistic') optimistic++;
+      else regular++;
+    }
+    if (this.#slots === 0) return regular + optimistic === 0;
+    return regular === this.#slots && (optimistic === 1 || !this.#policy(seeding).hasOptimistic);
   }
 
   /**
@@ -115,7 +135,7 @@ export class Choker {
     this.#assignSlots(ranking, policy);
     if (policy.hasOptimistic) this.#assignOptimistic(now, ranking, this.#isOptimisticOver(now, ranking));
     const present = new Set(ranking.map((c) => c.peer.conn));
-    for (const conn of this.#seats.keys()) if (!present.has(conn)) this.#seats.delete(conn);
+    for (const conn of this.#seats.keys()) if (!present.has(conn)) this.remove(conn);
     this.#apply(now, ranking, out);
   }
 
@@ -251,7 +271,11 @@ export class Choker {
       if (from === to) continue;
       seat.state = to;
       seat.since = now;
-      if (to !== 'choked') seat.served = true;
+      if (to === 'choked') this.#seated.delete(peer.conn);
+      else {
+        seat.served = true;
+        this.#seated.add(peer.conn);
+      }
       const change = { conn: peer.conn, from, to, reason, rank };
       if (to === 'choked') out.choke.push(change);
       else if (from === 'choked') out.unchoke.push(change);

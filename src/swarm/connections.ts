@@ -28,6 +28,8 @@ export class Connections implements SwarmContext {
   readonly peers: Map<ConnId, Peer> = new Map<ConnId, Peer>();
   readonly sinks: Map<ConnId, PeerMessages> = new Map<ConnId, PeerMessages>();
   #hungry = new Set<Peer>();
+  /** Every peer is to be looked at: said once a turn, however often there is a reason. */
+  #isAllHungry = false;
   #serve = new Set<Peer>();
   #dirty = new Set<Peer>();
   readonly #onDrop: (peer: Peer, reason: CloseReason, byUs: boolean) => void;
@@ -114,6 +116,9 @@ export class Connections implements SwarmContext {
   hungry(peer: Peer): void {
     this.#hungry.add(peer);
   }
+  allHungry(): void {
+    this.#isAllHungry = true;
+  }
   serve(peer: Peer): void {
     this.#serve.add(peer);
   }
@@ -156,7 +161,9 @@ export class Connections implements SwarmContext {
   /** Hands out what the turn left to do, until nothing is left, then writes. */
   endTurn(work: { fill: (peer: Peer) => void; serve: (peer: Peer) => void }): void {
     this.#dropDeaf();
-    for (let round = 0; round < 4 && (this.#hungry.size > 0 || this.#serve.size > 0); round++) {
+    for (let round = 0; round < 4; round++) {
+      if (this.#isAllHungry) this.#addAllHungry();
+      if (this.#hungry.size === 0 && this.#serve.size === 0) break;
       const hungry = this.#hungry;
       const serve = this.#serve;
       this.#hungry = new Set();
@@ -168,6 +175,13 @@ export class Connections implements SwarmContext {
     const dirty = this.#dirty;
     this.#dirty = new Set();
     for (const peer of dirty) this.flush(peer);
+  }
+
+  #addAllHungry(): void {
+    this.#isAllHungry = false;
+    this.#hungry.clear();
+    for (const peer of this.peers.values()) if (!peer.snubbed) this.#hungry.add(peer);
+    for (const peer of this.peers.values()) if (peer.snubbed) this.#hungry.add(peer);
   }
 
   /** Reads what is sent back from its bytes: nobody who sends has to think of it. Many requests in one array are one event each. */

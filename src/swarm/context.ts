@@ -99,6 +99,8 @@ export interface SwarmContext {
   drop(peer: Peer, reason: CloseReason): void;
   /** A peer must be looked at before the turn ends: it may be asked for blocks (down) or served (up). */
   hungry(peer: Peer): void;
+  /** The same of every peer, those last who owe us blocks: they are asked for what the others leave. */
+  allHungry(): void;
   serve(peer: Peer): void;
   /** Disk trouble and the like: the torrent stops with this reason. */
   fail(error: BtError): void;

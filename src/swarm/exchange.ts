@@ -220,6 +220,7 @@ export class Exchange {
   fillSlots(): void {
     if (!this.#slotsMoved || !this.#active) return;
     this.#slotsMoved = false;
+    if (this.#choker.isSettled(this.#o.ledger.isComplete, (conn) => this.#wantsSlot(conn))) return;
     this.#choker.fill(this.#ctx.now, this.#chokerPeers(), this.#o.ledger.isComplete, this.#changes);
     this.#apply();
   }
@@ -261,6 +262,11 @@ export class Exchange {
       assert(counts[piece] === order.rarity(piece), 'availability is counted right');
     }
     this.#choker.assertInvariants((conn) => this.#ctx.peers.has(conn));
+  }
+
+  #wantsSlot(conn: ConnId): boolean {
+    const peer = this.#ctx.peers.get(conn);
+    return peer?.peerInterested === true && !peer.uploadOnly && !peer.isSeed;
   }
 
   #chokerPeers(): ChokerPeer[] {

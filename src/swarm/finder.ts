@@ -82,14 +82,15 @@ export class PeerFinder {
     this.#retryAt = NEVER;
     if (!this.#o.mayDial()) return;
     let free = this.#ctx.host.connsPerTorrent - this.#ctx.peers.size;
-    for (; free > 0; free--) {
-      const address = this.book.next(this.#ctx.now, this.#o.isSeeding());
-      if (address === undefined) break;
-      if (!this.#ctx.host.dial(this.#ctx.torrent, address)) {
-        this.#retryAt = addMs(this.#ctx.now, limits.peer.tickMs);
-        break;
+    if (free > 0) {
+      for (const address of this.book.candidates(this.#ctx.now, this.#o.isSeeding())) {
+        if (!this.#ctx.host.dial(this.#ctx.torrent, address)) {
+          this.#retryAt = addMs(this.#ctx.now, limits.peer.tickMs);
+          break;
+        }
+        this.book.onDial(address);
+        if (--free === 0) break;
       }
-      this.book.onDial(address);
     }
     // All connections are in use: the next look is when one of them ends.
     if (free > 0) this.planDial();

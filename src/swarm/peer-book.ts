@@ -76,6 +76,10 @@ export class PeerBook {
   readonly #links = new Map<ConnId, Link>();
   readonly #own = new Set<string>();
   #pexCount = 0;
+  /** What `nextAt` has found, kept as long as it holds: every end of a connection asks for it. */
+  #soonest: { readonly at: number; readonly seeding: boolean; readonly bans: number } | undefined;
+  /** Sources of which nothing has a place, until something changes: what peers tell comes by the hundred. */
+  readonly #noRoom = new Set<PeerSource>();
 
   constructor(options: PeerBookOptions) {
     this.bans = options.bans ?? new BanList();
@@ -131,7 +135,9 @@ export class PeerBook {
   setSeed(conn: ConnId, seed: boolean): void {
     const listen = this.#links.get(conn)?.listen;
     const entry = listen === undefined ? undefined : this.#entries.get(listen);
-    if (entry !== undefined) entry.seed = seed;
+    if (entry === undefined) return;
+    entry.seed = seed;
+    this.#withhold(entry);
   }
 
   /** We have met ourselves there. */
@@ -148,6 +154,8 @@ export class PeerBook {
     this.#entries.clear();
     this.#entriesOfHost.clear();
     this.#pexCount = 0;
+    this.#noRoom.clear();
+    this.#soonest = undefined;
   }
 
   // --- whom to dial
@@ -165,13 +173,51 @@ export class PeerBook {
     return best?.address;
   }
 
+  /** The addresses that `next` would give one after the other, as long as they can still be dialled when their turn comes. */
+  *candidates(now: Millis, seeding: boolean): Generator<PeerAddress> {
+    // Mostly one place is free, and finding the best takes one look at each.
+    const best = this.next(now, seeding);
+    if (best === undefined) return;
+    yield best;
+    const ready = [...this.#entries.values()].filter((e) => e.retryAt <= now && this.#canDial(e, seeding));
+    for (const entry of ready.sort(compareToDial)) if (this.#canDial(entry, seeding)) yield entry.address;
+  }
+
   /** When `next` will have an answer if nothing else happens; NEVER where there is nobody to dial. */
   nextAt(now: Millis, seeding: boolean): Millis {
+    const known = this.#soonest;
+    if (known === undefined || known.seeding !== seeding || known.bans !== this.bans.version) {
+      this.#soonest = { at: this.#findSoonest(seeding), seeding, bans: this.bans.version };
+    }
+    return Math.max((this.#soonest as { at: number }).at, now) as Millis;
+  }
+
+  #findSoonest(seeding: boolean): number {
     let at: number = NEVER;
     for (const entry of this.#entries.values()) {
       if (entry.retryAt < at && this.#canDial(entry, seeding)) at = entry.retryAt;
     }
-    return Math.max(at, now) as Millis;
+    return at;
+  }
+
+  /** The entry may be dialled from its `retryAt` on. */
+  #offer(entry: KnownAddress): void {
+    this.#noRoom.clear();
+    if (this.#soonest === undefined || entry.retryAt >= this.#soonest.at) return;
+    if (this.#canDial(entry, this.#soonest.seeding)) this.#soonest = { ...this.#soonest, at: entry.retryAt };
+  }
+
+  /** The entry may not be dialled any more, or is worth something else. */
+  #withhold(entry: KnownAddress): void {
+    this.#noRoom.clear();
+    if (this.#soonest !== undefined && entry.retryAt <= this.#soonest.at) this.#soonest = undefined;
+  }
+
+  /** One connection or dial more or less. Where a host has all it may, its other addresses wait. */
+  #countLink(host: string, by: 1 | -1): void {
+    const before = count(this.#linksOfHost, host);
+    bump(this.#linksOfHost, host, by);
+    if (Math.max(before, before + by) === this.#perHostMax) this.#soonest = undefined;
   }
 
   // --- connections
@@ -181,7 +227,8 @@ export class PeerBook {
     const entry = this.#entries.get(formatAddress(address));
     if (entry === undefined || entry.dialing) return;
     entry.dialing = true;
-    bump(this.#linksOfHost, address.host, 1);
+    this.#withhold(entry);
+    this.#countLink(address.host, 1);
   }
 
   onDialFailed(now: Millis, address: PeerAddress): void {
@@ -189,7 +236,7 @@ export class PeerBook {
     const entry = this.#entries.get(key);
     if (entry === undefined || !entry.dialing) return;
     entry.dialing = false;
-    bump(this.#linksOfHost, address.host, -1);
+    this.#countLink(address.host, -1);
     this.#judge(now, key, entry, 'failed');
   }
 
@@ -198,8 +245,11 @@ export class PeerBook {
     const key = formatAddress(address);
     const entry = this.#entries.get(key);
     if (entry?.dialing === true) entry.dialing = false;
-    else bump(this.#linksOfHost, address.host, 1);
-    if (entry !== undefined) entry.open++;
+    else this.#countLink(address.host, 1);
+    if (entry !== undefined) {
+      entry.open++;
+      this.#withhold(entry);
+    }
     this.#links.set(conn, { from: address, listen: entry === undefined ? undefined : key });
   }
 
@@ -208,7 +258,7 @@ export class PeerBook {
     if (this.bans.has(from)) return 'banned';
     if (this.#isHostFull(this.#linksOfHost, from.host)) return 'host-full';
     this.#links.set(conn, { from, listen: undefined });
-    bump(this.#linksOfHost, from.host, 1);
+    this.#countLink(from.host, 1);
     return 'ok';
   }
 
@@ -227,6 +277,7 @@ export class PeerBook {
     link.listen = key;
     const isDuplicate = entry.open > 0 || entry.dialing;
     entry.open++;
+    this.#withhold(entry);
     return isDuplicate ? 'duplicate' : 'ok';
   }
 
@@ -234,7 +285,7 @@ export class PeerBook {
     const link = this.#links.get(conn);
     if (link === undefined) return;
     this.#links.delete(conn);
-    bump(this.#linksOfHost, link.from.host, -1);
+    this.#countLink(link.from.host, -1);
     const entry = link.listen === undefined ? undefined : this.#entries.get(link.listen);
     if (entry === undefined) return;
     entry.open--;
@@ -296,6 +347,9 @@ export class PeerBook {
       assert(e.open === count(open, key), 'open connections of an address');
     }
     assert(pex === this.#pexCount, 'addresses told by peers');
+    const soonest = this.#soonest;
+    const isKnown = soonest !== undefined && soonest.bans === this.bans.version;
+    assert(!isKnown || soonest.at === this.#findSoonest(soonest.seeding), 'the next dial is known right');
     for (const [mine, real] of [[this.#entriesOfHost, entries] as const, [this.#linksOfHost, links] as const]) {
       assert(mine.size === real.size, 'hosts counted');
       for (const [host, n] of real) assert(count(mine, host) === n, 'count of a host');
@@ -319,15 +373,20 @@ export class PeerBook {
   }
 
   #hearAgain(now: Millis, entry: KnownAddress, source: PeerSource, seed: boolean): void {
-    if (seed) entry.seed = true;
+    if (seed && !entry.seed) {
+      entry.seed = true;
+      this.#withhold(entry);
+    }
     if (source === 'manual') {
       // A person asks for it: at once, whatever happened before.
       entry.failures = 0;
       entry.retryAt = now;
+      this.#offer(entry);
     }
     if (trust[source] <= trust[entry.source]) return;
     if (entry.source === 'pex') this.#pexCount--;
     entry.source = source;
+    this.#offer(entry);
   }
 
   #judge(now: Millis, key: string, entry: KnownAddress, outcome: LinkOutcome): void {
@@ -350,12 +409,15 @@ export class PeerBook {
     }
     const factor = 1 + limits.peerBook.retryJitter * (2 * this.#rng.unit() - 1);
     entry.retryAt = addMs(now, Math.max(0, waitMs) * factor);
+    this.#offer(entry);
   }
 
   /** @returns false where nothing in the book is worth less than an untried address of this source */
   #makeRoom(source: PeerSource): boolean {
     const isPexFull = source === 'pex' && this.#pexCount >= this.#pexMax;
     if (this.#entries.size < this.#sizeMax && !isPexFull) return true;
+    if (this.#noRoom.has(source)) return false;
+    this.#noRoom.add(source);
     let worst: [string, KnownAddress] | undefined;
     for (const item of this.#entries) {
       const entry = item[1];
@@ -375,9 +437,11 @@ export class PeerBook {
     this.#entries.set(key, entry);
     bump(this.#entriesOfHost, entry.address.host, 1);
     if (entry.source === 'pex') this.#pexCount++;
+    this.#offer(entry);
   }
 
   #remove(key: string, entry: KnownAddress): void {
+    this.#withhold(entry);
     this.#entries.delete(key);
     bump(this.#entriesOfHost, entry.address.host, -1);
     if (entry.source === 'pex') this.#pexCount--;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ConnId, formatAddress, type Millis, NEVER, type PeerAddress, parseAddress, seededRng } from '#base';
+import { BanList } from '#room/swarm/ban-list';
 import { PeerBook, type PeerBookOptions } from '#room/swarm/peer-book';
 import type { PeerSource } from '#room/swarm/peer-order';
 
@@ -302,4 +303,36 @@ test('peer book: a flood of invented addresses pushes out nothing a tracker gave
     book.add(0 as Millis, { host: `30.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, port: 1 }, 'pex');
   assert.equal(book.entries().filter((e) => e.source === 'tracker').length, 900);
   assert.equal(book.size, 1900);
+});
+
+test('peer book: what ends, fails or is told costs no look at the whole book', () => {
+  let looks = 0;
+  class CountedBans extends BanList {
+    override has(address: PeerAddress): boolean {
+      looks++;
+      return super.has(address);
+    }
+  }
+  const bans = new CountedBans();
+  const book = new PeerBook({ rng: seededRng(1), bans, sizeMax: 1_000, pexMax: 1_000 });
+  const host = (n: number) => ({ host: `9.0.${n >> 8}.${n & 255}`, port: 1 });
+  for (let n = 0; n < 1_000; n++) book.add(0 as Millis, host(n), 'tracker');
+  const dialled: PeerAddress[] = [];
+  for (const address of book.candidates(0 as Millis, false)) {
+    book.onDial(address);
+    if (dialled.push(address) === 100) break;
+  }
+  book.nextAt(0 as Millis, false);
+  looks = 0;
+  for (const address of dialled) {
+    book.onDialFailed(1 as Millis, address);
+    assert.equal(book.nextAt(1 as Millis, false), 1);
+  }
+  assert.ok(looks <= 2 * dialled.length, `${looks} looks`);
+  looks = 0;
+  for (let n = 2_000; n < 4_000; n++) {
+    assert.equal(book.add(2 as Millis, host(n), 'pex'), n < 2_100 ? 'added' : 'book-full');
+  }
+  assert.ok(looks <= 2_000 + 100, `${looks} looks`);
+  book.assertInvariants();
 });

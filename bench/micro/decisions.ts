@@ -1,12 +1,16 @@
 /**
- * Cost of the two decisions that a torrent makes all the time: which block to ask a peer for (a whole torrent of 2,048 pieces of 16
- * blocks, asked of 40 peers of which each has half of it), and who has an upload slot (a round over 80 peers).
+ * Cost of the decisions that a torrent makes all the time: which block to ask a peer for (a whole torrent of 2,048 pieces of 16
+ * blocks, asked of 40 peers of which each has half of it), and who has an upload slot (a round over 80 peers, and what
+ * somebody's interest costs when all slots are taken); whom to dial (a full book), whether a limit lets a block through, and what two sets of
+ * pieces share.
  */
 import { Bench } from 'tinybench';
-import { Bitfield, type ConnId, type Millis, seededRng } from '#base';
+import { Bitfield, type ConnId, type Millis, type PeerAddress, seededRng, type TorrentId } from '#base';
 import { Geometry } from '#metainfo';
+import { Bandwidth } from '#room/session/bandwidth';
 import type { ChokerPeer } from '#room/swarm/choke-policy';
 import { ChokeChanges, Choker } from '#room/swarm/choker';
+import { PeerBook } from '#room/swarm/peer-book';
 import { type Pick, Picker, type PickerPeer } from '#room/swarm/picker';
 import type { ActivePiece } from '#room/swarm/piece-ledger';
 import { PieceLedger } from '#room/swarm/piece-ledger';
@@ -106,20 +110,87 @@ function chokerRounds(seeding: boolean): () => void {
   };
 }
 
+/** All slots have somebody: what a peer's interest costs then. */
+function chokerSettled(): () => void {
+  const choker = new Choker({ slots: 20, rng: seededRng(1) });
+  const peers = Array.from({ length: CHOKER_PEERS }, (_, i) => ({
+    conn: i as ConnId,
+    interested: true,
+    uploadOnly: false,
+    downBytesPerSec: i,
+    upBytesPerSec: 0,
+    snubbed: false,
+    openedAt: 0 as Millis,
+  }));
+  choker.round(0 as Millis, peers, false, new ChokeChanges());
+  const wantsOf = (conn: ConnId) => peers[conn]?.interested === true;
+  return () => {
+    if (!choker.isSettled(false, wantsOf)) throw new Error('a slot is free');
+  };
+}
+
+const BOOK_SIZE = 2_000;
+const DIALS = 80;
+
+/** A full book: the best are dialled, all fail, and each time it is asked for the next one. */
+function dialAll(): void {
+  const book = new PeerBook({ rng: seededRng(1) });
+  for (let n = 0; n < BOOK_SIZE; n++) {
+    book.add(0 as Millis, { host: `9.0.${n >> 8}.${n & 255}`, port: 6881 }, 'tracker');
+  }
+  const dialled: PeerAddress[] = [];
+  for (const address of book.candidates(0 as Millis, false)) {
+    book.onDial(address);
+    if (dialled.push(address) === DIALS) break;
+  }
+  for (const address of dialled) {
+    book.onDialFailed(0 as Millis, address);
+    book.nextAt(0 as Millis, false);
+  }
+}
+
+const TAKES = 1_000;
+
+function limitBlocks(): () => void {
+  const torrent = 1 as TorrentId;
+  const bandwidth = new Bandwidth({ now: 0 as Millis, upload: 10e6, download: Number.POSITIVE_INFINITY });
+  bandwidth.addTorrent(0 as Millis, torrent, { upload: 5e6, download: Number.POSITIVE_INFINITY });
+  let now = 0;
+  return () => {
+    for (let i = 0; i < TAKES; i++) {
+      now += 2;
+      if (bandwidth.uploadAllowance(now as Millis, torrent) > 0) bandwidth.tookUpload(now as Millis, torrent, 16_384);
+    }
+  };
+}
+
+function shareSets(): void {
+  const [a, b] = haves as [Bitfield, Bitfield];
+  let count = 0;
+  for (let piece = a.nextShared(b, 0); piece >= 0; piece = a.nextShared(b, piece + 1)) count++;
+  if (count === 0 || !a.meets(b)) throw new Error('they share nothing');
+}
+
 export async function run(): Promise<void> {
   const blockCount = pickAll();
-  const bench = new Bench({ time: 2000, warmupTime: 500 });
-  bench.add(`pick: ${blockCount} blocks of ${PEERS} peers`, () => void pickAll());
-  bench.add(`choke while downloading: ${CHOKER_PEERS} peers`, chokerRounds(false));
-  bench.add(`choke while seeding: ${CHOKER_PEERS} peers`, chokerRounds(true));
+  const tasks = [
+    { name: `pick: ${blockCount} blocks of ${PEERS} peers`, each: blockCount, act: () => void pickAll() },
+    { name: `choke while downloading: ${CHOKER_PEERS} peers`, each: CHOKER_PEERS, act: chokerRounds(false) },
+    { name: `choke while seeding: ${CHOKER_PEERS} peers`, each: CHOKER_PEERS, act: chokerRounds(true) },
+    { name: 'interest while all slots are taken', each: 1, act: chokerSettled() },
+    { name: `dial ${DIALS} of ${BOOK_SIZE} addresses, all fail`, each: DIALS, act: dialAll },
+    { name: `upload limits: ${TAKES} blocks`, each: TAKES, act: limitBlocks() },
+    { name: `pieces in both of two sets of ${PIECES}`, each: PIECES, act: shareSets },
+  ];
+  const bench = new Bench({ time: 1000, warmupTime: 200 });
+  for (const { name, act } of tasks) bench.add(name, act);
   await bench.run();
-  for (const task of bench.tasks) {
+  bench.tasks.forEach((task, i) => {
     if (task.result.state !== 'completed') throw new Error(`${task.name}: ${task.result.state}`);
     const { p50, min } = task.result.latency;
-    const per = task.name.startsWith('pick') ? blockCount : CHOKER_PEERS;
-    const each = (ms: number) => ((ms * 1e6) / per).toFixed(0);
+    const each = (ms: number) => ((ms * 1e6) / (tasks[i]?.each ?? 1)).toFixed(0);
     process.stdout.write(
       `${task.name.padEnd(40)} ${p50.toFixed(4).padStart(9)} ms median  ${each(p50).padStart(5)} ns each (best ${each(min)})\n`,
     );
-  }
+  });
 }

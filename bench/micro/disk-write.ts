@@ -1,18 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { InfoHash, Millis, TorrentId } from '#base';
-import type { Info } from '#metainfo';
-import { type Disk, DiskPool, deliverReply, InlineDisk } from '#node';
-import type { DiskInputs } from '#swarm';
+import { type CommitCost, commitPieces } from '../support/commit-pieces.ts';
 
 const MIB = 1024 * 1024;
-const pieceBytes = MIB;
-/** Pieces at the disk at a time, as a fast download has them. */
-const inFlight = 8;
 
 /**
  * What it costs to take pieces of 1 MiB, hash them and write them to a new file: CPU-seconds a GiB, by the size of write calls and by
@@ -44,7 +37,7 @@ export function run(args: readonly string[]): void | Promise<void> {
     }
   }
   cases.sort(() => Math.random() - 0.5);
-  const results = new Map<string, Result[]>();
+  const results = new Map<string, CommitCost[]>();
   try {
     for (const c of cases) {
       const child = spawnSync(
@@ -54,7 +47,7 @@ export function run(args: readonly string[]): void | Promise<void> {
       );
       if (!isWarm) rmSync(join(folder, c.file), { force: true });
       const key = `${c.where}, writes of ${c.step / 1024} KiB`;
-      results.set(key, [...(results.get(key) ?? []), JSON.parse(child.stdout) as Result]);
+      results.set(key, [...(results.get(key) ?? []), JSON.parse(child.stdout) as CommitCost]);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -87,77 +80,7 @@ interface Case {
   readonly folder: string;
 }
 
-interface Result {
-  readonly user: number;
-  readonly system: number;
-  readonly wall: number;
-  /** Seconds that the main thread was not idle. */
-  readonly main: number;
-}
-
-async function runOnce(c: Case): Promise<void> {
-  const info: Info = {
-    format: 'v1',
-    bytes: new Uint8Array(0),
-    hashV1: '00'.repeat(20) as InfoHash,
-    name: c.file,
-    pieceLength: pieceBytes,
-    singleFile: true,
-    files: [{ index: 0, path: [c.file], length: c.mib * MIB, offset: 0, executable: false, hidden: false }],
-    spaceLength: c.mib * MIB,
-    pieceCount: c.mib,
-    totalLength: c.mib * MIB,
-    isPrivate: false,
-  };
-  const limits = { writeStepBytes: c.step };
-  const options = { folderOf: () => c.folder, limits };
-  const disk: Disk = c.where === 'inline' ? new InlineDisk(options) : new DiskPool(options);
-  const piece = new Uint8Array(pieceBytes);
-  for (let i = 0; i < piece.length; i++) piece[i] = Math.imul(i, 2_654_435_761) >>> 24;
-  const v1 = new Uint8Array(createHash('sha1').update(piece).digest());
-  const torrent = 1 as TorrentId;
-  let next = 0;
-  let done = 0;
-  let finish: () => void = () => {};
-  const give = (segment: Uint8Array): void => {
-    if (next >= c.mib) return;
-    const number = next++;
-    disk.commit({
-      torrent,
-      piece: number,
-      segments: [segment],
-      segmentBytes: pieceBytes,
-      expect: { v1 },
-      blockHashes: false,
-    });
-  };
-  const inputs: Partial<DiskInputs> = {
-    onStoreOpened: () => {
-      for (let i = 0; i < inFlight; i++) give(piece.slice());
-    },
-    onCommitted: (_now, _torrent, _piece, outcome, segments) => {
-      if (outcome.kind !== 'ok') throw new Error(JSON.stringify(outcome));
-      if (++done === c.mib) finish();
-      else give(segments[0] as Uint8Array);
-    },
-  };
-  disk.attach((reply) => deliverReply(inputs as DiskInputs, 0 as Millis, reply));
-  const cpu = process.cpuUsage();
-  const startedAt = performance.now();
-  const idle = performance.eventLoopUtilization();
-  await new Promise<void>((resolve) => {
-    finish = resolve;
-    disk.openStore(torrent, { info, wanted: [true] });
-  });
-  const used = process.cpuUsage(cpu);
-  const wall = (performance.now() - startedAt) / 1000;
-  const scale = c.mib / 1024;
-  const result: Result = {
-    user: used.user / 1e6 / scale,
-    system: used.system / 1e6 / scale,
-    wall,
-    main: performance.eventLoopUtilization(idle).active / 1000,
-  };
-  await disk.close();
-  process.stdout.write(JSON.stringify(result));
+async function runOnce({ where, step, mib, file, folder }: Case): Promise<void> {
+  const cost = await commitPieces({ where, folder, file, pieceBytes: MIB, mib, writeStepBytes: step });
+  process.stdout.write(JSON.stringify(cost));
 }

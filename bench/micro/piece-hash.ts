@@ -3,9 +3,9 @@
  * one part and in parts of 16 KiB; and the hashes of its blocks, which are made of bad pieces only.
  */
 import { createHash } from 'node:crypto';
+import { nodeCrypto } from 'eider/create';
 import { Bench } from 'tinybench';
 import { Merkle } from '#metainfo';
-import { nodeCrypto } from '#node';
 import { hashBlocks, hashLeaves, judgePiece, type PieceParts } from '#room/node/disk/piece-hasher';
 import type { PieceExpectation } from '#swarm';
 

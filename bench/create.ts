@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- create [--runs 5] [--mib 4096] [--piece-kib 1024] [--format v1]`: the torrent of one file in the page cache, by
+ * `npm run bench -- create [--runs 5] [--mib 4096] [--piece-kib 1024] [--format v1] [--newest-node]`: the torrent of one file in the page cache, by
  * commands, from their start to their end. What they make must have the same info-hash.
  */
 import { spawnSync } from 'node:child_process';
@@ -26,15 +26,25 @@ const createTorrentCommand = fileURLToPath(
   new URL('../interop-npm/node_modules/create-torrent/bin/cmd.js', import.meta.url),
 );
 
-const makers: readonly { name: string; check: readonly string[]; command(made: Making): readonly string[] }[] = [
-  {
-    name: 'eider',
-    check: [process.execPath, eiderCommand, '--version'],
+interface Maker {
+  readonly name: string;
+  readonly check: readonly string[];
+  command(made: Making): readonly string[];
+}
+
+function eiderMaker(name: string, node: string): Maker {
+  return {
+    name,
+    check: [node, eiderCommand, '--version'],
     command: ({ source, torrent, pieceLength, format }) => [
-      ...[process.execPath, eiderCommand, 'create', source, '-o', torrent, '--quiet'],
+      ...[node, eiderCommand, 'create', source, '-o', torrent, '--quiet'],
       ...['--format', format, '--piece-length', `${pieceLength / 1024}K`],
     ],
-  },
+  };
+}
+
+const makers: readonly Maker[] = [
+  eiderMaker('eider', process.execPath),
   {
     name: 'mktorrent',
     check: ['mktorrent', '-h'],
@@ -59,7 +69,7 @@ const makers: readonly { name: string; check: readonly string[]; command(made: M
   },
 ];
 
-function toCompetitor({ name, check, command }: (typeof makers)[number]): Competitor {
+function toCompetitor({ name, check, command }: Maker): Competitor {
   const [file = '', ...args] = check;
   return {
     name,
@@ -95,6 +105,7 @@ export function run(args: readonly string[]): Promise<void> {
       work: 'torrents made by commands',
       plan: { format: 'v1', fileCount: 1, fileBytes: 2 ** 32, pieceLength: 2 ** 20 },
       competitors: makers.map(toCompetitor),
+      onNode: ({ path, toName }) => [toCompetitor(eiderMaker(toName('eider'), path))],
       targets: [{ figure: figure.rate, to: 'mktorrent', least: 1 }],
     },
     args,

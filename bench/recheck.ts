@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- recheck [--runs 5] [--mib 2048] [--piece-kib 1024] [--format v1]`: all of a file in the page cache is hashed. `eider`
+ * `npm run bench -- recheck [--runs 5] [--mib 2048] [--piece-kib 1024] [--format v1] [--newest-node]`: all of a file in the page cache is hashed. `eider`
  * is a session that finds data without a record of it, `eider verify` the command; aria2's is its command too.
  */
 import { spawnSync } from 'node:child_process';
@@ -67,6 +67,19 @@ async function withTorrent<T>(
   }
 }
 
+/** A session and the command, on one Node. */
+function eiderOn(node: string, toName: (name: string) => string): Competitor[] {
+  const session = (torrentFile: string, folder: string) =>
+    new JsonChild('./transfer-peer.js', ['leech', torrentFile, folder, dirname(torrentFile)], { program: node });
+  const verify = (torrent: string, folder: string) => [
+    ...[node, eiderCommand, 'verify', torrent, '--dir', folder, '--quiet'],
+  ];
+  return [
+    inSession(toName('eider'), () => undefined, session),
+    byCommand(toName('eider verify'), [node, eiderCommand, '--version'], verify),
+  ];
+}
+
 export function run(args: readonly string[]): Promise<void> {
   return compare(
     {
@@ -74,15 +87,7 @@ export function run(args: readonly string[]): Promise<void> {
       work: 'hashed again',
       plan: { format: 'v1', fileCount: 1, fileBytes: 2 ** 31, pieceLength: 2 ** 20 },
       competitors: [
-        inSession(
-          'eider',
-          () => undefined,
-          (torrentFile, folder) =>
-            new JsonChild('./transfer-peer.js', ['leech', torrentFile, folder, dirname(torrentFile)]),
-        ),
-        byCommand('eider verify', [process.execPath, eiderCommand, '--version'], (torrent, folder) => [
-          ...[process.execPath, eiderCommand, 'verify', torrent, '--dir', folder, '--quiet'],
-        ]),
+        ...eiderOn(process.execPath, (name) => name),
         inSession('libtorrent', libtorrent.missing, (torrentFile, folder) =>
           libtorrentSide('recheck', torrentFile, folder),
         ),
@@ -91,6 +96,7 @@ export function run(args: readonly string[]): Promise<void> {
           ...['--hash-check-only=true', '--seed-time=0', '--show-console-readout=false', `--dir=${folder}`, torrent],
         ]),
       ],
+      onNode: ({ path, toName }) => eiderOn(path, toName),
       targets: [{ figure: figure.rate, to: 'libtorrent', least: 1.5 }],
     },
     args,

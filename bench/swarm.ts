@@ -3,7 +3,7 @@
  * Wall time until the last has everything; CPU of all seven, by bytes received; the largest memory of one.
  */
 import { compare } from './transfer/compare-programs.ts';
-import { clients, figure, transferToItself } from './transfer/transfers.ts';
+import { clients, eiderOn, figure, transferToItself } from './transfer/transfers.ts';
 
 const LEECHERS = 6;
 
@@ -14,6 +14,7 @@ export function run(args: readonly string[]): Promise<void> {
       work: `1 seeder and ${LEECHERS} leechers`,
       plan: { format: 'v1', fileCount: 1, fileBytes: 2 ** 28, pieceLength: 2 ** 20 },
       competitors: clients.map((client) => transferToItself(client, LEECHERS)),
+      onNode: (node) => [transferToItself(eiderOn(node), LEECHERS)],
       targets: [{ figure: figure.wall, to: 'libtorrent', most: 1 }],
     },
     args,

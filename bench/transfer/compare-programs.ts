@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type ContentPlan, type MadeContent, makeContent } from './content.ts';
+import { type OtherNode, otherNodes } from './other-node.ts';
 import { formatReport, makeReport, type Row, type Target, writeReport } from './report.ts';
 
 /** One competitor: what is to be timed, and why it cannot be here. */
@@ -20,6 +21,8 @@ export interface Comparison {
   readonly plan: ContentPlan;
   /** Eider first: ratios are of the first to the others. */
   readonly competitors: readonly Competitor[];
+  /** Eider on another Node. */
+  readonly onNode: (node: OtherNode) => readonly Competitor[];
   readonly targets: readonly Target[];
 }
 
@@ -31,6 +34,8 @@ export const comparisonOptions = {
   'piece-kib': { type: 'string' },
   format: { type: 'string' },
   programs: { type: 'string' },
+  node: { type: 'string', multiple: true },
+  'newest-node': { type: 'boolean', default: false },
   json: { type: 'string' },
 } as const;
 
@@ -46,6 +51,7 @@ export function readComparison(args: readonly string[], plan: ContentPlan) {
     plan: { ...plan, fileCount, fileBytes, pieceLength, format },
     runs: Number(values.runs),
     chosen: values.programs?.split(','),
+    nodes: otherNodes({ paths: values.node ?? [], isNewest: values['newest-node'] }),
     json: values.json,
   };
 }
@@ -55,13 +61,14 @@ export function readComparison(args: readonly string[], plan: ContentPlan) {
  * Prints the table; writes the rows as JSON.
  */
 export async function compare(comparison: Comparison, args: readonly string[]): Promise<void> {
-  const { plan, runs, chosen, json } = readComparison(args, comparison.plan);
-  const competitors = comparison.competitors.filter((one) => {
+  const { plan, runs, chosen, nodes, json } = readComparison(args, comparison.plan);
+  const present = comparison.competitors.filter((one) => {
     if (chosen !== undefined && !chosen.includes(one.name)) return false;
     const reason = one.missing();
     if (reason !== undefined) process.stderr.write(`${one.name}: ${reason}\n`);
     return reason === undefined;
   });
+  const competitors = [...present.slice(0, 1), ...nodes.flatMap(comparison.onNode), ...present.slice(1)];
   const folder = await mkdtemp(join(tmpdir(), 'eider-bench-'));
   try {
     const content = await makeContent(join(folder, 'original'), plan);

@@ -3,6 +3,7 @@ import type { Competitor } from './compare-programs.ts';
 import { eiderProgram } from './eider.ts';
 import { libtorrent } from './libtorrent.ts';
 import type { Usage } from './meter.ts';
+import type { OtherNode } from './other-node.ts';
 import type { TransferProgram } from './program.ts';
 import { runTransfer } from './run-transfer.ts';
 
@@ -17,6 +18,11 @@ export const figure = {
 } as const;
 
 export const clients: readonly TransferProgram[] = [eiderProgram(), libtorrent, aria2];
+
+/** The same client on another Node. */
+export function eiderOn({ path, toName }: OtherNode): TransferProgram {
+  return eiderProgram({ name: toName('eider'), program: path });
+}
 
 const GIB = 2 ** 30;
 

@@ -33,6 +33,11 @@ export class TrackerLogic {
     this.#hooks = hooks;
   }
 
+  /** A hint: the info-hashes of the announces that come next, see `SwarmStore.lookAhead`. */
+  lookAhead(hashBytes: Uint8Array, ats: Int32Array, count: number): void {
+    this.#store.lookAhead?.(hashBytes, ats, count);
+  }
+
   /** Fills in the answer. @returns why the client is turned away, or undefined where the answer is good */
   announce(now: Millis, call: AnnounceCall): TrackerRefusal | undefined {
     // A store would keep it and others would dial it in vain. Who leaves may say what he likes.

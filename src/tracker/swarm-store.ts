@@ -68,6 +68,11 @@ export interface StoreStats {
  */
 export interface SwarmStore {
   announce(now: Millis, a: StoreAnnounce): void;
+  /**
+   * A hint: `count` swarms will be announced to next, the info-hash of each 20 bytes at one of `ats`. A store may fetch them together,
+   * which is sooner done than one after the other. Changes nothing.
+   */
+  lookAhead?(hashBytes: Uint8Array, ats: Int32Array, count: number): void;
   scrape(s: StoreScrape): void;
   /** Removes silent peers, a bounded number of looks a call, going on where the last call stopped. @returns peers removed */
   sweep(now: Millis): number;

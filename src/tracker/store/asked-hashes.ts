@@ -17,6 +17,9 @@ export class AskedHashes {
   /** The next hash of the same shard, -1 = none. */
   readonly next: Int32Array = new Int32Array(ASKED_MAX);
 
+  /** Where each probably is in the index; 0 = not known. */
+  readonly slots: Int32Array = new Int32Array(ASKED_MAX);
+
   readonly #wire = new WireWords();
 
   /** @param bytes holds `count` hashes of 20 bytes at `at`; at most `ASKED_MAX` */
@@ -31,5 +34,7 @@ export class AskedHashes {
       next[i] = firstOf[shard]!;
       firstOf[shard] = i;
     }
+    if (count > 1) index.guess(hashes, count, this.slots);
+    else this.slots[0] = 0;
   }
 }

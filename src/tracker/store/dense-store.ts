@@ -11,6 +11,9 @@ import {
   AT_SHARDS,
   AT_SWARMS,
   HEADER_DOWNLOADED,
+  HEADER_PART,
+  META_NODE,
+  META_SPLIT,
   NET_4,
   NET_6,
   NET_COUNT,
@@ -21,6 +24,8 @@ import {
   TICK_MS,
 } from './layout.ts';
 import { acquire, release } from './lock.ts';
+import { LookAhead } from './look-ahead.ts';
+import { leechersOf, seedersOf } from './meta.ts';
 import { Parts } from './parts.ts';
 import { Registrar } from './registrar.ts';
 import { Sampler } from './sampler.ts';
@@ -66,6 +71,7 @@ export class DenseStore implements SwarmStore {
   readonly #sweeper: Sweeper;
   readonly #registrar: Registrar;
   readonly #walker: Walker;
+  readonly #ahead: LookAhead;
   readonly #asked = new AskedHashes();
   readonly #hashWords = new WireWords();
   readonly #addressWords = new WireWords();
@@ -82,6 +88,7 @@ export class DenseStore implements SwarmStore {
     const { index, swarms, parts } = { index: this.#index, swarms: this.#swarms, parts: this.#parts };
     this.#registrar = new Registrar({ arena, index, swarms, parts, limits });
     this.#walker = new Walker({ arena, index, swarms, parts });
+    this.#ahead = new LookAhead({ arena, index });
     this.#sweeper = new Sweeper({ arena, parts: this.#parts, swarms: this.#swarms, limits: options.limits });
   }
 
@@ -130,6 +137,10 @@ export class DenseStore implements SwarmStore {
     }
   }
 
+  lookAhead(hashBytes: Uint8Array, ats: Int32Array, count: number): void {
+    this.#ahead.fetch(hashBytes, ats, count);
+  }
+
   scrape(s: StoreScrape): void {
     const asked = this.#asked;
     for (let from = 0; from < s.count; from += ASKED_MAX) {
@@ -153,19 +164,25 @@ export class DenseStore implements SwarmStore {
   /** Counts the swarm of a loaded hash into a row. */
   #countInto(shard: number, i: number, rows: Uint32Array, row: number): void {
     const asked = this.#asked;
-    const header = this.#index.find(shard, asked.hashes[i]!, asked.keys, i * 5);
+    const header = this.#index.findAt(asked.slots[i]!, shard, asked.hashes[i]!, asked.keys, i * 5);
     let complete = 0;
     let incomplete = 0;
     let downloaded = 0;
     if (header !== 0) {
-      downloaded = this.#m[header + HEADER_DOWNLOADED]!;
-      // Nearly all swarms have peers of one network, and then their one part is in the header.
-      const only = this.#swarms.onlyPart(header);
-      for (let net = 0; net < (only === 0 ? NET_COUNT : 1); net++) {
-        const part = only === 0 ? this.#swarms.partOf(header, net) : only;
-        if (part === 0) continue;
-        complete += this.#parts.seedersAt(part);
-        incomplete += this.#parts.leechersAt(part);
+      const m = this.#m;
+      downloaded = m[header + HEADER_DOWNLOADED]!;
+      const meta = m[header + HEADER_PART + 1]!;
+      if ((meta & (META_SPLIT | META_NODE)) === 0) {
+        // Nearly all swarms are one run, whose counts are in the header.
+        complete = seedersOf(meta);
+        incomplete = leechersOf(meta);
+      } else {
+        for (let net = 0; net < NET_COUNT; net++) {
+          const part = this.#swarms.partOf(header, net);
+          if (part === 0) continue;
+          complete += this.#parts.seedersAt(part);
+          incomplete += this.#parts.leechersAt(part);
+        }
       }
     }
     rows[row * 3] = complete;

@@ -133,7 +133,8 @@ export const SHARD_SPARES = 18;
 export const SPARES_WANTED = 20;
 export const SPARES_MAX = 30;
 export const SHARD_TAILS = 48;
-export const SHARD_WORDS = 128;
+export const SHARD_SHIFT = 7;
+export const SHARD_WORDS: number = 1 << SHARD_SHIFT;
 
 /** Bits of an index slot for the number of a header. */
 export const HEADER_BITS = 25;

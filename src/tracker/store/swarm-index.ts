@@ -1,6 +1,6 @@
 // Hot path: tracker-store
 import type { Arena } from './arena.ts';
-import { markOf } from './arena.ts';
+import { markOf, shardOf } from './arena.ts';
 import { hashInfoHash } from './keyed-hash.ts';
 import {
   AT_SHARDS,
@@ -8,8 +8,8 @@ import {
   HEADER_BITS,
   HEADER_WORDS,
   PAGE_WORDS,
+  SHARD_SHIFT,
   SHARD_TABLE_DEPTH,
-  SHARD_WORDS,
 } from './layout.ts';
 
 /** Slots begin here; before them: 1 mark, 0 depth of the page, 2 count. */
@@ -19,6 +19,8 @@ const SLOT_COUNT = PAGE_WORDS - SLOTS_AT;
 const SPLIT_AT = 820;
 /** Where a page cannot be split, nothing is added beyond this. */
 const FULL_AT = 1_000;
+/** Slots looked at after the first. */
+const GUESSES = 8;
 const NUMBER_MASK = 2 ** HEADER_BITS - 1;
 
 /**
@@ -32,13 +34,21 @@ const NUMBER_MASK = 2 ** HEADER_BITS - 1;
 export class SwarmIndex {
   readonly #arena: Arena;
   readonly #m: Int32Array;
+  readonly #tables: number;
+  readonly #tableDepthMax: number;
+  readonly #headers: number;
   readonly #key0: number;
   readonly #key1: number;
   readonly #kept = new Int32Array(SLOT_COUNT);
+  /** Kept, or a compiler might leave out the reading. */
+  touched = 0;
 
   constructor(arena: Arena) {
     this.#arena = arena;
     this.#m = arena.words;
+    this.#tables = arena.tables;
+    this.#tableDepthMax = arena.tableDepthMax;
+    this.#headers = arena.headers;
     this.#key0 = arena.keys[0]!;
     this.#key1 = arena.keys[1]!;
   }
@@ -58,17 +68,52 @@ export class SwarmIndex {
       const entry = m[page + SLOTS_AT + slot]!;
       if (entry === 0) return 0;
       if ((entry ^ tag) >>> HEADER_BITS !== 0) continue;
-      const header = this.#arena.headers + (entry & NUMBER_MASK) * HEADER_WORDS;
-      if (
-        m[header] === key[at] &&
-        m[header + 1] === key[at + 1] &&
-        m[header + 2] === key[at + 2] &&
-        m[header + 3] === key[at + 3] &&
-        m[header + 4] === key[at + 4]
-      ) {
-        return header;
-      }
+      const header = this.#headers + (entry & NUMBER_MASK) * HEADER_WORDS;
+      if (isKeyAt(m, header, key, at)) return header;
     }
+  }
+
+  /**
+   * Guesses which slots lead to swarms, and has the processor fetch those and the headers: what follows finds them at hand. One after the
+   * other, every look-up would wait for memory twice; here they wait together. Needs no lock, since a guess is only believed by `findAt`.
+   *
+   * @param slots gets a slot address for each of `count` hashes
+   */
+  guess(hashes: Int32Array, count: number, slots: Int32Array): void {
+    const m = this.#m;
+    let touched = 0;
+    for (let i = 0; i < count; i++) {
+      const hash = hashes[i]!;
+      const home = this.pageAt(shardOf(hash), hash) + SLOTS_AT + homeOf(hash);
+      slots[i] = home;
+      touched ^= m[home]!;
+    }
+    for (let i = 0; i < count; i++) {
+      const tag = tagOf(hashes[i]!);
+      const home = slots[i]!;
+      let at = home;
+      let entry = m[at]!;
+      while (entry !== 0 && (entry ^ tag) >>> HEADER_BITS !== 0 && at < home + GUESSES) entry = m[++at]!;
+      slots[i] = at;
+      touched ^= m[this.headerAt(at)]!;
+    }
+    this.touched ^= touched;
+  }
+
+  /** The header that a slot leads to. @param slot its address */
+  headerAt(slot: number): number {
+    return this.#headers + (this.#m[slot]! & NUMBER_MASK) * HEADER_WORDS;
+  }
+
+  /** Does what `find` does, sooner where the slot guessed is the right one. @param slot from `guess`, or 0 */
+  findAt(slot: number, shard: number, hash: number, key: Int32Array, at: number): number {
+    const page = this.pageAt(shard, hash);
+    const isInPage = slot >= page + SLOTS_AT && slot < page + PAGE_WORDS;
+    if (isInPage && (this.#m[slot]! ^ tagOf(hash)) >>> HEADER_BITS === 0) {
+      const header = this.headerAt(slot);
+      if (isKeyAt(this.#m, header, key, at)) return header;
+    }
+    return this.find(shard, hash, key, at);
   }
 
   /** Makes room for one more. @returns false where there is none; nothing has changed then */
@@ -95,7 +140,7 @@ export class SwarmIndex {
     m[page + 2]!--;
     for (let slot = next(hole); m[page + SLOTS_AT + slot] !== 0; slot = next(slot)) {
       const entry = m[page + SLOTS_AT + slot]!;
-      const home = homeOf(this.hash(m, this.#arena.headers + (entry & NUMBER_MASK) * HEADER_WORDS));
+      const home = homeOf(this.hash(m, this.#headers + (entry & NUMBER_MASK) * HEADER_WORDS));
       if (distance(home, slot) < distance(hole, slot)) continue;
       m[page + SLOTS_AT + hole] = entry;
       hole = slot;
@@ -125,7 +170,7 @@ export class SwarmIndex {
     let count = 0;
     for (let at = page + SLOTS_AT; at < page + PAGE_WORDS; at++) {
       const entry = this.#m[at]!;
-      if (entry !== 0) into[count++] = this.#arena.headers + (entry & NUMBER_MASK) * HEADER_WORDS;
+      if (entry !== 0) into[count++] = this.#headers + (entry & NUMBER_MASK) * HEADER_WORDS;
     }
     return count;
   }
@@ -133,11 +178,11 @@ export class SwarmIndex {
   static readonly pageSwarmsMax: number = FULL_AT;
 
   #tableOf(shard: number): number {
-    return this.#arena.tables + (((shard - AT_SHARDS) / SHARD_WORDS) << this.#arena.tableDepthMax);
+    return this.#tables + (((shard - AT_SHARDS) >>> SHARD_SHIFT) << this.#tableDepthMax);
   }
 
   #numberOf(header: number): number {
-    return (header - this.#arena.headers) / HEADER_WORDS;
+    return (header - this.#headers) / HEADER_WORDS;
   }
 
   #slotOf(page: number, hash: number, header: number): number {
@@ -177,7 +222,7 @@ export class SwarmIndex {
   #split(shard: number, hash: number, page: number): boolean {
     const m = this.#m;
     const depth = m[page]!;
-    if (depth === this.#arena.tableDepthMax) return false;
+    if (depth === this.#tableDepthMax) return false;
     const fresh = this.#newPage(shard, depth + 1);
     if (fresh === 0) return false;
     const table = this.#tableOf(shard);
@@ -195,11 +240,21 @@ export class SwarmIndex {
     for (let i = 0; i < SLOT_COUNT; i++) {
       const entry = kept[i]!;
       if (entry === 0) continue;
-      const h = this.hash(m, this.#arena.headers + (entry & NUMBER_MASK) * HEADER_WORDS);
+      const h = this.hash(m, this.#headers + (entry & NUMBER_MASK) * HEADER_WORDS);
       this.#put(h << depth < 0 ? fresh : page, h, entry);
     }
     return true;
   }
+}
+
+function isKeyAt(m: Int32Array, header: number, key: Int32Array, at: number): boolean {
+  return (
+    m[header] === key[at] &&
+    m[header + 1] === key[at + 1] &&
+    m[header + 2] === key[at + 2] &&
+    m[header + 3] === key[at + 3] &&
+    m[header + 4] === key[at + 4]
+  );
 }
 
 /** Bits 4 to 13 choose the slot (0 to 3 chose the shard), 14 to 20 are the tag; pages go by the bits from 31 down. */

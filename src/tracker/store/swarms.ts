@@ -58,11 +58,6 @@ export class Swarms {
     return header;
   }
 
-  /** @returns the part with all peers of the swarm, which may be none; 0 where there is one for each network */
-  onlyPart(header: number): number {
-    return (this.#m[header + HEADER_PART + 1]! & META_SPLIT) === 0 ? header + HEADER_PART : 0;
-  }
-
   /** @returns the part with the network's peers; 0 where there is none; it may be empty */
   partOf(header: number, net: number): number {
     const meta = this.#m[header + HEADER_PART + 1]!;

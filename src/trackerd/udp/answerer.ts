@@ -50,6 +50,9 @@ export interface UdpAnswererOptions {
 /** Options of BEP 41 up to this length are remembered: nearly all clients of a tracker send the same few bytes. */
 const OPTIONS_KEPT_BYTES = 64;
 
+/** Announces of one batch that are looked up together. */
+const AHEAD_MAX = 64;
+
 /**
  * The UDP side of a tracker without its sockets: one datagram in, at most one out, in place and without allocating.
  *
@@ -73,6 +76,9 @@ export class UdpAnswerer {
   readonly #peersMax6: number;
   readonly #scrapeMax: number;
   readonly #keptOptions = new Uint8Array(OPTIONS_KEPT_BYTES);
+  /** Where the info-hashes of announces that come next are. */
+  readonly #aheadAt = new Int32Array(AHEAD_MAX);
+  #aheadCount = 0;
   #keptLength = 0;
   #keptTarget = '';
   #keptReason = '';
@@ -106,6 +112,19 @@ export class UdpAnswerer {
     scrape.hashBytes = options.input;
     scrape.sourceBytes = options.sources;
     scrape.rows = new Uint32Array(this.#scrapeMax * 3);
+  }
+
+  /** A hint: the datagram at `at` of the input will be answered with others, after `lookAhead`. */
+  expect(at: number, length: number): void {
+    if (length < udpBytes.announce || this.#aheadCount === AHEAD_MAX) return;
+    if (readUdpAction(this.#inputView, at) !== udpAction.announce) return;
+    this.#aheadAt[this.#aheadCount++] = at + udpAnnounceAt.infoHash;
+  }
+
+  /** Has what those that were expected need fetched from memory together. */
+  lookAhead(): void {
+    if (this.#aheadCount > 1) this.#logic.lookAhead(this.#input, this.#aheadAt, this.#aheadCount);
+    this.#aheadCount = 0;
   }
 
   /**

@@ -103,6 +103,8 @@ export class ServeLoop {
   #answer({ batch, answerer }: Serving, count: number): void {
     if (count === 0) return;
     const at = this.#now();
+    for (let i = 0; i < count; i++) answerer.expect(batch.receivedAt(i), batch.lengthOf(i));
+    answerer.lookAhead();
     for (let i = 0; i < count; i++) {
       if (batch.isCut(i)) {
         this.#counts[counter.udpMalformed]!++;

@@ -103,8 +103,18 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
+/** Of a text this long, its bytes lie in the heap of objects: the runtime's encoder gives memory of its own to every key of a dictionary. */
+const shortText = 48;
+
 export function encodeUtf8(text: string): Uint8Array {
-  return utf8Encoder.encode(text);
+  if (text.length > shortText) return utf8Encoder.encode(text);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return utf8Encoder.encode(text);
+    bytes[i] = unit;
+  }
+  return bytes;
 }
 
 /** @returns undefined where the bytes are not valid UTF-8. */

@@ -16,8 +16,8 @@ import {
 import { toSelection } from './source.ts';
 import type { Torrent } from './torrent.ts';
 
-/** Bytes of journal above which the file is written anew: reading them costs a start some ms. */
-const journalBytesMax = 1024 * 1024;
+/** Bytes of journal that cost a start some ms. */
+const journalBytesCheap = 1024 * 1024;
 /** Clocks and the start of a machine are not exact; ms. */
 const bootSlackMs = 10_000;
 
@@ -122,7 +122,7 @@ export class SessionMemory {
 
   #append(state: Parameters<typeof encodeState>[0], all: () => Iterable<Torrent>): void {
     this.#file.append(encodeState(state));
-    if (this.#file.journalBytes > journalBytesMax) this.rewrite(all());
+    if (this.#file.isWorthReplacing(journalBytesCheap)) this.rewrite(all());
   }
 
   /** Everything in one piece. @throws BtError `disk/...` */

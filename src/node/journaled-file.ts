@@ -22,6 +22,8 @@ export class JournaledFile {
   #generation = 0;
   #fd: number | undefined;
   #journalBytes = 0;
+  /** Of the file itself, as it was read or written last. */
+  #contentBytes = 0;
   /** The newest file is of no use: it must not push out the one before it. */
   #isDamaged = false;
 
@@ -36,6 +38,14 @@ export class JournaledFile {
   }
 
   /**
+   * The journal has grown beyond what is cheap to read, and beyond the file: one that is written anew as often as it has doubled costs each
+   * change the same, however long it is.
+   */
+  isWorthReplacing(cheapBytes: number): boolean {
+    return this.#journalBytes > Math.max(cheapBytes, this.#contentBytes);
+  }
+
+  /**
    * @param parse throws for contents that it cannot use; then the generation before is read, but not where it was a newer program's
    * @returns the contents, and what was appended since, oldest first; undefined where there is no file
    * @throws what `parse` threw where no generation can be used, BtError `disk/...`
@@ -47,11 +57,12 @@ export class JournaledFile {
     };
     const found = readIntact(
       this.#path,
-      (bytes) => ({ generation: readU32(bytes, 4), contents: parse(openContainer(bytes)) }),
+      (bytes) => ({ generation: readU32(bytes, 4), length: bytes.length, contents: parse(openContainer(bytes)) }),
       { calls, onDamaged },
     );
     const entries: T[] = [];
     this.#generation = found?.generation ?? 0;
+    this.#contentBytes = found?.length ?? 0;
     for (let generation = this.#generation; ; generation++) {
       const journal = this.#readJournal(generation);
       if (journal === undefined) break;
@@ -98,6 +109,7 @@ export class JournaledFile {
     if (!this.#isDamaged) removeIfThere(this.#calls, this.#journalOf(this.#generation - 1));
     this.#isDamaged = false;
     this.#generation = next;
+    this.#contentBytes = bytes.length;
     this.#journalBytes = 0;
   }
 

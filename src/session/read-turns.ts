@@ -30,7 +30,13 @@ export class ReadTurns {
   readonly #readers = new Map<ConnId, Reader>();
   readonly #torrents = new FairOrder<TorrentId>(0);
   readonly #conns = new FairOrder<ConnId>(0);
+  /** Those that are read. */
+  readonly #on = new Set<Reader>();
+  /** How many of a torrent are not, where there are any. */
+  readonly #offOf = new Map<TorrentId, number>();
   #offCount = 0;
+  /** When those who bring nothing are looked for next. */
+  #idleLookAt = 0 as Millis;
   /** Fresh readers that get a turn at once. */
   #width = 1;
   #probeAt: Millis = NEVER;
@@ -41,10 +47,7 @@ export class ReadTurns {
 
   /** Connections that wait for the limits. */
   waiting(torrent?: TorrentId): number {
-    if (torrent === undefined) return this.#offCount;
-    let count = 0;
-    for (const reader of this.#readers.values()) if (!reader.isOn && reader.torrent === torrent) count++;
-    return count;
+    return torrent === undefined ? this.#offCount : (this.#offOf.get(torrent) ?? 0);
   }
 
   /** @param rate the tightest limit in force, bytes per second; Infinity = none */
@@ -60,6 +63,7 @@ export class ReadTurns {
     if (reader === undefined) {
       reader = { torrent, conn, isOn: true, isFresh: true, hasBrought: true, lastAt: now };
       this.#readers.set(conn, reader);
+      this.#on.add(reader);
     }
     reader.lastAt = now;
     reader.hasBrought = true;
@@ -71,7 +75,8 @@ export class ReadTurns {
   forget(conn: ConnId): void {
     const reader = this.#readers.get(conn);
     if (reader === undefined) return;
-    if (!reader.isOn) this.#offCount--;
+    if (!reader.isOn) this.#countOff(reader.torrent, -1);
+    this.#on.delete(reader);
     this.#readers.delete(conn);
     this.#conns.forget(conn);
   }
@@ -86,9 +91,9 @@ export class ReadTurns {
     let at: number = this.#probeAt;
     // While some are tried, others wait for the end of the try; where the limit has opened since, it is due now.
     const isTrying = this.#probeAt !== NEVER;
-    for (const reader of this.#readers.values()) {
-      if (reader.isOn || (isTrying && this.#o.mayRead(now, reader.torrent))) continue;
-      at = Math.min(at, this.#o.opensAt(now, reader.torrent));
+    for (const torrent of this.#offOf.keys()) {
+      if (isTrying && this.#o.mayRead(now, torrent)) continue;
+      at = Math.min(at, this.#o.opensAt(now, torrent));
     }
     return at as Millis;
   }
@@ -118,24 +123,40 @@ export class ReadTurns {
   #turnOn(reader: Reader): void {
     reader.isOn = true;
     reader.hasBrought = false;
-    this.#offCount--;
+    this.#on.add(reader);
+    this.#countOff(reader.torrent, -1);
     this.#o.reading(reader.conn, true);
   }
 
   #pause(now: Millis): void {
     this.#width = 1;
     this.#probeAt = NEVER;
-    for (const reader of this.#readers.values()) {
+    for (const reader of this.#on) {
       if (this.#o.mayRead(now, reader.torrent)) continue;
-      if (reader.isOn) {
-        reader.isFresh = reader.hasBrought;
-        reader.isOn = false;
-        this.#offCount++;
-        this.#o.reading(reader.conn, false);
-      } else if (now - reader.lastAt > limits.readerIdleMs) {
-        this.#turnOn(reader);
-        this.#readers.delete(reader.conn);
-      }
+      reader.isFresh = reader.hasBrought;
+      reader.isOn = false;
+      this.#on.delete(reader);
+      this.#countOff(reader.torrent, 1);
+      this.#o.reading(reader.conn, false);
     }
+    if (now >= this.#idleLookAt) this.#letGoIdle(now);
+  }
+
+  /** Who brings nothing takes no part. A look at all of them: now and then, not whenever a limit is used up. */
+  #letGoIdle(now: Millis): void {
+    this.#idleLookAt = addMs(now, limits.readerIdleMs / 4);
+    for (const reader of this.#readers.values()) {
+      if (reader.isOn || now - reader.lastAt <= limits.readerIdleMs) continue;
+      this.#turnOn(reader);
+      this.#on.delete(reader);
+      this.#readers.delete(reader.conn);
+    }
+  }
+
+  #countOff(torrent: TorrentId, by: 1 | -1): void {
+    this.#offCount += by;
+    const left = (this.#offOf.get(torrent) ?? 0) + by;
+    if (left === 0) this.#offOf.delete(torrent);
+    else this.#offOf.set(torrent, left);
   }
 }

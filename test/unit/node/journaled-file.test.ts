@@ -169,3 +169,32 @@ test('zeros that lost power left behind a journal are no entries, and are cut of
   file.close();
   assert.equal(readAll(path), 's1a+b+c+x');
 });
+
+test('what a change costs does not grow with the file', (t) => {
+  const entry = bytes(`+${'x'.repeat(99)}`);
+  const written = [100, 1_600].map((changes) => {
+    let count = 0;
+    const counted: SystemCalls = new Proxy(systemCalls, {
+      get: (target, name) => {
+        const call = target[name as keyof SystemCalls] as (...args: unknown[]) => unknown;
+        if (name !== 'writeSync') return call;
+        return (...args: unknown[]) => {
+          const done = call(...args);
+          count += Number(done);
+          return done;
+        };
+      },
+    });
+    const file = new JournaledFile(join(makeTempFolder(t), 'state'), counted);
+    let state = 's';
+    for (let n = 0; n < changes; n++) {
+      file.append(entry);
+      state += 'y'.repeat(99);
+      if (file.isWorthReplacing(1_000)) file.replace(bytes(state));
+    }
+    file.close();
+    return count / changes;
+  });
+  const [few = 0, many = 0] = written;
+  assert.ok(many < few * 1.5, `${few} bytes a change, then ${many}`);
+});

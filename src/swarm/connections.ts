@@ -27,6 +27,9 @@ export class Connections implements SwarmContext {
   now: Millis;
   readonly peers: Map<ConnId, Peer> = new Map<ConnId, Peer>();
   readonly sinks: Map<ConnId, PeerMessages> = new Map<ConnId, PeerMessages>();
+  /** By peer id: two connections to one peer are rare, and looked for at each new one. */
+  readonly #ofId = new Map<string, Set<Peer>>();
+  #incomingCount = 0;
   #hungry = new Set<Peer>();
   /** Every peer is to be looked at: said once a turn, however often there is a reason. */
   #isAllHungry = false;
@@ -56,6 +59,20 @@ export class Connections implements SwarmContext {
   add(peer: Peer, sink: PeerMessages): void {
     this.peers.set(peer.conn, peer);
     this.sinks.set(peer.conn, sink);
+    const same = this.#ofId.get(peer.id);
+    if (same === undefined) this.#ofId.set(peer.id, new Set([peer]));
+    else same.add(peer);
+    if (peer.incoming) this.#incomingCount++;
+  }
+
+  /** Those that others have opened. */
+  get incomingCount(): number {
+    return this.#incomingCount;
+  }
+
+  /** Connections to peers of this id. */
+  withId(id: string): readonly Peer[] {
+    return [...(this.#ofId.get(id) ?? [])];
   }
 
   send(peer: Peer, bytes: Uint8Array): void {
@@ -140,7 +157,14 @@ export class Connections implements SwarmContext {
   assertInvariants(): void {
     assert(this.#dirty.size === 0, 'nothing waits to be sent between turns');
     assert(this.sinks.size === this.peers.size, 'closed peers are forgotten');
+    let sameCount = 0;
+    let incomingCount = 0;
+    for (const same of this.#ofId.values()) sameCount += same.size;
+    for (const peer of this.peers.values()) if (peer.incoming) incomingCount++;
+    assert(sameCount === this.peers.size, 'every connection is found by the id of its peer');
+    assert(incomingCount === this.#incomingCount, 'incoming connections are counted right');
     for (const peer of this.peers.values()) {
+      assert(this.#ofId.get(peer.id)?.has(peer) === true, 'every connection is found by the id of its peer');
       assert(!peer.isClosed && this.sinks.has(peer.conn), 'closed peers are forgotten');
       assert(peer.out.length === 0 && peer.outBytes === 0, 'nothing waits to be sent between turns');
       assert(peer.requests.length <= limits.upload.queueMax, 'upload queues stay within the limit');
@@ -205,6 +229,9 @@ export class Connections implements SwarmContext {
     peer.out.length = 0;
     this.peers.delete(peer.conn);
     this.sinks.delete(peer.conn);
+    const same = this.#ofId.get(peer.id);
+    if (same?.delete(peer) === true && same.size === 0) this.#ofId.delete(peer.id);
+    if (peer.incoming) this.#incomingCount--;
     this.tracer?.closed?.(this.now, peer.conn, reason.code, reason.detail);
     this.#onDrop(peer, reason, byUs);
   }

@@ -166,14 +166,11 @@ export class Peering implements MessageEffects {
 
   /** Whoever connects to us must not take the places of those whom we choose, while there is something to ask for. */
   hasPlaceForIncoming(): boolean {
-    const { host, peers } = this.#ctx;
+    const { host, peers, incomingCount } = this.#ctx;
     const most = host.connsPerTorrent;
     if (this.#view.isSeeding) return peers.size < most;
     const mostIncoming = most - Math.floor(most * limits.peer.dialShare);
-    if (peers.size < mostIncoming) return true;
-    let incoming = 0;
-    for (const peer of peers.values()) if (peer.incoming) incoming++;
-    return peers.size < most && incoming < mostIncoming;
+    return peers.size < most && incomingCount < mostIncoming;
   }
 
   /** Ends the connection that has gone longest without any payload either way, if its time is up. @returns whether there was one */
@@ -350,10 +347,10 @@ export class Peering implements MessageEffects {
 
   /** Two connections to one peer: both sides keep the one that the lower peer id dialled, so that not both are closed. */
   #onDuplicate(peer: Peer): void {
-    const others = [...this.#ctx.peers.values()].filter(
-      // Ids are no secret: only the same host can take the place of its own connection.
-      (other) => other !== peer && other.id === peer.id && other.address.host === peer.address.host,
-    );
+    // Ids are no secret: only the same host can take the place of its own connection.
+    const others = this.#ctx
+      .withId(peer.id)
+      .filter((other) => other !== peer && other.address.host === peer.address.host);
     if (others.length === 0) return;
     const lowerIsMine = toBinaryString(this.#ctx.host.peerId) < peer.id;
     const reason = { code: 'session/duplicate' };

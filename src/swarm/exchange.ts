@@ -208,12 +208,27 @@ export class Exchange {
     let rate = 0;
     for (const peer of this.#ctx.peers.values()) rate += peer.up.bytesPerSec(this.#ctx.now);
     this.#bestUpload = Math.max(rate, this.#bestUpload * 0.95);
-    this.#choker.slots = this.#o.policies.slots({
-      limitBytesPerSec: this.#ctx.host.uploadLimit(this.#ctx.torrent),
-      measuredBytesPerSec: this.#bestUpload,
-    });
+    this.#choker.slots = this.#slotsFor(this.#bestUpload);
     this.#choker.round(this.#ctx.now, this.#chokerPeers(), this.#o.ledger.isComplete, this.#changes);
     this.#apply();
+  }
+
+  /**
+   * About once a second: a line that turns out to feed many more slots gives them now, not in the next round, which may be after the end
+   * of a fast swarm. Nobody loses one by it, and at most twice as many are given at a time. Only where each slot gets whole pieces quickly,
+   * so that nobody's next piece comes noticeably later. A peer counts when it has got more than sockets may have taken for it.
+   */
+  growSlots(): void {
+    if (!this.#active) return;
+    let rate = 0;
+    for (const { up } of this.#ctx.peers.values()) {
+      if (up.total > 2 * limits.upload.windowBytes) rate += up.bytesPerSec(this.#ctx.now);
+    }
+    const quick = Math.floor((rate * limits.choker.quickPieceMs) / 1000 / this.#o.ledger.geometry.pieceLength);
+    const slots = Math.min(this.#slotsFor(rate), quick, this.#choker.slots * 2);
+    if (slots <= this.#choker.slots) return;
+    this.#choker.slots = slots;
+    this.#slotsMoved = true;
   }
 
   /** Hands out slots that fell free; called at the end of a turn. */
@@ -267,6 +282,11 @@ export class Exchange {
   #wantsSlot(conn: ConnId): boolean {
     const peer = this.#ctx.peers.get(conn);
     return peer?.peerInterested === true && !peer.uploadOnly && !peer.isSeed;
+  }
+
+  #slotsFor(measuredBytesPerSec: number): number {
+    const limitBytesPerSec = this.#ctx.host.uploadLimit(this.#ctx.torrent);
+    return this.#o.policies.slots({ limitBytesPerSec, measuredBytesPerSec });
   }
 
   #chokerPeers(): ChokerPeer[] {

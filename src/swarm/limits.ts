@@ -190,6 +190,8 @@ export const limits = {
     slotsMin: 2,
     /** Fewest slots where nothing limits uploads: nothing has been measured yet, or the line is thin. */
     slotsUnlimited: 4,
+    /** ms in which each slot must get a whole piece where more are given between rounds; slower swarms are not over before the next. */
+    quickPieceMs: 250,
     /** Most slots: beyond it each peer gets too little to finish a piece soon. */
     slotsMax: 64,
     /**

@@ -237,6 +237,7 @@ export class Peering implements MessageEffects {
       if (peer.requests.length > 0) this.#ctx.serve(peer);
     }
     this.#view.active?.downloader.freeReserved();
+    this.#view.active?.exchange.growSlots();
     this.#extensions.onTick();
     this.#view.active?.askForHashes();
   }

@@ -22,6 +22,22 @@ export const honestScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'fast-seed',
+    about: 'a seeder on a fast line serves all six downloaders soon, and none waits for the next round of choking',
+    torrent: { files: 64 * MIB, pieceLength: 262_144 },
+    checkEvery: 50,
+    run(w) {
+      const [seeder] = w.seeders(1, { line: 'fibre' });
+      w.leechers(6, { line: 'fibre' });
+      const isServed = () => {
+        const peers = seeder?.brain?.peers(w.world.now) ?? [];
+        return peers.length === 6 && peers.every((peer) => !peer.amChoking);
+      };
+      w.until(isServed, '4s');
+      w.until(w.done, '1m');
+    },
+  },
+  {
     name: 'fifty',
     about: 'fifty peers on lines of all kinds',
     torrent: { files: 16 * MIB, pieceLength: 131_072 },

@@ -115,8 +115,9 @@ export interface DiskPort {
   /** Stores a part of a large piece before it can be verified. Takes the view. -> onSegmentStored brings it back */
   storeSegment(torrent: TorrentId, piece: number, offset: number, bytes: Uint8Array): void;
   /**
-   * Reads `length` bytes from `begin` of a stored piece into `into` as ready-made piece messages: before each 16 KiB of payload stands
-   * the 13-byte header, so one view carries many messages with no copy. Pad bytes are zeros. Takes `into`. -> onRun brings it back
+   * Reads `length` bytes from `begin` of a stored piece into the gaps of `into`, where the 13-byte headers of piece messages stand
+   * already, one before each 16 KiB: one view carries many messages with no copy. Pad bytes are zeros. Takes `into`. -> onRun brings it
+   * back
    * @param begin multiple of 16 KiB
    * @param into at least framedLength(length) bytes
    */

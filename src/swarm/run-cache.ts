@@ -1,10 +1,10 @@
 import { assert, type BtError, type ConnId, type TorrentId } from '../base/index.ts';
 import { BLOCK_LENGTH } from '../metainfo/index.ts';
+import { blockHeaderBytes, writeBlockHeader } from '../wire/index.ts';
 import { limits } from './limits.ts';
 import { PiecePool } from './piece-pool.ts';
 import type { SwarmPorts } from './ports.ts';
 
-const blockHeaderBytes = 13;
 const runBlocks = 16;
 
 /** Payload bytes of a full run. */
@@ -162,6 +162,7 @@ export class RunCache {
     this.#runs.set(toKey(torrent, where.piece, begin), run);
     this.#byId.set(run.id, run);
     this.#reading++;
+    writeHeaders(run, into);
     this.#ports.readRun(torrent, run.id, where.piece, begin, length, into);
     return run;
   }
@@ -376,6 +377,13 @@ export class RunCache {
       return true;
     }
     return false;
+  }
+}
+
+/** Makes ready-made `piece` messages of what the disk will read into the gaps. */
+function writeHeaders({ piece, begin, length }: Run, into: Uint8Array): void {
+  for (let at = 0; at < length; at += BLOCK_LENGTH) {
+    writeBlockHeader(into, framedLength(at), piece, begin + at, Math.min(BLOCK_LENGTH, length - at));
   }
 }
 

@@ -17,7 +17,7 @@ import type { PieceStore } from './piece-store.ts';
 import { type DiskReply, type DiskRequest, type PackedError, packError, pieceChecks } from './protocol.ts';
 import { RecheckJob } from './recheck-job.ts';
 import { ResumeFolder } from './resume-file.ts';
-import { frameRun } from './run-frame.ts';
+import { gapsOf } from './run-frame.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
 
 /** A store and what the host has to know of its torrent. */
@@ -290,7 +290,7 @@ export class DiskHost {
     let error: PackedError | undefined;
     const startedAt = performance.now();
     try {
-      this.#torrent(torrent).store.read(piece, begin, frameRun({ piece, begin, length, into }));
+      this.#torrent(torrent).store.read(piece, begin, gapsOf({ length, into }));
     } catch (cause) {
       error = pack(cause, `piece ${piece}`);
     }

@@ -4,7 +4,7 @@ import { FileMap, Geometry, type Info } from '../../metainfo/index.ts';
 import type { DiskLimits } from './limits.ts';
 import { OpenFiles, StoreFile } from './open-files.ts';
 import type { DiskRequest } from './protocol.ts';
-import { frameRun } from './run-frame.ts';
+import { gapsOf } from './run-frame.ts';
 import { SafeFolder } from './safe-folder.ts';
 import type { SystemCalls } from './system-calls.ts';
 import { ViewCursor } from './view-cursor.ts';
@@ -183,7 +183,7 @@ export class QuickReader {
   }
 
   #read(torrent: QuickTorrent, t: QuickFiles, request: RunRequest): boolean {
-    const cursor = this.#cursor.start(frameRun(request));
+    const cursor = this.#cursor.start(gapsOf(request));
     for (const span of t.map.spans(t.geometry.pieceStart(request.piece) + request.begin, request.length)) {
       const views = cursor.take(span.length);
       if (span.file < 0) {

@@ -1,7 +1,7 @@
 import { assert, BtError, type InfoHash, type Millis, type TorrentId } from '../../base/index.ts';
 import { BLOCK_LENGTH } from '../../metainfo/index.ts';
 import type { CommitOutcome, CommitPiece, DiskPort, OpenStore, PieceExpectation } from '../../swarm/index.ts';
-import { blockHeaderBytes, writeBlockHeader } from '../../wire/index.ts';
+import { blockHeaderBytes } from '../../wire/index.ts';
 import type { Driven, InputGate } from '../gate.ts';
 import type { SimEvent } from '../world.ts';
 import { BufferWatch } from './buffers.ts';
@@ -326,7 +326,7 @@ export class SimDiskPort implements DiskPort {
     let at = 0;
     for (let done = 0; done < run.length; done += BLOCK_LENGTH) {
       const length = Math.min(BLOCK_LENGTH, run.length - done);
-      at = writeBlockHeader(into, at, run.piece, run.begin + done, length);
+      at += blockHeaderBytes;
       image.read(run.piece, run.begin + done, into.subarray(at, at + length));
       at += length;
     }

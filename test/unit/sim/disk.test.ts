@@ -163,18 +163,16 @@ test('buffers given to the disk are gone: they are poisoned and cannot be given 
   assert.throws(() => t.commit(0, mine), /given away only once/);
 });
 
-test('runs come framed, one header before each 16 KiB, and may go beyond the end of a v2 file', () => {
+test('runs are read around their headers, one before each 16 KiB, and may go beyond the end of a v2 file', () => {
   const t = setUp({ files: 40_000, format: 'v2' });
   t.open();
   t.commit(0);
-  t.host.readRun(id, 5, 0, 16_384, 2 * 16_384, new Uint8Array(2 * (16_384 + 13)));
+  t.host.readRun(id, 5, 0, 16_384, 2 * 16_384, new Uint8Array(2 * (16_384 + 13)).fill(0xee));
   t.world.runFor(50);
   const [, run, bytes, error] = t.last('onRun') as [TorrentId, number, Uint8Array, BtError | undefined];
   assert.equal(error, undefined);
   assert.equal(run, 5);
-  const header = (begin: number) => [0, 0, 0x40, 9, 7, 0, 0, 0, 0, 0, 0, begin >> 8, 0];
-  assert.deepEqual([...bytes.subarray(0, 13)], header(16_384));
-  assert.deepEqual([...bytes.subarray(16_397, 16_410)], header(32_768));
+  for (const at of [0, 16_397]) assert.ok(bytes.subarray(at, at + 13).every((x) => x === 0xee));
   assert.deepEqual(bytes.slice(13, 13 + 16_384), t.piece(0).slice(16_384, 32_768));
   const tail = t.piece(0).slice(32_768);
   assert.deepEqual(bytes.slice(16_410, 16_410 + tail.length), tail);

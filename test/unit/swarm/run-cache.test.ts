@@ -73,6 +73,9 @@ test('blocks are sent as they lie, each with its header; without headers they ar
   assert.equal(framed, 2 * (16_384 + 13));
   const view = written[0]?.bytes as Uint8Array;
   assert.deepEqual([view.length, view[13], view[13 + 16_384 + 13]], [framed, 2, 3]);
+  const header = (begin: number) => [0, 0, 0x40, 9, 7, 0, 0, 0, 0, 0, 0, begin >> 8, 0];
+  assert.deepEqual([...view.subarray(0, 13)], header(16_384));
+  assert.deepEqual([...view.subarray(16_397, 16_410)], header(32_768));
   assert.equal(view.buffer, run.bytes?.buffer);
   const payload = unframe(run);
   assert.deepEqual([payload.length, payload[0], payload[16_384], payload[runLength - 1]], [runLength, 1, 2, 16]);

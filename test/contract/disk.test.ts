@@ -25,7 +25,7 @@ const suites: DiskSuite[] = [
     name: 'worker with hashing threads',
     make: ({ folder, stateDir, limits }) =>
       new DiskPool({
-        ...{ folderOf: () => folder, stateDir, quickReads: false },
+        ...{ folderOf: () => folder, stateDir },
         limits: { ...limits, spreadRecheckBytes: 0 },
       }),
   },

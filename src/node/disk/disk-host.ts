@@ -14,7 +14,15 @@ import { finishMove, hasMoved, MoveJob, undoMove } from './move-job.ts';
 import { OpenFiles } from './open-files.ts';
 import { hashBlocks, hashLeaves, judgePiece, type PieceParts, partsOnDisk } from './piece-hasher.ts';
 import type { PieceStore } from './piece-store.ts';
-import { type DiskReply, type DiskRequest, type PackedError, packError, pieceChecks } from './protocol.ts';
+import {
+  type DiskReply,
+  type DiskRequest,
+  type FilesNow,
+  type PackedError,
+  packError,
+  pieceChecks,
+  toFilesNow,
+} from './protocol.ts';
 import { RecheckJob } from './recheck-job.ts';
 import { ResumeFolder } from './resume-file.ts';
 import { gapsOf } from './run-frame.ts';
@@ -204,15 +212,17 @@ export class DiskHost {
 
   #save({ torrent, bytes, final }: DiskRequest & { verb: 'save' }): void {
     let error: PackedError | undefined;
+    let filesNow: FilesNow | undefined;
     try {
       const { info, folder, store } = this.#torrent(torrent);
       if (final) store.sync();
       const { files, partFile } = store.states();
+      if (final) filesNow = toFilesNow(files);
       this.#resume?.save(keyOf(info), { bytes, files, partFile, final, savedMs: Date.now(), folder });
     } catch (cause) {
       error = pack(cause, 'resume data');
     }
-    this.#reply({ verb: 'save', torrent, error });
+    this.#reply({ verb: 'save', torrent, error, files: filesNow });
   }
 
   // --- pieces ----------------------------------------------------------------------------------------------------------------------
@@ -221,6 +231,7 @@ export class DiskHost {
     const { torrent, piece, segments } = job;
     let outcome: (DiskReply & { verb: 'commit' })['outcome'];
     let blockHashes: Uint8Array | undefined;
+    let files: FilesNow | undefined;
     try {
       const open = this.#torrent(torrent);
       const { geometry, store } = open;
@@ -228,7 +239,7 @@ export class DiskHost {
       const verdict = judgePiece(parts, geometry.dataBytes(piece), job.expect);
       if (job.blockHashes || verdict === 'bad') blockHashes = hashBlocks(parts, geometry.pieceBytes(piece));
       if (verdict === 'ok') {
-        this.#write(open, piece, true, () => {
+        files = this.#write(open, piece, true, () => {
           segments.forEach((segment, i) => {
             if (segment !== undefined) store.write(piece, i * job.segmentBytes, segment);
           });
@@ -238,7 +249,7 @@ export class DiskHost {
     } catch (error) {
       outcome = { kind: 'failed', error: pack(error, `piece ${piece}`) };
     }
-    this.#reply({ verb: 'commit', torrent, piece, outcome, segments, blockHashes });
+    this.#reply({ verb: 'commit', torrent, piece, outcome, segments, blockHashes, files });
   }
 
   /** The parts of a piece: those at hand, and those that were stored before, read back one at a time into one buffer. */
@@ -264,17 +275,18 @@ export class DiskHost {
 
   #storeSegment({ torrent, piece, offset, bytes }: DiskRequest & { verb: 'segment' }): void {
     let error: PackedError | undefined;
+    let files: FilesNow | undefined;
     try {
       const open = this.#torrent(torrent);
-      this.#write(open, piece, false, () => open.store.write(piece, offset, bytes));
+      files = this.#write(open, piece, false, () => open.store.write(piece, offset, bytes));
     } catch (cause) {
       error = pack(cause, `piece ${piece}`);
     }
-    this.#reply({ verb: 'segment', torrent, piece, offset, bytes, error });
+    this.#reply({ verb: 'segment', torrent, piece, offset, bytes, error, files });
   }
 
   /** Writes bytes of a piece, with a note before and after: whenever the process dies, it is known what was in the middle. */
-  #write({ info, folder, store }: OpenTorrent, piece: number, isVerified: boolean, write: () => void): void {
+  #write({ info, folder, store }: OpenTorrent, piece: number, isVerified: boolean, write: () => void): FilesNow {
     const key = keyOf(info);
     this.#resume?.begin(key, folder, piece);
     try {
@@ -283,7 +295,9 @@ export class DiskHost {
       this.#resume?.end(key, folder, { piece, files: store.statesOf(piece), isVerified: false });
       throw error;
     }
-    this.#resume?.end(key, folder, { piece, files: store.statesOf(piece), isVerified });
+    const files = store.statesOf(piece);
+    this.#resume?.end(key, folder, { piece, files, isVerified });
+    return files;
   }
 
   #readRun({ torrent, run, piece, begin, length, into }: DiskRequest & { verb: 'run' }): void {
@@ -347,7 +361,7 @@ export class DiskHost {
       // Torrents take turns.
       this.#rechecks.splice(at, 1);
       const reply = job.step();
-      if (reply !== undefined) this.#reply(reply);
+      if (reply !== undefined) this.#reply(job.isDone ? { ...reply, files: this.#filesNow(job.torrent) } : reply);
       if (!job.isDone) this.#rechecks.push(job);
       else this.#endThreads();
       this.#stepLater();
@@ -426,7 +440,8 @@ export class DiskHost {
         this.#resume?.forgetMove(keyOf(info), from);
       }
     }
-    this.#reply({ verb: 'move', torrent, folder: to, error: error === undefined ? undefined : trouble });
+    const files = this.#filesNow(torrent);
+    this.#reply({ verb: 'move', torrent, folder: to, error: error === undefined ? undefined : trouble, files });
   }
 
   /** The new place is remembered: nothing needs to lead there from the old one. */
@@ -452,6 +467,11 @@ export class DiskHost {
     store.close();
     this.#resume?.endMove(keyOf(info), { from, to }, states);
     return to;
+  }
+
+  #filesNow(torrent: TorrentId): FilesNow | undefined {
+    const open = this.#torrents.get(torrent);
+    return open && toFilesNow(open.store.states().files);
   }
 
   #torrent(torrent: TorrentId): OpenTorrent {

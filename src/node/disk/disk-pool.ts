@@ -3,7 +3,7 @@ import { assert, type TorrentId } from '../../base/index.ts';
 import { DiskClient, type FolderOf } from './disk-client.ts';
 import type { DiskWorkerData } from './disk-worker.ts';
 import { type DiskLimits, diskLimits } from './limits.ts';
-import { type DiskReply, type DiskRequest, transfersOf, withoutLargeViews } from './protocol.ts';
+import { type DiskReply, type DiskRequest, toFilesNow, transfersOf, withoutLargeViews } from './protocol.ts';
 import { QuickReader } from './quick-reader.ts';
 import { systemCalls } from './system-calls.ts';
 
@@ -55,7 +55,6 @@ export class DiskPool extends DiskClient {
       }
       if (request.verb === 'commit') this.#quick.onWrite(request.job.torrent);
       else if (request.verb === 'segment') this.#quick.onWrite(request.torrent);
-      else if (request.verb === 'recheck') this.#quick.onRecheck(request.torrent);
       if (request.verb === 'open') this.#opening.set(request.torrent, request);
       else if (request.verb === 'close') this.#forget(request.torrent);
     }
@@ -112,18 +111,37 @@ export class DiskPool extends DiskClient {
   }
 
   #onReply(reply: DiskReply): void {
-    if (reply.verb === 'run') {
-      if (reply.error === undefined) this.#quick?.onWorkerRead(reply.torrent, reply.tookMs);
-    } else if (reply.verb === 'open') {
-      const opened = this.#opening.get(reply.torrent);
-      this.#opening.delete(reply.torrent);
-      if (opened !== undefined && reply.isLocal && reply.result.kind === 'ok') {
-        this.#quick?.add(reply.torrent, { ...opened, folder: reply.result.movedTo ?? opened.folder });
-      }
-    }
     if (reply.verb === 'recheck') this.#threadBytes = reply.threadBytes;
-    if (reply.verb === 'move' && reply.error === undefined) this.#quick?.move(reply.torrent, reply.folder);
+    if (this.#quick !== undefined) this.#teach(this.#quick, reply);
     this.deliver(reply);
+  }
+
+  #teach(quick: QuickReader, reply: DiskReply): void {
+    switch (reply.verb) {
+      case 'run':
+        if (reply.error === undefined) quick.onWorkerRead(reply.torrent, reply.tookMs);
+        return;
+      case 'open': {
+        const { torrent, result } = reply;
+        const opened = this.#opening.get(torrent);
+        this.#opening.delete(torrent);
+        if (opened === undefined || !reply.isLocal || result.kind !== 'ok') return;
+        quick.add(torrent, { ...opened, folder: result.movedTo ?? opened.folder }, toFilesNow(result.files));
+        return;
+      }
+      case 'commit':
+      case 'segment':
+        quick.onWritten(reply.torrent, reply.files);
+        return;
+      case 'save':
+      case 'recheck':
+        if (reply.files !== undefined) quick.onLooked(reply.torrent, reply.files);
+        return;
+      case 'move':
+        if (reply.error === undefined && reply.files !== undefined)
+          quick.move(reply.torrent, reply.folder, reply.files);
+        return;
+    }
   }
 
   #readQuickly(): void {

@@ -1,6 +1,13 @@
 import { BtError, type ErrorCode, type ErrorDetail, type InfoHash, type TorrentId } from '../../base/index.ts';
 import type { Info } from '../../metainfo/index.ts';
-import type { CommitOutcome, CommitPiece, PieceCheck, PieceExpectation, StoreOpened } from '../../swarm/index.ts';
+import type {
+  CommitOutcome,
+  CommitPiece,
+  FileState,
+  PieceCheck,
+  PieceExpectation,
+  StoreOpened,
+} from '../../swarm/index.ts';
 
 /** `PieceCheck` again, word for word: a disk worker would load all of the swarm room for four numbers, and start half as fast. */
 export const pieceChecks: typeof PieceCheck = { bad: 0, good: 1, missing: 2, unknown: 3 };
@@ -68,6 +75,12 @@ type Packed<T> = T extends { readonly error: BtError }
       }
     : T;
 
+/**
+ * How files stand, by index, that a request has written or looked at anew. Whoever reads them elsewhere knows by this what is ours and what
+ * somebody else has done to them.
+ */
+export type FilesNow = ReadonlyMap<number, FileState>;
+
 export type DiskReply =
   | { readonly verb: 'load'; readonly torrent: TorrentId; readonly bytes: Uint8Array | undefined }
   | {
@@ -84,6 +97,7 @@ export type DiskReply =
       readonly outcome: Packed<CommitOutcome>;
       readonly segments: (Uint8Array | undefined)[];
       readonly blockHashes: Uint8Array | undefined;
+      readonly files: FilesNow | undefined;
     }
   | {
       readonly verb: 'segment';
@@ -92,6 +106,7 @@ export type DiskReply =
       readonly offset: number;
       readonly bytes: Uint8Array;
       readonly error: PackedError | undefined;
+      readonly files: FilesNow | undefined;
     }
   | {
       readonly verb: 'run';
@@ -110,6 +125,8 @@ export type DiskReply =
       readonly error: PackedError | undefined;
       /** What the threads hold that hash for the disk, after this part. */
       readonly threadBytes: number;
+      /** With the last part. */
+      readonly files?: FilesNow | undefined;
     }
   | {
       readonly verb: 'leaves';
@@ -118,12 +135,19 @@ export type DiskReply =
       readonly leaves: Uint8Array | undefined;
       readonly error: PackedError | undefined;
     }
-  | { readonly verb: 'save'; readonly torrent: TorrentId; readonly error: PackedError | undefined }
+  | {
+      readonly verb: 'save';
+      readonly torrent: TorrentId;
+      readonly error: PackedError | undefined;
+      /** Where it was the final one: files that were too long are cut. */
+      readonly files: FilesNow | undefined;
+    }
   | {
       readonly verb: 'move';
       readonly torrent: TorrentId;
       readonly folder: string;
       readonly error: PackedError | undefined;
+      readonly files?: FilesNow | undefined;
     }
   | { readonly verb: 'close'; readonly torrent: TorrentId };
 
@@ -203,6 +227,12 @@ export function unpackExpectation(packed: PackedExpectations, i: number): PieceE
     ...(packed.v1.length > 0 ? { v1: packed.v1.subarray(i * 20, i * 20 + 20) } : {}),
     ...(leaves > 0 ? { v2: { hash: packed.v2.subarray(i * 32, i * 32 + 32), leaves } } : {}),
   };
+}
+
+export function toFilesNow(files: readonly (FileState | undefined)[]): FilesNow {
+  const now = new Map<number, FileState>();
+  for (const [i, state] of files.entries()) if (state !== undefined) now.set(i, state);
+  return now;
 }
 
 export function packError(error: BtError): PackedError {

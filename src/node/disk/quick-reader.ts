@@ -1,9 +1,10 @@
 // Hot path: read-run
 import type { TorrentId } from '../../base/index.ts';
 import { FileMap, Geometry, type Info } from '../../metainfo/index.ts';
+import type { FileState } from '../../swarm/index.ts';
 import type { DiskLimits } from './limits.ts';
 import { OpenFiles, StoreFile } from './open-files.ts';
-import type { DiskRequest } from './protocol.ts';
+import type { DiskRequest, FilesNow } from './protocol.ts';
 import { gapsOf } from './run-frame.ts';
 import { SafeFolder } from './safe-folder.ts';
 import type { SystemCalls } from './system-calls.ts';
@@ -33,18 +34,12 @@ interface QuickTorrent {
   quickCount: number;
   /** How many of them turn it on. */
   quickAfter: number;
-  /** Counts what is written to it: our own writes change files too. */
-  writes: number;
+  /** Writes that the worker has not answered: until then a file that differs may be as we want it. */
+  writing: number;
+  /** By index, how the worker has left or found them. */
+  readonly known: Map<number, FileState>;
   /** Changed by others: the worker's until they have been checked. */
-  readonly shunned: Set<StoreFile>;
-}
-
-/** A file as it was when it was opened here. */
-interface Mark {
-  readonly fd: number;
-  readonly length: number;
-  readonly modifiedMs: number;
-  readonly writes: number;
+  readonly shunned: Set<number>;
 }
 
 /**
@@ -61,7 +56,6 @@ export class QuickReader {
   readonly #open: OpenFiles;
   readonly #torrents = new Map<TorrentId, QuickTorrent>();
   readonly #cursor = new ViewCursor();
-  readonly #marks = new WeakMap<StoreFile, Mark>();
   readonly #countBlocks: () => number;
   #blocksRead: number;
 
@@ -74,8 +68,8 @@ export class QuickReader {
     this.#open = new OpenFiles({ max: options.limits.quickFilesMax, calls: options.calls });
   }
 
-  /** To be called once the worker has opened the store of a torrent in a local folder. */
-  add(torrent: TorrentId, open: QuickOpen): void {
+  /** To be called once the worker has opened the store of a torrent in a local folder. @param files how it has found them, by index */
+  add(torrent: TorrentId, open: QuickOpen, files: FilesNow): void {
     const { quickAfter } = this.#limits;
     this.#torrents.set(torrent, {
       open,
@@ -83,27 +77,41 @@ export class QuickReader {
       isOn: false,
       quickCount: 0,
       quickAfter,
-      writes: 0,
+      writing: 0,
+      known: new Map(files),
       shunned: new Set(),
     });
   }
 
-  /** Something of the torrent is written. */
+  /** Something of the torrent is about to be written. -> onWritten */
   onWrite(torrent: TorrentId): void {
     const t = this.#torrents.get(torrent);
-    if (t !== undefined) t.writes++;
+    if (t !== undefined) t.writing++;
+  }
+
+  /** @param files what was written, as it stands now; undefined: nothing was, or nobody knows */
+  onWritten(torrent: TorrentId, files: FilesNow | undefined): void {
+    const t = this.#torrents.get(torrent);
+    // It may have been opened here since.
+    if (t === undefined || t.writing === 0) return;
+    t.writing--;
+    for (const [file, state] of files ?? []) t.known.set(file, state);
+  }
+
+  /** Pieces of the torrent were hashed again, or its files were looked at by us: what is known of them is this. */
+  onLooked(torrent: TorrentId, files: FilesNow): void {
+    const t = this.#torrents.get(torrent);
+    if (t === undefined) return;
+    t.shunned.clear();
+    t.known.clear();
+    for (const [file, state] of files) t.known.set(file, state);
   }
 
   /** The torrent has moved. */
-  move(torrent: TorrentId, folder: string): void {
+  move(torrent: TorrentId, folder: string, files: FilesNow): void {
     const open = this.#torrents.get(torrent)?.open;
     this.remove(torrent);
-    if (open !== undefined) this.add(torrent, { ...open, folder });
-  }
-
-  /** Pieces of the torrent are hashed again. */
-  onRecheck(torrent: TorrentId): void {
-    this.#torrents.get(torrent)?.shunned.clear();
+    if (open !== undefined) this.add(torrent, { ...open, folder }, files);
   }
 
   remove(torrent: TorrentId): void {
@@ -166,18 +174,15 @@ export class QuickReader {
     return { geometry: new Geometry(info), map: new FileMap(info), files };
   }
 
-  /** A file that is not as it was when it was opened is left to the worker, which knows how it has to be. */
-  #isSame(file: StoreFile, fd: number, { writes, shunned }: QuickTorrent): boolean {
-    if (shunned.has(file)) return false;
+  /** A file that is not as the worker knows it is left to the worker. */
+  #isKnown(index: number, file: StoreFile, fd: number, { known, writing, shunned }: QuickTorrent): boolean {
+    if (shunned.has(index)) return false;
     const { nlink, size, mtimeMs } = this.#calls.fstatSync(fd);
-    const mark = this.#marks.get(file);
-    const isKnown = mark !== undefined && mark.fd === fd && mark.writes === writes;
-    if (nlink > 0 && (!isKnown || (mark.length === size && mark.modifiedMs === mtimeMs))) {
-      if (!isKnown) this.#marks.set(file, { fd, length: size, modifiedMs: mtimeMs, writes });
-      return true;
-    }
-    shunned.add(file);
-    this.#marks.delete(file);
+    const state = known.get(index);
+    const isSame = state !== undefined && state.length === size && state.modifiedMs === Math.floor(mtimeMs);
+    // What differs while we write is told by the answer; the worker itself looks before it writes.
+    if (nlink > 0 && (isSame || writing > 0)) return true;
+    shunned.add(index);
     this.#open.close(file);
     return false;
   }
@@ -193,7 +198,7 @@ export class QuickReader {
       const file = t.files[span.file];
       if (file === undefined) return false;
       const fd = this.#open.use(file, 'read');
-      if (!this.#isSame(file, fd, torrent)) return false;
+      if (!this.#isKnown(span.file, file, fd, torrent)) return false;
       const got = this.#calls.readvSync(fd, views, span.fileOffset);
       if (got !== span.length) return false;
     }

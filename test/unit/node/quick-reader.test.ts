@@ -6,16 +6,22 @@ import { describe, type TestContext, test } from 'node:test';
 import type { TorrentId } from '#base';
 import { diskLimits } from '#node';
 import { QuickReader } from '#room/node/disk/quick-reader';
-import { framedLength } from '#swarm';
+import { type FileState, framedLength } from '#swarm';
 import { makeTempFolder, writeTree } from '../../support/temp-folder.ts';
 import { makeTorrent } from '../../support/torrents.ts';
 
 const id = 1 as TorrentId;
 
+function stateOf(path: string): FileState {
+  const { size, mtimeMs } = fs.statSync(path);
+  return { length: size, modifiedMs: Math.floor(mtimeMs) };
+}
+
 function setUp(t: TestContext): {
   reader: QuickReader;
   slow: { ms: number; blocks: number };
   read: (piece: number) => Uint8Array | false;
+  pathOf: (file: string) => string;
 } {
   const made = makeTorrent({ files: { a: 40_000, b: 60_000 } });
   const { info } = made.torrent;
@@ -36,13 +42,14 @@ function setUp(t: TestContext): {
     countBlocks: () => slow.blocks,
   });
   t.after(() => reader.close());
-  reader.add(id, { info, wanted: [true, true], folder });
+  const states = info.files.map((file, i) => [i, stateOf(join(folder, ...file.path))] as const);
+  reader.add(id, { info, wanted: [true, true], folder }, new Map(states));
   const read = (piece: number): Uint8Array | false => {
     const into = new Uint8Array(framedLength(16_384));
     const isDone = reader.read({ verb: 'run', torrent: id, run: 0, piece, begin: 0, length: 16_384, into });
     return isDone && into.subarray(13);
   };
-  return { reader, slow, read };
+  return { reader, slow, read, pathOf: (file) => join(folder, 'made', file) };
 }
 
 describe('quick reads', () => {
@@ -87,7 +94,11 @@ describe('quick reads', () => {
     const { reader, read } = setUp(t);
     for (let i = 0; i < 2; i++) reader.onWorkerRead(id, 0);
     const made = makeTorrent({ files: { a: 10 }, name: 'gone' });
-    reader.add(2 as TorrentId, { info: made.torrent.info, wanted: [true], folder: join(makeTempFolder(t), 'no') });
+    reader.add(
+      2 as TorrentId,
+      { info: made.torrent.info, wanted: [true], folder: join(makeTempFolder(t), 'no') },
+      new Map(),
+    );
     for (let i = 0; i < 2; i++) reader.onWorkerRead(2 as TorrentId, 0);
     const into = new Uint8Array(framedLength(10));
     assert.equal(
@@ -96,5 +107,29 @@ describe('quick reads', () => {
     );
     assert.equal(reader.isOn(2 as TorrentId), false);
     assert.ok(read(0), 'another torrent is not concerned');
+  });
+
+  test("a file that differs from what the worker knows of it is the worker's, from the first read on", (t) => {
+    const { reader, read, pathOf } = setUp(t);
+    for (let i = 0; i < 2; i++) reader.onWorkerRead(id, 0);
+    fs.truncateSync(pathOf('a'), 39_000);
+    assert.equal(read(0), false, 'changed before it was ever read here');
+    assert.ok(read(2), 'the other file is read');
+    reader.onLooked(id, new Map([[0, stateOf(pathOf('a'))]]));
+    assert.ok(read(0), 'it was hashed again');
+    assert.equal(read(2), false, 'of which nothing is known');
+  });
+
+  test('our own writes are no change by others', (t) => {
+    const { reader, read, pathOf } = setUp(t);
+    for (let i = 0; i < 2; i++) reader.onWorkerRead(id, 0);
+    assert.ok(read(0));
+    reader.onWrite(id);
+    fs.utimesSync(pathOf('a'), 1, 1);
+    assert.ok(read(0), 'while we write');
+    reader.onWritten(id, new Map([[0, stateOf(pathOf('a'))]]));
+    assert.ok(read(0), 'after that');
+    fs.utimesSync(pathOf('a'), 2, 2);
+    assert.equal(read(0), false, 'this was somebody else');
   });
 });

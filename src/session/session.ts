@@ -4,6 +4,7 @@ import {
   BtError,
   type ConnId,
   type CryptoPort,
+  FRACTION_ZERO,
   type Millis,
   NEVER,
   type PeerAddress,
@@ -98,7 +99,7 @@ export class Session implements SwarmInputs {
   #nextConn = 1;
   #nextTorrent = 1;
   #isClosed = false;
-  #reclaimAt = 0 as Millis;
+  #reclaimAt: Millis = FRACTION_ZERO as Millis;
 
   constructor(options: SessionOptions) {
     this.#o = options;

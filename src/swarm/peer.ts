@@ -1,4 +1,12 @@
-import { Bitfield, type ConnId, type Millis, type PeerAddress, RateMeter, toBinaryString } from '../base/index.ts';
+import {
+  Bitfield,
+  type ConnId,
+  FRACTION_ZERO,
+  type Millis,
+  type PeerAddress,
+  RateMeter,
+  toBinaryString,
+} from '../base/index.ts';
 import type { BlockRef, HandshakeFlags } from '../wire/index.ts';
 import { PeerDecoder } from '../wire/index.ts';
 import type { PickerPeer } from './picker.ts';
@@ -117,7 +125,7 @@ export class Peer implements PickerPeer, PeerStanding {
     block: 0,
     segment: undefined,
     at: 0,
-    since: 0 as Millis,
+    since: FRACTION_ZERO as Millis,
     askedAt: undefined,
     // A block that begins before anything can be asked for.
     isUnasked: true,
@@ -125,7 +133,7 @@ export class Peer implements PickerPeer, PeerStanding {
   };
   /** Pieces it rejected while not choking us: not asked again for a while, or the two of us would go round in circles. */
   refused: Set<number> | undefined;
-  refusedSince: Millis = 0 as Millis;
+  refusedSince: Millis = FRACTION_ZERO as Millis;
   allowedFast: Set<number> | undefined;
   readonly down: RateMeter = new RateMeter();
   lastPayloadAt: Millis;
@@ -139,7 +147,7 @@ export class Peer implements PickerPeer, PeerStanding {
   /** Nothing to ask it for, since this state of the ledger; asked again when the state has changed. */
   dryAt = -1;
   /** When it was last considered for what others have owed for long. */
-  soughtOwedAt: Millis = 0 as Millis;
+  soughtOwedAt: Millis = FRACTION_ZERO as Millis;
 
   // Upload
   readonly requests: BlockRef[] = [];

@@ -1,4 +1,4 @@
-import { assert, Bitfield, type Millis } from '../base/index.ts';
+import { assert, Bitfield, FRACTION_ZERO, type Millis } from '../base/index.ts';
 import type { Geometry } from '../metainfo/index.ts';
 
 /** A piece is in exactly one of these; `docs/state.md` has the table of moves. */
@@ -39,11 +39,11 @@ export class ActivePiece {
   /** A segment could not be stored: the piece cannot be completed any more. */
   isBroken = false;
   /** When it was begun; set by the desk. */
-  startedAt = 0;
+  startedAt: number = FRACTION_ZERO;
   /** Buffers that went to the disk when it was committed. */
   committedBuffers = 0;
   /** Time of the last block that began to arrive; set by the downloader. */
-  touchedAt = 0;
+  touchedAt: number = FRACTION_ZERO;
 
   constructor(piece: number, options: { blockCount: number; segmentCount: number; segmentBytes: number }) {
     this.piece = piece;

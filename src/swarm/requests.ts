@@ -1,4 +1,4 @@
-import type { Millis } from '../base/index.ts';
+import { FRACTION_ZERO, type Millis } from '../base/index.ts';
 import { BLOCK_LENGTH } from '../metainfo/index.ts';
 import { limits } from './limits.ts';
 
@@ -13,13 +13,14 @@ export class RequestPipeline {
   /** What the peer said it queues (BEP 10 reqq); more would be dropped. */
   peerMax: number = limits.requests.max;
   #slowStart = true;
-  #lastRate = 0;
-  #checkAt = 0;
-  #latencyMs: number = limits.requests.latencyMaxMs;
+  #lastRate: number = FRACTION_ZERO;
+  #checkAt: number = FRACTION_ZERO;
+  /** The shortest that a block took; Infinity: none has come yet. */
+  #latencyMs = Number.POSITIVE_INFINITY;
   /** ms between two blocks while some are owed, averaged over some ten; 0: none has come yet. */
-  gapMs = 0;
+  gapMs: number = FRACTION_ZERO;
   /** ms from request to the last byte of the block, averaged likewise. */
-  usualMs = 0;
+  usualMs: number = FRACTION_ZERO;
 
   /**
    * @param rate payload bytes per second from this peer now
@@ -54,9 +55,9 @@ export class RequestPipeline {
   /** Blocks come again after a silence, or the first ones after an unchoke. */
   restart(): void {
     this.#slowStart = true;
-    this.#lastRate = 0;
-    this.#checkAt = 0;
-    this.#latencyMs = limits.requests.latencyMaxMs;
+    this.#lastRate = FRACTION_ZERO;
+    this.#checkAt = FRACTION_ZERO;
+    this.#latencyMs = Number.POSITIVE_INFINITY;
     this.depth = this.#clamp(limits.requests.start);
   }
 
@@ -66,7 +67,7 @@ export class RequestPipeline {
   }
 
   #follow(rate: number): void {
-    const waitMs = this.#latencyMs + limits.requests.queueMs;
+    const waitMs = Math.min(this.#latencyMs, limits.requests.latencyMaxMs) + limits.requests.queueMs;
     const target = 2 + Math.ceil((rate * waitMs) / 1000 / BLOCK_LENGTH);
     // Down slowly, up at once: one quiet second must not empty a long pipe.
     this.depth = this.#clamp(target >= this.depth ? target : this.depth - 1);

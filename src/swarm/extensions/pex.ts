@@ -1,4 +1,4 @@
-import { type PeerAddress, reachOf } from '../../base/index.ts';
+import { FRACTION_ZERO, type PeerAddress, reachOf } from '../../base/index.ts';
 import { decodePex, encodeMessage, encodePex, extensionNames, pexFlags } from '../../wire/index.ts';
 import type { SwarmContext } from '../context.ts';
 import { limits } from '../limits.ts';
@@ -105,7 +105,7 @@ export class PexExtension implements Extension {
       // Who comes is not told who left before.
       const toldLeft = this.#leftCount;
       const lastInAt = Number.NEGATIVE_INFINITY;
-      link = { peer, address: undefined, number: 0, id: 0, toldTo: 0, toldLeft, nextAt: 0, lastInAt };
+      link = { peer, address: undefined, number: 0, id: 0, toldTo: 0, toldLeft, nextAt: FRACTION_ZERO, lastInAt };
       this.#links.set(peer, link);
     }
     return link;

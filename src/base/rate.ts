@@ -1,4 +1,4 @@
-import type { Millis } from './time.ts';
+import { FRACTION_ZERO, type Millis } from './time.ts';
 
 /**
  * Bytes per second over a sliding window of 20 half-second buckets (10 s), or over the time since the first byte where that is shorter.
@@ -10,9 +10,9 @@ export class RateMeter {
   /** Made with the first byte: most connections never carry payload. */
   #counts: Float64Array | undefined;
   #bucket = -1;
-  #sum = 0;
+  #sum: number = FRACTION_ZERO;
   #firstBucket = -1;
-  #total = 0;
+  #total: number = FRACTION_ZERO;
 
   /** All bytes ever added. */
   get total(): number {

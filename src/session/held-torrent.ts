@@ -2,6 +2,7 @@ import {
   addMs,
   type BtError,
   type ConnId,
+  FRACTION_ZERO,
   type Millis,
   NEVER,
   type PeerAddress,
@@ -64,7 +65,7 @@ export class HeldTorrent implements AnnounceOwner {
   readonly announces: AnnounceDesk;
   rank: number;
   /** Payload bytes that came in, when the queue looked last, and since when no more have. */
-  seen = { downloaded: 0, at: 0 as Millis };
+  seen = { downloaded: 0, at: FRACTION_ZERO as Millis };
   /** It had its turn in the queue and nothing came; 0 = never, or it has gone on since. */
   stalledAt = 0 as Millis;
   /** Somebody wanted to connect and was sent away, for want of a place. */

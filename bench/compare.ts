@@ -1,20 +1,34 @@
 /**
- * `npm run bench:compare -- BEFORE.json AFTER.json`: two results of a transfer, create or recheck bench side by side: medians, and how
+ * `npm run bench:compare -- BEFORE.json AFTER.json`: two results of a bench side by side: medians, and how
  * much each changed. A change within the spread of the runs is marked as noise.
  */
 import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { BadArgument } from './support/arguments.ts';
 import { median } from './support/processes.ts';
 import { type Report, valuesOf } from './transfer/report.ts';
 
 export function run(args: readonly string[]): void {
-  const [before, after] = args.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Report);
-  if (before === undefined || after === undefined) throw new Error('two files of results are to be named');
+  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  if (positionals.length !== 2) throw new BadArgument('two files of results are to be named');
+  const [before, after] = positionals.map(readReport) as [Report, Report];
   process.stdout.write(`${formatComparison(before, after)}`);
 }
 
+function readReport(file: string): Report {
+  try {
+    const report = JSON.parse(readFileSync(file, 'utf8')) as Partial<Report>;
+    if (Array.isArray(report.rows)) return report as Report;
+  } catch (error) {
+    throw new BadArgument(`${file}: ${(error as Error).message}`);
+  }
+  throw new BadArgument(`${file} is no result of a bench`);
+}
+
 function formatComparison(before: Report, after: Report): string {
-  const figures = [...new Set(before.rows.flatMap((row) => Object.keys(row.figures)))];
-  const programs = [...new Set(before.rows.map(({ program }) => program))];
+  const rows = [...before.rows, ...after.rows];
+  const figures = [...new Set(rows.flatMap((row) => Object.keys(row.figures)))];
+  const programs = [...new Set(rows.map(({ program }) => program))];
   const lines = [
     `before: ${before.bench}, ${before.work}; ${before.machine}; ${before.date}`,
     `after:  ${after.bench}, ${after.work}; ${after.machine}; ${after.date}`,

@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- create [--runs 5] [--mib 4096] [--piece-kib 1024] [--format v1] [--newest-node]`: the torrent of one file in the page cache, by
- * commands, from their start to their end. What they make must have the same info-hash.
+ * commands, from their start to their end. The pieces that they make must be the same.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { nodeCrypto } from 'eider/create';
 import { equalBytes } from '#base';
 import { type Info, parseTorrentFile } from '#metainfo';
 import { type Competitor, compare } from './transfer/compare-programs.ts';
+import { type ContentPlan, formats } from './transfer/content.ts';
 import { timeCommand } from './transfer/run-command.ts';
 import { figure } from './transfer/transfers.ts';
 
@@ -29,6 +30,7 @@ const createTorrentCommand = fileURLToPath(
 interface Maker {
   readonly name: string;
   readonly check: readonly string[];
+  readonly formats: readonly ContentPlan['format'][];
   command(made: Making): readonly string[];
 }
 
@@ -36,6 +38,7 @@ function eiderMaker(name: string, node: string): Maker {
   return {
     name,
     check: [node, eiderCommand, '--version'],
+    formats,
     command: ({ source, torrent, pieceLength, format }) => [
       ...[node, eiderCommand, 'create', source, '-o', torrent, '--quiet'],
       ...['--format', format, '--piece-length', `${pieceLength / 1024}K`],
@@ -48,6 +51,7 @@ const makers: readonly Maker[] = [
   {
     name: 'mktorrent',
     check: ['mktorrent', '-h'],
+    formats: ['v1'],
     command: ({ source, torrent, pieceLength }) => [
       ...['mktorrent', '-t', '2', '-l', `${Math.log2(pieceLength)}`, '-a', 'http://127.0.0.1/announce', '-o', torrent],
       source,
@@ -56,6 +60,7 @@ const makers: readonly Maker[] = [
   {
     name: 'transmission',
     check: ['transmission-create', '--version'],
+    formats: ['v1'],
     command: ({ source, torrent, pieceLength }) => [
       ...['transmission-create', '-s', `${pieceLength / 1024}`, '-o', torrent, source],
     ],
@@ -63,20 +68,22 @@ const makers: readonly Maker[] = [
   {
     name: 'create-torrent',
     check: [process.execPath, createTorrentCommand, '--help'],
+    formats: ['v1'],
     command: ({ source, torrent, pieceLength }) => [
       ...[process.execPath, createTorrentCommand, source, '-o', torrent, '--pieceLength', `${pieceLength}`],
     ],
   },
 ];
 
-function toCompetitor({ name, check, command }: Maker): Competitor {
+function toCompetitor({ name, check, formats: known, command }: Maker): Competitor {
   const [file = '', ...args] = check;
   return {
     name,
-    missing: () =>
-      spawnSync(file, args).status === 0
-        ? undefined
-        : 'not installed (tools/install-interop.sh, tools/install-interop-npm.mjs)',
+    missing: ({ format }) => {
+      if (!known.includes(format)) return `not able to make ${format} torrents`;
+      if (spawnSync(file, args).status === 0) return undefined;
+      return 'not installed (tools/install-interop.sh, tools/install-interop-npm.mjs)';
+    },
     async run({ content, folder }) {
       await mkdir(folder);
       const torrent = join(folder, 'made.torrent');

@@ -4,14 +4,18 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { createTorrent } from 'eider/create';
 import { nodeCrypto } from '#hash';
 import { parseTorrentFile } from '#metainfo';
 import { encodeExtendedHandshake, encodeHandshake, encodeMessage, extendedHandshakeId, extensionNames } from '#wire';
+import { toChoice, toCount } from './support/arguments.ts';
 import { JsonChild } from './support/processes.ts';
+import { makeReport, writeReport } from './transfer/report.ts';
 
 /** What the issue asks for, KiB of resident memory a peer. */
 const target = 10;
+const mib = 1_048_576;
 const pieceCount = 1_000;
 const pieceLength = 16_384;
 
@@ -19,18 +23,24 @@ const pieceLength = 16_384;
  * Memory of a session for each idle peer of one torrent it seeds: the slope between two numbers of connections, after garbage collection.
  * A peer has shaken hands, told its extensions (PEX among them) and that it has nothing, and been told the same of us; then it is silent.
  *
- *     npm run bench -- idle-peers [--from 2000] [--to 10000] [--kind session|transport|net]
+ *     npm run bench -- idle-peers [--from 2000] [--to 10000] [--kind session|transport|net] [--snapshot] [--json FILE]
  *
- * `transport` and `net` say what of it the sockets cost. Both processes need a descriptor for each connection (`ulimit -n`: 10,100 for
+ * `transport` and `net` say what of it the sockets cost; `--snapshot` leaves heap snapshots in the current folder. Both processes need a descriptor for each connection (`ulimit -n`: 10,100 for
  * 10,000). All come from 127.0.0.1, whose number of connections is not bounded as that of other hosts is.
  */
 export async function run(args: readonly string[]): Promise<void> {
-  const option = (name: string, otherwise: string): string => {
-    const at = args.indexOf(`--${name}`);
-    return at < 0 ? otherwise : (args[at + 1] ?? otherwise);
-  };
-  const counts = [Number(option('from', '2000')), Number(option('to', '10000'))];
-  const kind = option('kind', 'session');
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      from: { type: 'string', default: '2000' },
+      to: { type: 'string', default: '10000' },
+      kind: { type: 'string', default: 'session' },
+      snapshot: { type: 'boolean', default: false },
+      json: { type: 'string' },
+    },
+  });
+  const counts = [toCount(values.from, '--from'), toCount(values.to, '--to')];
+  const kind = toChoice(values.kind, '--kind', ['session', 'transport', 'net']);
   const folder = await mkdtemp(join(tmpdir(), 'eider-bench-'));
   const sockets: Socket[] = [];
   try {
@@ -39,7 +49,7 @@ export async function run(args: readonly string[]): Promise<void> {
     const made = await createTorrent(content, { format: 'v1', pieceLength });
     const torrentFile = join(folder, 'content.torrent');
     await writeFile(torrentFile, made.bytes);
-    const nodeArgs = ['--expose-gc', ...(args.includes('--snapshot') ? ['--heapsnapshot-signal=SIGUSR2'] : [])];
+    const nodeArgs = ['--expose-gc', ...(values.snapshot ? ['--heapsnapshot-signal=SIGUSR2'] : [])];
     const child = new JsonChild('./idle-host.js', [kind, torrentFile, folder], { nodeArgs });
     try {
       const port = Number((await child.next('ready'))['port']);
@@ -54,13 +64,19 @@ export async function run(args: readonly string[]): Promise<void> {
         }
         // The first PEX messages go out within three seconds, and belong to it.
         await delay(5_000);
-        if (args.includes('--snapshot')) {
+        if (values.snapshot) {
           child.child.kill('SIGUSR2');
           await delay(20_000);
         }
         rows.push(await measure(child, count));
       }
       report(kind, rows);
+      const results = rows.map(({ connections, rss, heapUsed, external }) => ({
+        program: `${kind}, ${connections} connections`,
+        round: 0,
+        figures: { 'resident MiB': rss / mib, 'heap MiB': heapUsed / mib, 'external MiB': external / mib },
+      }));
+      writeReport(makeReport('idle-peers', 'peers that do nothing', results), values.json);
     } finally {
       await child.end();
     }
@@ -78,10 +94,10 @@ interface Memory {
 }
 
 function report(kind: string, rows: readonly Memory[]): void {
-  const mib = (bytes: number): string => (bytes / 1_048_576).toFixed(1).padStart(7);
+  const show = (bytes: number): string => (bytes / mib).toFixed(1).padStart(7);
   for (const row of rows) {
     process.stdout.write(
-      `${String(row.connections).padStart(6)} connections: resident ${mib(row.rss)} MiB, heap ${mib(row.heapUsed)} MiB, external ${mib(row.external)} MiB\n`,
+      `${String(row.connections).padStart(6)} connections: resident ${show(row.rss)} MiB, heap ${show(row.heapUsed)} MiB, external ${show(row.external)} MiB\n`,
     );
   }
   const [, low, high] = rows;

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSession } from 'eider';
 import { createTorrent } from 'eider/create';
+import { readCounts } from './support/arguments.ts';
 import { JsonChild } from './support/processes.ts';
 import { writeNoise } from './transfer/content.ts';
+import { makeReport, type Row, writeReport } from './transfer/report.ts';
 
 const mib = 1_048_576;
 const rates = [1, 8, 32];
@@ -24,12 +26,8 @@ interface Sample {
 }
 
 export async function run(args: readonly string[]): Promise<void> {
-  const option = (name: string, otherwise: number): number => {
-    const at = args.indexOf(`--${name}`);
-    return at < 0 ? otherwise : Number(args[at + 1]);
-  };
-  const peers = option('peers', 4);
-  const seconds = option('seconds', 12);
+  const { peers, seconds } = readCounts(args, { peers: 4, seconds: 12 });
+  const rows: Row[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'eider-bench-'));
   try {
     const content = join(folder, 'content.bin');
@@ -39,12 +37,13 @@ export async function run(args: readonly string[]): Promise<void> {
     for (const direction of ['download', 'upload'] as const) {
       for (const rate of rates) {
         const samples = await transfer({ folder, direction, rate: rate * mib, peers, seconds });
-        report(direction, rate * mib, samples);
+        rows.push(report(direction, rate * mib, samples));
       }
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+  writeReport(makeReport('limits', `${peers} peers`, rows));
 }
 
 async function transfer(options: {
@@ -94,7 +93,7 @@ async function transfer(options: {
   }
 }
 
-function report(direction: string, rate: number, samples: readonly Sample[]): void {
+function report(direction: string, rate: number, samples: readonly Sample[]): Row {
   let worst = 0;
   let leastFair = 1;
   let windows = 0;
@@ -113,4 +112,6 @@ function report(direction: string, rate: number, samples: readonly Sample[]): vo
     `${direction.padEnd(8)} ${(rate / mib).toString().padStart(3)} MiB/s: at most ${(worst * 100).toFixed(1).padStart(5)} % off in ${windows} ` +
       `windows of 10 s (${Math.abs(worst) <= target ? 'reached' : 'MISSED'}), fairness of ${samples[0]?.byPeer.length} peers at least ${leastFair.toFixed(3)}\n`,
   );
+  const figures = { 'most % off': Math.abs(worst) * 100, 'least fairness': leastFair };
+  return { program: `${direction}, ${rate / mib} MiB/s`, round: 0, figures };
 }

@@ -1,11 +1,12 @@
 /**
  * `npm run bench -- NAME [ARGUMENTS]`: runs bench/NAME.ts or bench/micro/NAME.ts, which exports
- * `run(args): void | Promise<void>`. Without a name it lists what there is, with
- * `--help` after a name it prints the comment at the head of that bench.
+ * `run(args): void | Promise<void>`, or `run()` where it takes no arguments. Without a name it lists what there is, with
+ * `--help` after a name it prints the first long comment of that bench.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { BadArgument } from './support/arguments.ts';
 
 interface Bench {
   run(args: readonly string[]): void | Promise<void>;
@@ -22,7 +23,7 @@ function listNames(): string[] {
     .sort();
 }
 
-/** The comment that a bench begins with says what it does and which arguments it takes. */
+/** Says what it does and which arguments it takes. */
 function headOf(path: string): string {
   const head = /\/\*\*\n([\s\S]*?)\n \*\//.exec(readFileSync(path, 'utf8'))?.[1];
   return `${head?.replaceAll(/^ \* ?/gm, '') ?? 'nothing is written about its arguments'}\n`;
@@ -31,10 +32,11 @@ function headOf(path: string): string {
 async function start(path: string): Promise<void> {
   const bench = (await import(pathToFileURL(path).href)) as Bench;
   try {
+    if (bench.run.length === 0 && args.length > 0) throw new BadArgument(`${args[0]}: ${name} takes no arguments`);
     await bench.run(args);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code?.startsWith('ERR_PARSE_ARGS') !== true) throw error;
+    if (!(error instanceof BadArgument) && code?.startsWith('ERR_PARSE_ARGS') !== true) throw error;
     process.stderr.write(`${message}\n(--help shows what is possible)\n`);
     process.exitCode = 2;
   }

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- many-torrents [--count 10000] [--runs 3] [--wait 5] [--profile]`: a session that remembers `count` complete torrents of
+ * `npm run bench -- many-torrents [--count 10000] [--runs 3] [--wait 5] [--profile] [--json FILE]`: a session that remembers `count` complete torrents of
  * 1,000 pieces and 10 files each is started as a process of its own. Prints ms from the start of the process until an incoming handshake
  * for one of them chosen by chance is answered, and for ten others; resident memory when it has settled and after a forced collection; CPU;
  * ms until a torrent that slept has given a block; how long the stop takes. Without `--count`: 1, 1,000 and 10,000.
@@ -20,7 +20,9 @@ import { buildTorrent, parseTorrentFile, planTorrent } from '#metainfo';
 import { JournaledFile, TorrentFolder } from '#node';
 import { decodeState, encodeState, type TorrentRow } from '#session';
 import { encodeHandshake, encodeMessage, HandshakeDecoder, PeerDecoder } from '#wire';
+import { toCount } from './support/arguments.ts';
 import { JsonChild, median } from './support/processes.ts';
+import { makeReport, type Row, writeReport } from './transfer/report.ts';
 
 /** What the issue asks for. */
 const goals: Readonly<Record<number, { ms: number; mib: number }>> = {
@@ -40,10 +42,13 @@ export async function run(args: readonly string[]): Promise<void> {
       count: { type: 'string' },
       runs: { type: 'string', default: '3' },
       wait: { type: 'string', default: '5' },
+      json: { type: 'string' },
       profile: { type: 'boolean', default: false },
     },
   });
-  const counts = values.count === undefined ? [1, 1_000, 10_000] : [Number(values.count)];
+  const counts = values.count === undefined ? [1, 1_000, 10_000] : [toCount(values.count, '--count')];
+  const [runs, waitSec] = [toCount(values.runs, '--runs'), toCount(values.wait, '--wait')];
+  const results: Row[] = [];
   const tracker = await startTracker();
   try {
     for (const count of counts) {
@@ -51,8 +56,10 @@ export async function run(args: readonly string[]): Promise<void> {
       try {
         const probes = await makeState(folder, count, tracker.url);
         const rows: SessionFigures[] = [];
-        for (let i = 0; i < Number(values.runs); i++) {
-          rows.push(await measureSession(folder, probes, { waitSec: Number(values.wait), isProfiled: values.profile }));
+        for (let i = 0; i < runs; i++) {
+          const session = await measureSession(folder, probes, { waitSec, isProfiled: values.profile });
+          rows.push(session);
+          results.push({ program: `${count} torrents`, round: i, figures: toFigures(session) });
         }
         print(count, rows, tracker.takeCount());
       } finally {
@@ -63,6 +70,10 @@ export async function run(args: readonly string[]): Promise<void> {
     tracker.server.closeAllConnections();
     tracker.server.close();
   }
+  writeReport(
+    makeReport('many-torrents', 'a session with complete torrents starts, answers and stops', results),
+    values.json,
+  );
 }
 
 export interface SessionFigures {
@@ -293,6 +304,20 @@ export async function startTracker(): Promise<Tracker> {
     return taken;
   };
   return { server, url: `http://127.0.0.1:${port}/announce`, takeCount };
+}
+
+function toFigures(of: SessionFigures): Record<string, number> {
+  return {
+    'listening ms': of.listeningMs,
+    'CPU until then ms': of.cpuMs,
+    'first answer ms': of.firstMs,
+    'first block ms': median(of.blockMs),
+    'resident MiB': of.rssMiB,
+    'collected MiB': of.afterMiB,
+    'heap MiB': of.heapMiB,
+    'CPU until settled s': of.cpuSec,
+    'stop ms': of.stopMs,
+  };
 }
 
 function print(count: number, rows: readonly SessionFigures[], announces: number): void {

@@ -6,11 +6,14 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { makeContent } from './transfer/content.ts';
+import { toChoice, toCount } from './support/arguments.ts';
+import { formats, makeContent } from './transfer/content.ts';
 import { eiderProgram } from './transfer/eider.ts';
 import { libtorrent } from './transfer/libtorrent.ts';
 import type { TransferProgram } from './transfer/program.ts';
 import { runTransfer } from './transfer/run-transfer.ts';
+
+const roles = ['leech', 'seed', 'self'] as const;
 
 interface CpuProfile {
   readonly nodes: readonly {
@@ -32,37 +35,41 @@ export async function run(args: readonly string[]): Promise<void> {
       rows: { type: 'string', default: '25' },
     },
   });
+  const role = toChoice(positionals[0] ?? 'self', 'profile', roles);
+  const [mib, pieceKib, rowCount] = (['mib', 'piece-kib', 'rows'] as const).map((o) =>
+    toCount(values[o], `--${o}`),
+  ) as [number, number, number];
+  const format = toChoice(values.format, '--format', formats);
   const folder = mkdtempSync(join(tmpdir(), 'eider-profile-'));
   const out = join('build', 'profiles');
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   try {
-    const { seeder, leecher } = rolesOf(positionals[0] ?? 'self', out);
+    const { seeder, leecher } = rolesOf(role, out);
     const content = await makeContent(join(folder, 'original'), {
-      format: values.format as 'v1' | 'v2' | 'hybrid',
+      format,
       fileCount: 1,
-      fileBytes: Number(values.mib) * 1_048_576,
-      pieceLength: Number(values['piece-kib']) * 1024,
+      fileBytes: mib * 1_048_576,
+      pieceLength: pieceKib * 1024,
     });
     const { seconds } = await runTransfer({ content, folder: join(folder, 'run'), seeder, leecher, leechers: 1 });
-    process.stdout.write(`${values.mib} MiB in ${seconds.toFixed(2)} s, with profiling\n`);
+    process.stdout.write(`${mib} MiB in ${seconds.toFixed(2)} s, with profiling\n`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   for (const file of readdirSync(out).sort()) {
     const profile = JSON.parse(readFileSync(join(out, file), 'utf8')) as CpuProfile;
-    process.stdout.write(`\n${file}\n${formatProfile(profile, Number(values.rows))}`);
+    process.stdout.write(`\n${file}\n${formatProfile(profile, rowCount)}`);
   }
 }
 
-function rolesOf(name: string, out: string): { seeder: TransferProgram; leecher: TransferProgram } {
+function rolesOf(name: (typeof roles)[number], out: string): { seeder: TransferProgram; leecher: TransferProgram } {
   // Worker threads write profiles of their own beside the main thread's.
   const profiled = (role: string) =>
     eiderProgram({ name: role, nodeArgs: ['--cpu-prof', '--cpu-prof-interval', '200', '--cpu-prof-dir', out] });
   if (name === 'leech') return { seeder: libtorrent, leecher: profiled('leecher') };
   if (name === 'seed') return { seeder: profiled('seeder'), leecher: libtorrent };
-  if (name === 'self') return { seeder: profiled('seeder'), leecher: profiled('leecher') };
-  throw new Error(`there is a profile of leech, seed and self, not of ${name}`);
+  return { seeder: profiled('seeder'), leecher: profiled('leecher') };
 }
 
 /** Self time by function, the most first; the idle time of a thread is left out of the shares. */

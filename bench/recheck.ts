@@ -2,11 +2,11 @@
  * `npm run bench -- recheck [--runs 5] [--mib 2048] [--piece-kib 1024] [--format v1] [--newest-node]`: all of a file in the page cache is hashed. `eider`
  * is a session that finds data without a record of it, `eider verify` the command; aria2's is its command too.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { JsonChild } from './support/processes.ts';
+import { aria2 } from './transfer/aria2.ts';
 import { type Competitor, compare } from './transfer/compare-programs.ts';
 import { type MadeContent, writeTorrent } from './transfer/content.ts';
 import { toLeecher } from './transfer/json-side.ts';
@@ -22,7 +22,7 @@ const nowhere = 'http://127.0.0.1:9/announce';
 /** A client that is up, then is given a torrent whose data is there. */
 function inSession(
   name: string,
-  missing: () => string | undefined,
+  missing: Competitor['missing'],
   start: (torrentFile: string, folder: string) => JsonChild,
 ): Competitor {
   return {
@@ -40,13 +40,12 @@ function inSession(
 
 function byCommand(
   name: string,
-  check: readonly string[],
+  missing: Competitor['missing'],
   command: (torrent: string, folder: string) => readonly string[],
 ): Competitor {
-  const [file = '', ...args] = check;
   return {
     name,
-    missing: () => (spawnSync(file, args).status === 0 ? undefined : 'not installed (tools/install-interop.sh)'),
+    missing,
     run: ({ content, folder }) =>
       withTorrent(content, folder, (torrentFile) => timeCommand(command(torrentFile, content.folder), content.bytes)),
   };
@@ -76,7 +75,7 @@ function eiderOn(node: string, toName: (name: string) => string): Competitor[] {
   ];
   return [
     inSession(toName('eider'), () => undefined, session),
-    byCommand(toName('eider verify'), [node, eiderCommand, '--version'], verify),
+    byCommand(toName('eider verify'), () => undefined, verify),
   ];
 }
 
@@ -91,7 +90,7 @@ export function run(args: readonly string[]): Promise<void> {
         inSession('libtorrent', libtorrent.missing, (torrentFile, folder) =>
           libtorrentSide('recheck', torrentFile, folder),
         ),
-        byCommand('aria2', ['aria2c', '--version'], (torrent, folder) => [
+        byCommand('aria2', aria2.missing, (torrent, folder) => [
           ...['aria2c', '--no-conf', '--enable-dht=false', '--enable-dht6=false', '--check-integrity=true'],
           ...['--hash-check-only=true', '--seed-time=0', '--show-console-readout=false', `--dir=${folder}`, torrent],
         ]),

@@ -1,4 +1,6 @@
-/** `npm run bench -- seed [arguments of leech]`: one file to a libtorrent leecher over loopback. CPU and memory are the seeder's. */
+/**
+ * `npm run bench -- seed [arguments of leech]`: one file to a libtorrent leecher over loopback. CPU and memory are the seeder's.
+ */
 import { compare } from './transfer/compare-programs.ts';
 import { libtorrent } from './transfer/libtorrent.ts';
 import { clients, eiderOn, figure, transferAs } from './transfer/transfers.ts';

@@ -1,4 +1,6 @@
-/** `npm run bench -- self [arguments of leech]`: one file from each program to itself over loopback. CPU of both sides together. */
+/**
+ * `npm run bench -- self [arguments of leech]`: one file from each program to itself over loopback. CPU of both sides together.
+ */
 import { compare } from './transfer/compare-programs.ts';
 import { clients, eiderOn, figure, transferToItself } from './transfer/transfers.ts';
 

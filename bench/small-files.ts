@@ -1,4 +1,6 @@
-/** `npm run bench -- small-files [arguments of leech]`: 5,000 files of 16 KiB from a libtorrent seeder. CPU and memory are the leecher's. */
+/**
+ * `npm run bench -- small-files [arguments of leech]`: 5,000 files of 16 KiB from a libtorrent seeder. CPU and memory are the leecher's.
+ */
 import { compare } from './transfer/compare-programs.ts';
 import { libtorrent } from './transfer/libtorrent.ts';
 import { clients, eiderOn, figure, transferAs } from './transfer/transfers.ts';

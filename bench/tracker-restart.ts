@@ -6,7 +6,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readCounts } from './support/arguments.ts';
 import { median, spread } from './support/processes.ts';
 import type { LoadOrder, LoadPhase } from './tracker-load/load-process.ts';
 import { type RunningTracker, startEider } from './tracker-load/programs.ts';
@@ -16,9 +16,7 @@ import { playLoad } from './tracker-load/run-load.ts';
 const TARGET_SEC = 2;
 
 export async function run(args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({ args: [...args], options: { peers: { type: 'string' }, runs: { type: 'string' } } });
-  const peerCount = Number(values.peers ?? 1_000_000);
-  const runs = Number(values.runs ?? 3);
+  const { peers: peerCount, runs } = readCounts(args, { peers: 1_000_000, runs: 3 });
   const torrentCount = Math.max(100, Math.round(peerCount / 100));
   const fill: LoadPhase = { name: 'fill', work: 'fill', answers: peerCount, window: 192 };
   const checks: readonly LoadPhase[] = [

@@ -6,9 +6,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { seededRng } from '#base';
 import { encodeScrapeQuery } from '#wire';
+import { readCounts } from './support/arguments.ts';
 import { Judge } from './tracker-load/judge.ts';
 import { Population } from './tracker-load/population.ts';
 import { type Latencies, probeHttp, probeUdp } from './tracker-load/probe.ts';
@@ -26,8 +26,7 @@ const WINDOW = 192;
 const NUM_WANT = 50;
 
 export async function run(args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({ args: [...args], options: { peers: { type: 'string' } } });
-  const peerCount = Number(values.peers ?? 1_000_000);
+  const { peers: peerCount } = readCounts(args, { peers: 1_000_000 });
   // Those who live are heard again when the sweep can be done before they go too.
   const refreshSec = 15 + Math.ceil((peerCount / SWEPT_PER_SEC) * 1.3);
   const peerTtlSec = refreshSec + 20;

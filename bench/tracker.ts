@@ -7,13 +7,14 @@
  * after the fill only the phases with this in their name. `--profile`: CPU profiles of the trackers that run on Node, in the current
  * folder.
  */
-import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { BadArgument, toChoice, toCount } from './support/arguments.ts';
 import type { PhaseResult } from './tracker-load/load-process.ts';
 import { makePlans } from './tracker-load/plans.ts';
 import { programs as allPrograms } from './tracker-load/programs.ts';
-import { formatPlan } from './tracker-load/report.ts';
+import { formatPlan, toRows } from './tracker-load/report.ts';
 import { type LoadResult, runLoad } from './tracker-load/run-load.ts';
+import { makeReport, writeReport } from './transfer/report.ts';
 
 const SEED = 1;
 
@@ -33,17 +34,18 @@ export async function run(args: readonly string[]): Promise<void> {
     },
   });
   const { quick } = values;
-  const runs = Number(values.runs ?? (quick ? 1 : 3));
-  const peerCount = Number(values.peers ?? (quick ? 100_000 : 1_000_000));
+  const runs = toCount(values.runs ?? (quick ? '1' : '3'), '--runs');
+  const peerCount = toCount(values.peers ?? (quick ? '100000' : '1000000'), '--peers');
   const scale = quick ? 0.25 : 1;
-  const plans = pick(makePlans(peerCount), values.loads ?? (quick ? '10k' : undefined));
-  const programs = pick(allPrograms, values.programs).filter((program) => {
+  const plans = pick('--loads', makePlans(peerCount), values.loads ?? (quick ? '10k' : undefined));
+  const programs = pick('--programs', allPrograms, values.programs).filter((program) => {
     const reason = program.missing();
-    if (reason !== undefined) process.stderr.write(`${program.title}: ${reason}\n`);
+    if (reason !== undefined) process.stderr.write(`without ${program.title}: ${reason}\n`);
     return reason === undefined;
   });
+  if (programs.length === 0) throw new BadArgument('none of the programs can run here');
   const nodeArgs = values.profile ? ['--cpu-prof'] : [];
-  const window = values.window === undefined ? {} : { window: Number(values.window) };
+  const window = values.window === undefined ? {} : { window: toCount(values.window, '--window') };
   const only = values.only === undefined ? {} : { only: values.only };
   const settings = { scale, nodeArgs, onPhase: note, ...window, ...only };
   const results: LoadResult[] = [];
@@ -58,9 +60,7 @@ export async function run(args: readonly string[]): Promise<void> {
     process.stdout.write(`\n${formatPlan(plan, programs, results)}`);
   }
   process.stdout.write(`\nNode ${process.versions.node}; every answer of ${results.length} runs judged right\n`);
-  if (values.json !== undefined) {
-    await writeFile(values.json, `${JSON.stringify({ node: process.versions.node, results }, undefined, 2)}\n`);
-  }
+  writeReport(makeReport('tracker', `${peerCount.toLocaleString('en')} peers`, toRows(results)), values.json);
 }
 
 function note(phase: PhaseResult): void {
@@ -73,11 +73,9 @@ function note(phase: PhaseResult): void {
 }
 
 /** @param names separated by commas; undefined = all */
-function pick<T extends { readonly name: string }>(all: readonly T[], names: string | undefined): T[] {
+function pick<T extends { readonly name: string }>(option: string, all: readonly T[], names: string | undefined): T[] {
   if (names === undefined) return [...all];
-  return names.split(',').map((name) => {
-    const found = all.find((item) => item.name === name);
-    if (found === undefined) throw new Error(`no ${name}: there are ${all.map((item) => item.name).join(', ')}`);
-    return found;
-  });
+  const known = all.map(({ name }) => name);
+  const chosen = names.split(',').map((name) => toChoice(name, option, known));
+  return all.filter(({ name }) => chosen.includes(name));
 }

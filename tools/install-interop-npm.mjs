@@ -1,6 +1,6 @@
 /**
- * Installs the foreign programs from npm that the interop tests and the load comparison use (npm's bittorrent-tracker, and WebRTC
- * for its client) into `build/interop-npm`, exactly as `test/interop/npm/package-lock.json` names them. They are no dependency of
+ * Installs the foreign programs from npm that the interop tests and the benches use (npm's bittorrent-tracker, WebRTC for its client, and
+ * create-torrent) into `build/interop-npm`, exactly as `test/interop/npm/package-lock.json` names them. They are no dependency of
  * Eider: who does not run this has those tests skipped. Does nothing where it has been done.
  *
  *     node tools/install-interop-npm.mjs                  the programs

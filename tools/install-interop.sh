@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the foreign programs of `npm run test:interop` from Debian's packages: only those that are missing.
+# Installs the foreign programs of `npm run test:interop` and of the benches from Debian's packages: only those that are missing.
 # Needs root or a password-less sudo, and only where something is missing.
 set -euo pipefail
 

@@ -1,8 +1,10 @@
 import { mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { createTorrent, verifyTorrent } from '#create';
 import type { TorrentFormat } from '#metainfo';
+import { readCountsInOrder } from '../support/arguments.ts';
 
 /**
  * Hashing a file in the page cache, as `create` and `verify` do it: GB/s over all threads and CPU-seconds a GiB.
@@ -12,9 +14,11 @@ import type { TorrentFormat } from '#metainfo';
  * GIB (default 1) of made-up data in the temporary folder, or the file or folder PATH.
  */
 export async function run(args: readonly string[]): Promise<void> {
+  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  const [gib] = readCountsInOrder(positionals.slice(0, 1), [1]);
   const folder = mkdtempSync(join(tmpdir(), 'eider-bench-'));
   try {
-    const path = args[1] ?? makeFile(join(folder, 'data'), Number(args[0] ?? 1));
+    const path = positionals[1] ?? makeFile(join(folder, 'data'), gib);
     const rows = [];
     for (const format of ['v1', 'v2', 'hybrid'] satisfies TorrentFormat[]) {
       const work = async () => (await createTorrent(path, { format })).torrent.info.totalLength;

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { toCount } from '../support/arguments.ts';
 import { type CommitCost, commitPieces } from '../support/commit-pieces.ts';
 
 const MIB = 1024 * 1024;
@@ -18,16 +20,22 @@ const MIB = 1024 * 1024;
  * compare with `--steps 32`, which runs one size alone, in KiB.
  */
 export function run(args: readonly string[]): void | Promise<void> {
-  const option = (name: string, otherwise: string): string => {
-    const at = args.indexOf(`--${name}`);
-    return at < 0 ? otherwise : (args[at + 1] ?? otherwise);
-  };
-  if (args[0] === '--child') return runOnce(JSON.parse(args[1] as string) as Case);
-  const mib = Number(option('mib', '1024'));
-  const rounds = Number(option('rounds', '3'));
-  const isWarm = args.includes('--warm');
-  const folder = mkdtempSync(join(option('folder', tmpdir()), 'eider-bench-'));
-  const steps = option('steps', '16,32,64,256,1024').split(',').map(Number);
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      mib: { type: 'string', default: '1024' },
+      rounds: { type: 'string', default: '3' },
+      steps: { type: 'string', default: '16,32,64,256,1024' },
+      warm: { type: 'boolean', default: false },
+      folder: { type: 'string', default: tmpdir() },
+      child: { type: 'string' },
+    },
+  });
+  if (values.child !== undefined) return runOnce(JSON.parse(values.child) as Case);
+  const [mib, rounds] = [toCount(values.mib, '--mib'), toCount(values.rounds, '--rounds')];
+  const steps = values.steps.split(',').map((step) => toCount(step, '--steps'));
+  const isWarm = values.warm;
+  const folder = mkdtempSync(join(values.folder, 'eider-bench-'));
   const cases: Case[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const step of steps) {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readCountsInOrder } from '../support/arguments.ts';
 import { type CommitCost, commitPieces } from '../support/commit-pieces.ts';
 import { median } from '../support/processes.ts';
 
@@ -13,7 +14,7 @@ const KIB = 1024;
  *     npm run bench -- disk [MIB] [ROUNDS]
  */
 export async function run(args: readonly string[]): Promise<void> {
-  const [mib = 256, rounds = 3] = args.map(Number);
+  const [mib, rounds] = readCountsInOrder(args, [256, 3]);
   const costs = new Map<string, { pieceBytes: number; all: CommitCost[] }>();
   for (let round = 0; round < rounds; round++) {
     for (const kib of [16, KIB, 16 * KIB]) {

@@ -5,6 +5,7 @@ import type { InfoHash, Millis, TorrentId } from '#base';
 import type { Info } from '#metainfo';
 import { type Disk, DiskPool, deliverReply, InlineDisk } from '#node';
 import { type DiskInputs, framedLength } from '#swarm';
+import { readCountsInOrder } from '../support/arguments.ts';
 
 const MIB = 1024 * 1024;
 const inFlight = 8;
@@ -17,7 +18,7 @@ const torrent = 1 as TorrentId;
  *     npm run bench -- read-run [MIB]
  */
 export async function run(args: readonly string[]): Promise<void> {
-  const mib = Number(args[0] ?? 1024);
+  const [mib] = readCountsInOrder(args, [1024]);
   const rows: Record<string, Record<string, number>> = {};
   for (const fileBytes of [mib * MIB, 40_000]) {
     const total = fileBytes > MIB ? mib * MIB : 64 * MIB;

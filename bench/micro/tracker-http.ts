@@ -11,6 +11,7 @@ import { HttpRoutes } from '#room/trackerd/http/routes';
 import { frontLimits } from '#room/trackerd/limits';
 import { AnnounceCall, CounterTable, DenseStore, TrackerLogic, toTrackerLimits } from '#tracker';
 import { AnnounceQueryReader } from '#wire';
+import { readCountsInOrder } from '../support/arguments.ts';
 import { announceRequest, infoHashOf } from '../support/http-requests.ts';
 import { JsonChild, median } from '../support/processes.ts';
 
@@ -90,7 +91,7 @@ async function timeLoopback(port: number, keepAlive: boolean, seconds: number): 
 }
 
 export async function run(args: readonly string[]): Promise<void> {
-  const seconds = Number(args[0] ?? 3);
+  const [seconds] = readCountsInOrder(args, [3]);
   const counts = new CounterTable(1).row(0);
   const logic = new TrackerLogic({ store: fillStore(), limits, rng: seededRng(2) });
   const onBug = (error: unknown): never => {

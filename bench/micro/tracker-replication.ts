@@ -4,17 +4,19 @@
  *
  *     npm run bench -- tracker-replication [10000|300000|zipf] [DELTAS]
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
 import { type Millis, seededRng } from '#base';
 import { Replication, storeSnapshots } from '#room/trackerd/replication/index';
 import { AnnounceCall, DeltaLog, DenseStore, deltaBytes, toTrackerLimits } from '#tracker';
+import { BadArgument, toChoice, toCount } from '../support/arguments.ts';
 
 const PEERS = 1_000_000;
 const now = (): Millis => performance.now() as Millis;
@@ -214,10 +216,14 @@ async function linesOf(child: ChildProcess): Promise<AsyncIterator<string>> {
 }
 
 export async function run(args: readonly string[]): Promise<void> {
-  const [kind = '10000', count = '2000000', part, url] = args;
-  const deltas = Number(count);
+  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  const [first = '10000', count = '2000000', part, url] = positionals;
+  const kind = toChoice(first, 'torrents', ['10000', '300000', 'zipf']);
+  const deltas = toCount(count, 'deltas');
   if (part === 'write') return write(kind, url as string, deltas);
   if (part === 'read' || part === 'join') return read(url as string, deltas, part === 'join');
+  if (spawnSync('redis-server', ['--version']).status !== 0)
+    throw new BadArgument('redis-server is not installed (tools/install-interop.sh)');
   const folder = mkdtempSync(join(tmpdir(), 'eider-bench-'));
   const socket = join(folder, 'redis.sock');
   const redis = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''], {

@@ -6,6 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { type Millis, seededRng } from '#base';
 import {
@@ -16,8 +17,10 @@ import {
   type TrackerLimits,
   toTrackerLimits,
 } from '#tracker';
+import { readCountsInOrder, toChoice } from '../support/arguments.ts';
 import type { AnnouncerTask, Pauses } from '../support/store-announcer.js';
 
+const kinds = ['10000', '300000', 'zipf'] as const;
 const WANTED = 50;
 const TIMED = 1_000_000;
 
@@ -82,13 +85,15 @@ function row(what: string, value: string): void {
 }
 
 export async function run(args: readonly string[]): Promise<void> {
-  if (args[0] === undefined) {
-    for (const kind of ['10000', '300000', 'zipf']) {
+  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  if (positionals[0] === undefined) {
+    for (const kind of kinds) {
       spawnSync(process.execPath, [...process.execArgv, process.argv[1]!, 'tracker-store', kind], { stdio: 'inherit' });
     }
     return;
   }
-  await measure(args[0], Number(args[1] ?? 1_000_000));
+  const [peers] = readCountsInOrder(positionals.slice(1), [1_000_000]);
+  await measure(toChoice(positionals[0], 'torrents', kinds), peers);
 }
 
 async function measure(kind: string, peers: number): Promise<void> {

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { type Millis, type PeerAddress, seededRng, writeU16, writeU32 } from '#base';
 import { loadUdpBatches, type UdpBatch } from '#node';
 import { UdpAnswerer } from '#room/trackerd/udp/answerer';
@@ -15,16 +16,17 @@ import {
   TrackerLogic,
   toTrackerLimits,
 } from '#tracker';
-import { hooks } from './tracker-udp-hooks.ts';
+import { toCount } from '../support/arguments.ts';
+import { hooks } from '../support/tracker-udp-hooks.ts';
 
-const usage = `
-What UDP requests cost the tracker, with connection ids, address limits, counters and three hooks.
-
-    npm run bench -- tracker-udp [--seconds 3] [--torrents 10000] [--peers 100000] [--rounds 3] [--dgram]
-
-First without sockets, microseconds a request; then over loopback from a sender in this process to a tracker in another one, answers per
-CPU-second of the tracker. The sender keeps 256 requests on their way.
-`;
+/**
+ * What UDP requests cost the tracker, with connection ids, address limits, counters and three hooks.
+ *
+ *     npm run bench -- tracker-udp [--seconds 3] [--torrents 10000] [--peers 100000] [--rounds 3] [--dgram]
+ *
+ * First without sockets, microseconds a request; then over loopback from a sender in this process to a tracker in another one, answers per
+ * CPU-second of the tracker. The sender keeps 256 requests on their way.
+ */
 
 const ANSWER_BYTES_MAX = 1_232;
 const WINDOW = 256;
@@ -35,20 +37,29 @@ interface Shape {
 }
 
 export async function run(args: readonly string[]): Promise<void> {
-  if (args.includes('--help')) return void process.stdout.write(usage);
-  const number = (name: string, otherwise: number): number => {
-    const at = args.indexOf(`--${name}`);
-    return at < 0 ? otherwise : Number(args[at + 1]);
-  };
-  if (args[0] === '--serve') return serve(args[1] === 'dgram');
-  const shape = { torrents: number('torrents', 10_000), peers: number('peers', 100_000) };
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seconds: { type: 'string', default: '3' },
+      torrents: { type: 'string', default: '10000' },
+      peers: { type: 'string', default: '100000' },
+      rounds: { type: 'string', default: '3' },
+      dgram: { type: 'boolean', default: false },
+      serve: { type: 'string' },
+    },
+  });
+  if (values.serve !== undefined) return serve(values.serve === 'dgram');
+  const [seconds, torrents, peers, rounds] = (['seconds', 'torrents', 'peers', 'rounds'] as const).map((name) =>
+    toCount(values[name], `--${name}`),
+  ) as [number, number, number, number];
+  const shape = { torrents, peers };
   console.log('without sockets');
   console.table(withoutSockets(shape));
-  const how = args.includes('--dgram') ? 'dgram' : 'batched';
+  const how = values.dgram ? 'dgram' : 'batched';
   console.log(`over loopback, ${how}`);
   const rows = [];
-  for (let round = 0; round < number('rounds', 3); round++) {
-    rows.push(await overLoopback(shape, { seconds: number('seconds', 3), how }));
+  for (let round = 0; round < rounds; round++) {
+    rows.push(await overLoopback(shape, { seconds, how }));
   }
   console.table(rows);
 }
@@ -301,7 +312,7 @@ async function serve(isDgram: boolean): Promise<void> {
       : {
           threads: 1,
           storeShare: store.share(),
-          hookModules: [new URL('./tracker-udp-hooks.js', import.meta.url).href],
+          hookModules: [new URL('../support/tracker-udp-hooks.js', import.meta.url).href],
         },
   });
   let isFirst = true;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { toBinaryString } from '#base';
 import { encodeWsRequest } from '#wire';
+import { readCounts } from '../support/arguments.ts';
 import { JsonChild } from '../support/processes.ts';
 
 /**
@@ -14,12 +15,7 @@ import { JsonChild } from '../support/processes.ts';
  * addresses, so that source ports do not run out.
  */
 export async function run(args: readonly string[]): Promise<void> {
-  const option = (name: string, otherwise: number): number => {
-    const at = args.indexOf(`--${name}`);
-    return at < 0 ? otherwise : Number(args[at + 1]);
-  };
-  const from = option('from', 2_000);
-  const to = option('to', 10_000);
+  const { from, to } = readCounts(args, { from: 2_000, to: 10_000 });
   const child = new JsonChild('ws-tracker.js', [], { nodeArgs: ['--expose-gc'] });
   const sockets: Socket[] = [];
   try {

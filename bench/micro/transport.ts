@@ -1,5 +1,6 @@
 import { TcpTransport } from '#room/node/tcp';
 import type { ByteStream, StreamHandlers } from '#room/node/transport';
+import { readCountsInOrder } from '../support/arguments.ts';
 import { JsonChild, median } from '../support/processes.ts';
 
 const MIB = 1_048_576;
@@ -17,7 +18,7 @@ const windowBytes = MIB;
  *     npm run bench -- transport [MIB] [ROUNDS]
  */
 export async function run(args: readonly string[]): Promise<void> {
-  const [mib = 1024, rounds = 3] = args.map(Number);
+  const [mib, rounds] = readCountsInOrder(args, [1024, 3]);
   const cases = {
     'receive, dialled': () => measure(mib, 'source', { isDialled: true }),
     'receive, accepted': () => measure(mib, 'source', { isDialled: false }),

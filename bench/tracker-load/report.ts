@@ -1,4 +1,5 @@
 import { median } from '../support/processes.ts';
+import type { Row } from '../transfer/report.ts';
 import type { LoadPlan } from './plans.ts';
 import type { TrackerProgram } from './programs.ts';
 import type { LoadResult } from './run-load.ts';
@@ -84,6 +85,19 @@ export function formatPlan(plan: LoadPlan, shown: readonly TrackerProgram[], res
   const slow = programs.filter(({ isSlow }) => isSlow).map(({ title }) => title);
   if (slow.length > 0) lines.push(`(${slow.join(', ')}: a tenth of the peers over a tenth of the torrents)`);
   return `${lines.join('\n')}\n`;
+}
+
+/** A program under a load is a row's program; rates are answers per CPU-second of the tracker. */
+export function toRows(results: readonly LoadResult[]): Row[] {
+  const rounds = new Map<string, number>();
+  return results.map((result) => {
+    const program = `${result.program}, ${result.plan}`;
+    const round = rounds.get(program) ?? 0;
+    rounds.set(program, round + 1);
+    const rates = result.phases.map(({ name, answers, cpuSeconds }) => [name, answers / cpuSeconds] as const);
+    const bytes = bytesPerPeer([result], result.program)[0] as number;
+    return { program, round, figures: { ...Object.fromEntries(rates), 'bytes a peer': bytes } };
+  });
 }
 
 function row(head: string, cells: readonly string[]): string {

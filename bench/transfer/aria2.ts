@@ -12,8 +12,10 @@ const HOST = '127.0.0.1';
  */
 export const aria2: TransferProgram = {
   name: 'aria2',
-  missing: () =>
-    spawnSync('aria2c', ['--version']).status === 0 ? undefined : 'not installed (tools/install-interop.sh)',
+  missing: ({ format }) => {
+    if (spawnSync('aria2c', ['--version']).status !== 0) return 'not installed (tools/install-interop.sh)';
+    return format === 'v1' ? undefined : `not able to read ${format} torrents`;
+  },
   async seed(order): Promise<Side> {
     const port = await findFreePort();
     const child = startAria2(order, port, ['--bt-seed-unverified=true', '--seed-ratio=0.0']);

@@ -2,14 +2,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type ContentPlan, type MadeContent, makeContent } from './content.ts';
+import { BadArgument, toChoice, toCount } from '../support/arguments.ts';
+import { type ContentPlan, formats, type MadeContent, makeContent } from './content.ts';
 import { type OtherNode, otherNodes } from './other-node.ts';
 import { formatReport, makeReport, type Row, type Target, writeReport } from './report.ts';
 
 /** One competitor: what is to be timed, and why it cannot be here. */
 export interface Competitor {
   readonly name: string;
-  missing(): string | undefined;
+  /** Runs only where it is named: it takes very long. */
+  readonly isSlow?: boolean;
+  missing(plan: ContentPlan): string | undefined;
   /** Does the work once. @returns its figures */
   run(place: { readonly content: MadeContent; readonly folder: string }): Promise<Record<string, number>>;
 }
@@ -27,7 +30,7 @@ export interface Comparison {
 }
 
 /** Arguments that all comparisons take. */
-export const comparisonOptions = {
+const comparisonOptions = {
   runs: { type: 'string', default: '5' },
   mib: { type: 'string' },
   files: { type: 'string' },
@@ -40,17 +43,21 @@ export const comparisonOptions = {
 } as const;
 
 /** Reads the arguments of a comparison. @throws where there are others */
-export function readComparison(args: readonly string[], plan: ContentPlan) {
+function readComparison(args: readonly string[], { plan, competitors }: Comparison) {
   const { values } = parseArgs({ args: [...args], options: comparisonOptions });
-  const total = values.mib === undefined ? plan.fileBytes * plan.fileCount : Number(values.mib) * 1_048_576;
-  const fileCount = values.files === undefined ? plan.fileCount : Number(values.files);
+  const total = values.mib === undefined ? plan.fileBytes * plan.fileCount : toCount(values.mib, '--mib') * 1_048_576;
+  const fileCount = values.files === undefined ? plan.fileCount : toCount(values.files, '--files');
   const fileBytes = Math.floor(total / fileCount);
-  const pieceLength = values['piece-kib'] === undefined ? plan.pieceLength : Number(values['piece-kib']) * 1024;
-  const format = (values.format ?? plan.format) as ContentPlan['format'];
+  const pieceKib = values['piece-kib'];
+  const pieceLength = pieceKib === undefined ? plan.pieceLength : toCount(pieceKib, '--piece-kib') * 1024;
+  if ((pieceLength & (pieceLength - 1)) !== 0 || pieceLength < 16_384)
+    throw new BadArgument(`--piece-kib: ${pieceKib} is no power of two from 16 on`);
+  const format = toChoice(values.format ?? plan.format, '--format', formats);
+  const names = competitors.map(({ name }) => name);
   return {
-    plan: { ...plan, fileCount, fileBytes, pieceLength, format },
-    runs: Number(values.runs),
-    chosen: values.programs?.split(','),
+    plan: { fileCount, fileBytes, pieceLength, format },
+    runs: toCount(values.runs, '--runs'),
+    chosen: values.programs?.split(',').map((name) => toChoice(name, '--programs', names)),
     nodes: otherNodes({ paths: values.node ?? [], isNewest: values['newest-node'] }),
     json: values.json,
   };
@@ -61,13 +68,14 @@ export function readComparison(args: readonly string[], plan: ContentPlan) {
  * Prints the table; writes the rows as JSON.
  */
 export async function compare(comparison: Comparison, args: readonly string[]): Promise<void> {
-  const { plan, runs, chosen, nodes, json } = readComparison(args, comparison.plan);
+  const { plan, runs, chosen, nodes, json } = readComparison(args, comparison);
   const present = comparison.competitors.filter((one) => {
-    if (chosen !== undefined && !chosen.includes(one.name)) return false;
-    const reason = one.missing();
-    if (reason !== undefined) process.stderr.write(`${one.name}: ${reason}\n`);
+    if (chosen === undefined ? one.isSlow === true : !chosen.includes(one.name)) return false;
+    const reason = one.missing(plan);
+    if (reason !== undefined) process.stderr.write(`without ${one.name}: ${reason}\n`);
     return reason === undefined;
   });
+  if (present.length === 0) throw new BadArgument('none of the programs can run here');
   const competitors = [...present.slice(0, 1), ...nodes.flatMap(comparison.onNode), ...present.slice(1)];
   const folder = await mkdtemp(join(tmpdir(), 'eider-bench-'));
   try {
@@ -85,7 +93,7 @@ export async function compare(comparison: Comparison, args: readonly string[]): 
     rows.sort((a, b) => order.indexOf(a.program) - order.indexOf(b.program) || a.round - b.round);
     const report = makeReport(comparison.bench, `${comparison.work}, ${describe(plan)}`, rows);
     process.stdout.write(`\n${formatReport(report, comparison.targets)}`);
-    writeReport(json ?? join('build', 'bench-results', `${comparison.bench}-${report.date}.json`), report);
+    writeReport(report, json);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

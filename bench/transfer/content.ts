@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { createTorrent } from 'eider/create';
 import { type BuiltTorrent, toBuilt } from './wrap.ts';
 
+export const formats = ['v1', 'v2', 'hybrid'] as const;
+
 /** What is transferred: one file, or many of the same length in a folder. */
 export interface ContentPlan {
-  readonly format: 'v1' | 'v2' | 'hybrid';
+  readonly format: (typeof formats)[number];
   readonly fileCount: number;
   readonly fileBytes: number;
   readonly pieceLength: number;

@@ -1,4 +1,5 @@
 import type { PeerAddress } from '#base';
+import type { ContentPlan } from './content.ts';
 
 /** What one side of a transfer is told. */
 export interface SideOrder {
@@ -28,8 +29,9 @@ export interface Leecher extends Side {
 /** A client that the transfer benches run, Eider or another. */
 export interface TransferProgram {
   readonly name: string;
+  readonly isSlow?: boolean;
   /** @returns why it cannot run here, or undefined */
-  missing(): string | undefined;
+  missing(plan: ContentPlan): string | undefined;
   /** Seeds, without a check of the content. Resolves when peers can connect. */
   seed(order: SideOrder): Promise<Side>;
   /** Is up, and waits for `fetch`. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { median, spread } from '../support/processes.ts';
 
 /** One run of one program. Figures by name; a figure that a program has not is left out. */
@@ -95,7 +95,11 @@ export function formatReport(report: Report, targets: readonly Target[]): string
   return `${lines.join('\n')}\n`;
 }
 
-export function writeReport(file: string, report: Report): void {
+/** @param file `build/bench-results/BENCH-DATE.json` where absent */
+export function writeReport(
+  report: Report,
+  file = join('build', 'bench-results', `${report.bench}-${report.date}.json`),
+): void {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(report, undefined, 1)}\n`);
 }

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { figure } from './transfers.ts';
+import { readMemory, type Usage } from './meter.ts';
+import { toFigures } from './transfers.ts';
 
-const GIB = 2 ** 30;
 const POLL_MS = 10;
 
 /**
@@ -21,9 +21,10 @@ export async function timeCommand(command: readonly string[], bytes: number): Pr
   child.stderr.on('data', (text: Buffer) => {
     said = (said + text.toString()).slice(-4000);
   });
-  let peakMib = 0;
+  let [peakMib, ownMib] = [0, 0];
   const timer = setInterval(() => {
-    peakMib = Math.max(peakMib, ownMib(child.pid as number));
+    const now = memoryOf(child.pid as number);
+    [peakMib, ownMib] = [Math.max(peakMib, now.peakMib), Math.max(ownMib, now.ownMib)];
   }, POLL_MS);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
@@ -34,14 +35,7 @@ export async function timeCommand(command: readonly string[], bytes: number): Pr
   if (code !== 0) throw new Error(`${command.join(' ')} ended with code ${code}: ${said}`);
   const after = childrenTicks();
   const [userSec, systemSec] = [(after.user - before.user) / 100, (after.system - before.system) / 100];
-  return {
-    [figure.wall]: seconds,
-    [figure.rate]: bytes / 1e6 / seconds,
-    [figure.cpu]: ((userSec + systemSec) * GIB) / bytes,
-    [figure.user]: (userSec * GIB) / bytes,
-    [figure.system]: (systemSec * GIB) / bytes,
-    [figure.own]: peakMib,
-  };
+  return toFigures(seconds, { userSec, systemSec, peakMib, ownMib }, bytes);
 }
 
 /** Ticks of all children that have ended. */
@@ -50,12 +44,11 @@ function childrenTicks(): { user: number; system: number } {
   return { user: Number(fields[13]), system: Number(fields[14]) };
 }
 
-/** Of the process that was started; 0 where it is gone. */
-function ownMib(pid: number): number {
+/** Of the process that was started; nothing where it is gone. */
+function memoryOf(pid: number): Pick<Usage, 'peakMib' | 'ownMib'> {
   try {
-    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1024;
+    return readMemory(pid);
   } catch {
-    return 0;
+    return { peakMib: 0, ownMib: 0 };
   }
 }

@@ -14,6 +14,7 @@ export const figure = {
   cpu: 'CPU-s/GiB',
   user: 'user s/GiB',
   system: 'system s/GiB',
+  peak: 'peak MiB',
   own: 'own MiB',
 } as const;
 
@@ -34,7 +35,11 @@ export function transferAs(
 ): Competitor {
   return {
     name: program.name,
-    missing: () => program.missing() ?? other.missing(),
+    ...(program.isSlow === undefined ? {} : { isSlow: program.isSlow }),
+    missing: (plan) => {
+      const reason = other.missing(plan);
+      return reason === undefined ? program.missing(plan) : `${other.name}, the other side, is ${reason}`;
+    },
     run: async ({ content, folder }) => {
       const [seeder, leecher] = role === 'seeder' ? [program, other] : [other, program];
       const result = await runTransfer({ content, folder, seeder, leecher, leechers });
@@ -47,7 +52,7 @@ export function transferAs(
 export function transferToItself(program: TransferProgram, leechers: number): Competitor {
   return {
     name: program.name,
-    missing: () => program.missing(),
+    missing: (plan) => program.missing(plan),
     run: async ({ content, folder }) => {
       const { seconds, seeder, leecher } = await runTransfer({
         content,
@@ -59,6 +64,7 @@ export function transferToItself(program: TransferProgram, leechers: number): Co
       const all: Usage = {
         userSec: seeder.userSec + leecher.userSec,
         systemSec: seeder.systemSec + leecher.systemSec,
+        peakMib: Math.max(seeder.peakMib, leecher.peakMib),
         ownMib: Math.max(seeder.ownMib, leecher.ownMib),
       };
       return toFigures(seconds, all, content.bytes * leechers);
@@ -75,6 +81,7 @@ export function toFigures(seconds: number, usage: Usage, bytes: number): Record<
     [figure.cpu]: (usage.userSec + usage.systemSec) * perGib,
     [figure.user]: usage.userSec * perGib,
     [figure.system]: usage.systemSec * perGib,
+    [figure.peak]: usage.peakMib,
     [figure.own]: usage.ownMib,
   };
 }

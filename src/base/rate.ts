@@ -12,7 +12,7 @@ export class RateMeter {
   #bucket = -1;
   #sum: number = FRACTION_ZERO;
   #firstBucket = -1;
-  #total: number = FRACTION_ZERO;
+  #total = 0;
 
   /** All bytes ever added. */
   get total(): number {

@@ -46,13 +46,28 @@ const LIST = 0x6c;
 const DICT = 0x64;
 const END = 0x65;
 
-/** Recursive, at most `depthMax` deep. */
+/** Keys up to this length are looked for among those that were read before; longer ones are names. */
+const SHARED_KEY_MAX = 16;
+const SHARED_KEYS = 64;
+
+/**
+ * Recursive, at most `depthMax` deep.
+ *
+ * A torrent of 50,000 files has as many dictionaries with the same keys, and what is decoded of it lives as long as it takes to read it: arrays
+ * are as long as they have to be, not as long as they grow by `push`, and equal keys are one view.
+ */
 class Decoder {
   at = 0;
   readonly #bytes: Uint8Array;
   readonly #isStrict: boolean;
   readonly #depthMax: number;
   #tokensLeft: number;
+  /** Members of the containers that are open, the innermost last. */
+  readonly #members: BValue[] = [];
+  readonly #keys: Uint8Array[] = [];
+  readonly #spans: number[] = [];
+  /** By length and first byte. */
+  readonly #shared = new Array<Uint8Array | undefined>(SHARED_KEYS).fill(undefined);
 
   constructor(bytes: Uint8Array, options: DecodeOptions) {
     this.#bytes = bytes;
@@ -75,37 +90,70 @@ class Decoder {
   }
 
   #readList(depth: number): BList {
-    const items: BValue[] = [];
-    while (this.#bytes[this.at] !== END) items.push(this.readValue(depth));
+    const from = this.#members.length;
+    while (this.#bytes[this.at] !== END) this.#members.push(this.readValue(depth));
     this.at++;
-    return items;
+    return takeFrom(this.#members, from);
   }
 
   #readDict(depth: number): BDict {
-    const keys: Uint8Array[] = [];
-    const values: BValue[] = [];
-    const spans: number[] = [];
+    const membersFrom = this.#members.length;
+    const keysFrom = this.#keys.length;
+    const spansFrom = this.#spans.length;
     let isSorted = true;
     let before: Uint8Array | undefined;
     while (this.#bytes[this.at] !== END) {
       const keyAt = this.at;
       if (--this.#tokensLeft < 0) throw this.#beyond('too many values');
-      const key = this.#readString();
+      const key = this.#readKey();
       if (before !== undefined && compareBytes(before, key) >= 0) {
         isSorted = false;
         if (this.#isStrict) throw this.#bad(equalBytes(before, key) ? 'repeated key' : 'keys out of order', keyAt);
       }
       before = key;
       const start = this.at;
-      keys.push(key);
-      values.push(this.readValue(depth));
-      spans.push(start, this.at);
+      this.#keys.push(key);
+      this.#members.push(this.readValue(depth));
+      this.#spans.push(start, this.at);
     }
     this.at++;
-    return new BDict({ keys, values, isSorted, source: this.#bytes, spans });
+    return new BDict({
+      keys: takeFrom(this.#keys, keysFrom),
+      values: takeFrom(this.#members, membersFrom),
+      isSorted,
+      source: this.#bytes,
+      spans: takeFrom(this.#spans, spansFrom),
+    });
+  }
+
+  #readKey(): Uint8Array {
+    const length = this.#readLength();
+    const begin = this.at;
+    this.at += length;
+    if (length === 0 || length > SHARED_KEY_MAX) return this.#bytes.subarray(begin, this.at);
+    const slot = ((this.#bytes[begin] as number) * 5 + length) % SHARED_KEYS;
+    const known = this.#shared[slot];
+    if (known !== undefined && this.#isAt(begin, known)) return known;
+    const key = this.#bytes.subarray(begin, this.at);
+    this.#shared[slot] = key;
+    return key;
+  }
+
+  #isAt(begin: number, key: Uint8Array): boolean {
+    if (key.length !== this.at - begin) return false;
+    for (let i = 0; i < key.length; i++) if (key[i] !== this.#bytes[begin + i]) return false;
+    return true;
   }
 
   #readString(): Uint8Array {
+    const length = this.#readLength();
+    const begin = this.at;
+    this.at += length;
+    return this.#bytes.subarray(begin, this.at);
+  }
+
+  /** Of a string whose bytes follow at `at`, all of them there. */
+  #readLength(): number {
     const bytes = this.#bytes;
     const begin = this.at;
     let at = begin;
@@ -118,10 +166,9 @@ class Decoder {
     if (at === begin) throw this.#bad(at < bytes.length ? 'a string was expected' : 'ends too early');
     if (bytes[begin] === ZERO && at > begin + 1) throw this.#bad('leading zero in a length');
     if (bytes[at] !== COLON) throw this.#bad(at < bytes.length ? 'no colon after a length' : 'ends too early', at);
-    const end = at + 1 + length;
-    if (end > bytes.length) throw this.#bad('string longer than the rest');
-    this.at = end;
-    return bytes.subarray(at + 1, end);
+    if (at + 1 + length > bytes.length) throw this.#bad('string longer than the rest');
+    this.at = at + 1;
+    return length;
   }
 
   #readInt(): number | bigint {
@@ -152,4 +199,11 @@ class Decoder {
   #beyond(what: string): BtError {
     return new BtError('bencode/limit', { at: this.at, what });
   }
+}
+
+/** Cuts off what lies behind `from`. @returns it, in an array of just its length */
+function takeFrom<T>(stack: T[], from: number): T[] {
+  const taken = stack.slice(from);
+  stack.length = from;
+  return taken;
 }

@@ -115,6 +115,19 @@ test('a prefix tells where it ends, and raw values are views of the source', () 
   assert.equal(raw.buffer, source.buffer);
 });
 
+test('keys that many dictionaries have are one view, and each keeps its own values', () => {
+  const text = 'ld6:lengthi1e4:pathl1:aee' + 'd6:lengthi2e4:pathl1:bee' + 'd6:lengthi3e6:lfngth1:c6:lgngthd1:xi4eeee';
+  const [first, second, third] = decode(encodeUtf8(text)) as BDict[];
+  assert.equal(first?.keys[0], second?.keys[0]);
+  assert.deepEqual(second?.values.map(String), ['2', String([bytes('b')])]);
+  assert.equal(toBinaryString(second?.rawOf('path') as Uint8Array), 'l1:be');
+  // Of the same length and first byte.
+  assert.deepEqual(third?.keys.map(toBinaryString), ['length', 'lfngth', 'lgngth']);
+  assert.equal(third?.isSorted, true);
+  assert.equal(toBinaryString(third?.rawOf('lgngth') as Uint8Array), 'd1:xi4ee');
+  assert.equal(toBinaryString((third!.get('lgngth') as BDict).rawOf('x') as Uint8Array), 'i4e');
+});
+
 test('typed access gives undefined for what is absent or of another type', () => {
   const root = decode(encodeUtf8('d4:biggi99999999999999999999e1:dd1:xi1ee1:ii7e1:lli1ee1:s2:hie'));
   assert.equal(getInt(root, 'i'), 7);

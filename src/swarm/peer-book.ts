@@ -10,8 +10,10 @@ import {
   type Rng,
 } from '../base/index.ts';
 import { type Ban, BanList, isLoopback, peerKey } from './ban-list.ts';
+import { HostCounts } from './host-counts.ts';
+import { KnownAddresses } from './known-addresses.ts';
 import { limits } from './limits.ts';
-import { compareKeys, compareToDial, compareWorth, type KnownAddress, type PeerSource, trust } from './peer-order.ts';
+import { compareKeys, compareToDial, type KnownAddress, type PeerSource, trust } from './peer-order.ts';
 
 export type PeerBookState = 'idle' | 'dialing' | 'connected' | 'failed' | 'banned';
 
@@ -59,34 +61,30 @@ export interface PeerBookOptions {
 /**
  * The addresses at which peers of one torrent may be, and what became of each. Decides whom to dial next and whom never.
  *
- * Bounded whatever peers say: each host has a few entries, addresses told by peers fill half the book at most, and a new address
- * pushes out only one that is worth less. Connected peers, own addresses and bans are remembered, so nobody is dialled twice.
+ * Bounded whatever peers say (known-addresses.ts). Connected peers, own addresses and bans are remembered, so nobody is dialled twice.
  */
 export class PeerBook {
   readonly bans: BanList;
   readonly #rng: Rng;
-  readonly #perHostMax: number;
-  readonly #sizeMax: number;
-  readonly #pexMax: number;
   #priority: (to: PeerAddress) => number = () => 0;
-  readonly #entries = new Map<string, KnownAddress>();
-  readonly #entriesOfHost = new Map<string, number>();
+  readonly #entries: KnownAddresses;
   /** Connections and dials by host. */
-  readonly #linksOfHost = new Map<string, number>();
+  readonly #linksOfHost: HostCounts;
   readonly #links = new Map<ConnId, Link>();
   readonly #own = new Set<string>();
-  #pexCount = 0;
   /** What `nextAt` has found, kept as long as it holds: every end of a connection asks for it. */
   #soonest: { readonly at: number; readonly seeding: boolean; readonly bans: number } | undefined;
-  /** Sources of which nothing has a place, until something changes: what peers tell comes by the hundred. */
-  readonly #noRoom = new Set<PeerSource>();
-
   constructor(options: PeerBookOptions) {
     this.bans = options.bans ?? new BanList();
     this.#rng = options.rng;
-    this.#perHostMax = options.perHostMax ?? limits.peerBook.perHostMax;
-    this.#sizeMax = options.sizeMax ?? limits.peerBook.addressesMax;
-    this.#pexMax = options.pexMax ?? limits.peerBook.pexAddressesMax;
+    const { peerBook } = limits;
+    const {
+      perHostMax = peerBook.perHostMax,
+      sizeMax = peerBook.addressesMax,
+      pexMax = peerBook.pexAddressesMax,
+    } = options;
+    this.#entries = new KnownAddresses({ sizeMax, pexMax, perHostMax });
+    this.#linksOfHost = new HostCounts(perHostMax);
   }
 
   get size(): number {
@@ -115,9 +113,9 @@ export class PeerBook {
       this.#hearAgain(now, known, source, seed);
       return 'known';
     }
-    if (source !== 'manual' && this.#isHostFull(this.#entriesOfHost, address.host)) return 'host-full';
+    if (source !== 'manual' && this.#entries.isHostFull(address.host)) return 'host-full';
     if (!this.#makeRoom(source)) return 'book-full';
-    this.#insert(key, {
+    const entry: KnownAddress = {
       address,
       source,
       priority: this.#priority(address),
@@ -127,7 +125,9 @@ export class PeerBook {
       proven: false,
       dialing: false,
       open: 0,
-    });
+    };
+    this.#entries.insert(key, entry);
+    this.#offer(entry);
     return 'added';
   }
 
@@ -152,9 +152,6 @@ export class PeerBook {
   /** The torrent has ended: who was known is in its resume data. */
   clear(): void {
     this.#entries.clear();
-    this.#entriesOfHost.clear();
-    this.#pexCount = 0;
-    this.#noRoom.clear();
     this.#soonest = undefined;
   }
 
@@ -202,22 +199,23 @@ export class PeerBook {
 
   /** The entry may be dialled from its `retryAt` on. */
   #offer(entry: KnownAddress): void {
-    this.#noRoom.clear();
+    this.#entries.onChanged();
     if (this.#soonest === undefined || entry.retryAt >= this.#soonest.at) return;
     if (this.#canDial(entry, this.#soonest.seeding)) this.#soonest = { ...this.#soonest, at: entry.retryAt };
   }
 
   /** The entry may not be dialled any more, or is worth something else. */
   #withhold(entry: KnownAddress): void {
-    this.#noRoom.clear();
+    this.#entries.onChanged();
     if (this.#soonest !== undefined && entry.retryAt <= this.#soonest.at) this.#soonest = undefined;
   }
 
   /** One connection or dial more or less. Where a host has all it may, its other addresses wait. */
   #countLink(host: string, by: 1 | -1): void {
-    const before = count(this.#linksOfHost, host);
-    bump(this.#linksOfHost, host, by);
-    if (Math.max(before, before + by) === this.#perHostMax) this.#soonest = undefined;
+    const before = this.#linksOfHost.of(host);
+    if (by > 0) this.#linksOfHost.add(host);
+    else this.#linksOfHost.remove(host);
+    if (Math.max(before, before + by) === this.#linksOfHost.max) this.#soonest = undefined;
   }
 
   // --- connections
@@ -256,7 +254,7 @@ export class PeerBook {
   /** A peer has connected to us. @returns anything but 'ok': turn it away, there will be no onClosed. */
   onIncoming(conn: ConnId, from: PeerAddress): Admission {
     if (this.bans.has(from)) return 'banned';
-    if (this.#isHostFull(this.#linksOfHost, from.host)) return 'host-full';
+    if (this.#linksOfHost.isFull(from.host)) return 'host-full';
     this.#links.set(conn, { from, listen: undefined });
     this.#countLink(from.host, 1);
     return 'ok';
@@ -332,28 +330,21 @@ export class PeerBook {
 
   /** Counts agree with what they count; called in tests and simulation. */
   assertInvariants(): void {
-    const entries = new Map<string, number>();
-    const links = new Map<string, number>();
+    const links: string[] = [];
     const open = new Map<string, number>();
     for (const { from, listen } of this.#links.values()) {
-      bump(links, from.host, 1);
-      if (listen !== undefined) bump(open, listen, 1);
+      links.push(from.host);
+      if (listen !== undefined) open.set(listen, (open.get(listen) ?? 0) + 1);
     }
-    let pex = 0;
     for (const [key, e] of this.#entries) {
-      bump(entries, e.address.host, 1);
-      if (e.dialing) bump(links, e.address.host, 1);
-      if (e.source === 'pex') pex++;
-      assert(e.open === count(open, key), 'open connections of an address');
+      if (e.dialing) links.push(e.address.host);
+      assert(e.open === (open.get(key) ?? 0), 'open connections of an address');
     }
-    assert(pex === this.#pexCount, 'addresses told by peers');
     const soonest = this.#soonest;
     const isKnown = soonest !== undefined && soonest.bans === this.bans.version;
     assert(!isKnown || soonest.at === this.#findSoonest(soonest.seeding), 'the next dial is known right');
-    for (const [mine, real] of [[this.#entriesOfHost, entries] as const, [this.#linksOfHost, links] as const]) {
-      assert(mine.size === real.size, 'hosts counted');
-      for (const [host, n] of real) assert(count(mine, host) === n, 'count of a host');
-    }
+    this.#entries.assertInvariants();
+    this.#linksOfHost.assertEqual(links);
   }
 
   #stateOf(e: KnownAddress): PeerBookState {
@@ -365,11 +356,7 @@ export class PeerBook {
 
   #canDial(e: KnownAddress, seeding: boolean): boolean {
     if (e.dialing || e.open > 0 || (seeding && e.seed && e.source !== 'manual')) return false;
-    return !this.#isHostFull(this.#linksOfHost, e.address.host) && !this.bans.has(e.address);
-  }
-
-  #isHostFull(counts: ReadonlyMap<string, number>, host: string): boolean {
-    return count(counts, host) >= this.#perHostMax && !isLoopback(host);
+    return !this.#linksOfHost.isFull(e.address.host) && !this.bans.has(e.address);
   }
 
   #hearAgain(now: Millis, entry: KnownAddress, source: PeerSource, seed: boolean): void {
@@ -384,8 +371,7 @@ export class PeerBook {
       this.#offer(entry);
     }
     if (trust[source] <= trust[entry.source]) return;
-    if (entry.source === 'pex') this.#pexCount--;
-    entry.source = source;
+    this.#entries.promote(entry, source);
     this.#offer(entry);
   }
 
@@ -414,48 +400,17 @@ export class PeerBook {
 
   /** @returns false where nothing in the book is worth less than an untried address of this source */
   #makeRoom(source: PeerSource): boolean {
-    const isPexFull = source === 'pex' && this.#pexCount >= this.#pexMax;
-    if (this.#entries.size < this.#sizeMax && !isPexFull) return true;
-    if (this.#noRoom.has(source)) return false;
-    this.#noRoom.add(source);
-    let worst: [string, KnownAddress] | undefined;
-    for (const item of this.#entries) {
-      const entry = item[1];
-      if (entry.dialing || entry.open > 0 || entry.source === 'manual') continue;
-      if (isPexFull && entry.source !== 'pex') continue;
-      if (worst === undefined || compareWorth(entry, worst[1]) < 0) worst = item;
-    }
+    if (this.#entries.hasRoom(source)) return true;
+    const worst = this.#entries.toPushOut(source);
     if (worst === undefined) return false;
-    const [key, entry] = worst;
-    const isWorthLess = entry.failures > 0 || (!entry.proven && trust[entry.source] < trust[source]);
-    if (!isWorthLess) return false;
-    this.#remove(key, entry);
+    this.#remove(...worst);
     return true;
-  }
-
-  #insert(key: string, entry: KnownAddress): void {
-    this.#entries.set(key, entry);
-    bump(this.#entriesOfHost, entry.address.host, 1);
-    if (entry.source === 'pex') this.#pexCount++;
-    this.#offer(entry);
   }
 
   #remove(key: string, entry: KnownAddress): void {
     this.#withhold(entry);
-    this.#entries.delete(key);
-    bump(this.#entriesOfHost, entry.address.host, -1);
-    if (entry.source === 'pex') this.#pexCount--;
+    this.#entries.remove(key, entry);
   }
-}
-
-function count(map: ReadonlyMap<string, number>, host: string): number {
-  return map.get(host) ?? 0;
-}
-
-function bump(map: Map<string, number>, host: string, by: number): void {
-  const n = count(map, host) + by;
-  if (n <= 0) map.delete(host);
-  else map.set(host, n);
 }
 
 function first<T>(items: Iterable<T>): T | undefined {

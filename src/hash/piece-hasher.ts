@@ -5,7 +5,7 @@ import { assert, BtError } from '../base/index.ts';
 import { BLOCK_LENGTH, HASH_BYTES, nextPow2 } from '../metainfo/index.ts';
 import { toDiskError } from './disk-error.ts';
 import { merkle } from './merkle.ts';
-import type { HashedRange, HashJob, HashSettings, PlannedFile, ReadProblem } from './plan.ts';
+import type { HashAnswer, HashedRange, HashJob, HashSettings, HashTask, PlannedFile, ReadProblem } from './plan.ts';
 
 /** Bytes read by one system call; stays in the processor's cache between reading and hashing. */
 export const windowBytes: number = 1 << 20;
@@ -51,6 +51,16 @@ export class PieceHasher {
       this.#close();
     }
     return { ...range, problems: this.#problems };
+  }
+
+  /** The same for a thread: what goes wrong is part of the answer. */
+  answer({ settings, job }: HashTask): HashAnswer {
+    try {
+      return { kind: 'hashed', range: this.run(settings, job) };
+    } catch (error) {
+      if (BtError.is(error)) return { kind: 'failed', code: error.code, detail: error.detail };
+      return { kind: 'crashed', what: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    }
   }
 
   #prepare(settings: HashSettings): void {
@@ -147,8 +157,9 @@ export class PieceHasher {
     return undefined;
   }
 
-  /** Brings [from, to) of torrent space into the window. Windows come in order. */
+  /** Brings [from, to) of torrent space into the window. Windows come in order. Only SHA-1 is made of what lies between files. */
   #fill(from: number, to: number): void {
+    const { v1 } = this.#settings;
     let at = from;
     for (let i = this.#fileCursor; i < this.#files.length; i++) {
       const file = this.#files[i] as PlannedFile;
@@ -159,14 +170,14 @@ export class PieceHasher {
         continue;
       }
       if (file.offset > at) {
-        this.#window.fill(0, at - from, file.offset - from);
+        if (v1) this.#window.fill(0, at - from, file.offset - from);
         at = file.offset;
       }
       const stop = Math.min(fileEnd, to);
       this.#readSpan(file, at, stop, at - from);
       at = stop;
     }
-    if (at < to) this.#window.fill(0, at - from, to - from);
+    if (v1 && at < to) this.#window.fill(0, at - from, to - from);
   }
 
   #readSpan(file: PlannedFile, from: number, to: number, windowAt: number): void {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe } from 'node:test';
 
+import { PieceCheck } from '#swarm';
 import { type Bench, check, checkFiles, type DiskSuite, setUpDisk, threeFiles } from '../support/disk-bench.ts';
 import { opened } from '../support/disk-probe.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
@@ -87,6 +88,33 @@ export function diskHostileContract(suite: DiskSuite): void {
         );
       }
     }
+
+    check('a link in place of a file that is hashed again', async (t) => {
+      const b = setUp(t, makeTorrent({ files: threeFiles }));
+      opened(await b.probe.open());
+      await b.commitAll([0]);
+      await b.probe.closeStore();
+      rmSync(b.pathOf(1));
+      opened(await b.probe.open());
+      mkdirSync(outside(b));
+      writeFileSync(join(outside(b), 'b.bin'), b.made.contents[1] as Uint8Array);
+      symlinkSync(join(outside(b), 'b.bin'), b.pathOf(1));
+      const { checks, error } = await b.probe.recheck();
+      assert.equal(error?.code, 'disk/unsafe-path');
+      assert.ok(checks.every((check) => check === PieceCheck.unknown));
+    });
+
+    check('a link in place of a folder whose files are hashed again', async (t) => {
+      const b = setUp(t, makeTorrent({ files: threeFiles }));
+      opened(await b.probe.open());
+      await b.commitAll();
+      await b.reopen();
+      renameSync(join(b.folder, 'made/sub'), outside(b));
+      symlinkSync(outside(b), join(b.folder, 'made/sub'));
+      const { checks, error } = await b.probe.recheck();
+      assert.equal(error?.code, 'disk/unsafe-path');
+      assert.ok(checks.every((check) => check === PieceCheck.unknown));
+    });
 
     check('a link in place of the part file', async (t) => {
       const b = setUp(t, makeTorrent({ files: threeFiles }));

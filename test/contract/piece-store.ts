@@ -160,6 +160,18 @@ export function diskContract(suite: DiskSuite): void {
       assert.deepEqual(good, [1, 0, 1, 1, 1, 0, 0, 0, 0]);
     });
 
+    check('small files, each in a large piece of its own, are hashed many in a step', async (t) => {
+      const files = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`f${i}`, 1_000 + i]));
+      const b = setUp(t, makeTorrent({ files, format: 'v2', pieceLength: 2 << 20 }), {
+        limits: { recheckStepBytes: 50_000 },
+      });
+      opened(await b.probe.open());
+      await b.commitAll();
+      const { good } = await b.probe.recheck();
+      assert.ok(good.every((g) => g === 1));
+      assert.ok(b.probe.log.filter((verb) => verb === 'recheck').length <= 3);
+    });
+
     check('closing a store answers a recheck that is under way first, for every piece', async (t) => {
       const b = setUp(t, makeTorrent({ files: { '': 1_000_000 }, pieceLength: 16_384 }), {
         limits: { recheckStepBytes: 100_000 },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { BtError, Millis, TorrentId } from '#base';
 import { BLOCK_LENGTH, Geometry, type TorrentFile, v1PieceHash, v2PieceHash } from '#metainfo';
 import { type Disk, deliverReply } from '#node';
+import type { FilesNow } from '#room/node/disk/protocol';
 import {
   type CommitOutcome,
   type DiskInputs,
@@ -28,6 +29,8 @@ export class DiskProbe implements DiskInputs {
   #isAsking = false;
   /** Verbs of the answers, in order. */
   readonly log: string[] = [];
+  /** Files that the last answer told of. */
+  files: FilesNow | undefined;
 
   constructor(disk: Disk, torrent: TorrentFile) {
     this.disk = disk;
@@ -36,6 +39,7 @@ export class DiskProbe implements DiskInputs {
     disk.attach((reply) => {
       assert.equal(this.#isAsking, false, 'answered inside the question');
       this.log.push(reply.verb);
+      this.files = 'files' in reply ? reply.files : undefined;
       deliverReply(this, 0 as Millis, reply);
     });
   }

@@ -197,7 +197,7 @@ export class DiskHost {
     const stopped = this.#rechecks.filter((job) => job.torrent === torrent);
     for (const job of stopped) {
       this.#rechecks.splice(this.#rechecks.indexOf(job), 1);
-      this.#reply(job.cancel());
+      this.#reply({ ...job.cancel(), files: undefined });
     }
     this.#endThreads();
     const open = this.#torrents.get(torrent);
@@ -212,17 +212,15 @@ export class DiskHost {
 
   #save({ torrent, bytes, final }: DiskRequest & { verb: 'save' }): void {
     let error: PackedError | undefined;
-    let filesNow: FilesNow | undefined;
     try {
       const { info, folder, store } = this.#torrent(torrent);
       if (final) store.sync();
       const { files, partFile } = store.states();
-      if (final) filesNow = toFilesNow(files);
       this.#resume?.save(keyOf(info), { bytes, files, partFile, final, savedMs: Date.now(), folder });
     } catch (cause) {
       error = pack(cause, 'resume data');
     }
-    this.#reply({ verb: 'save', torrent, error, files: filesNow });
+    this.#reply({ verb: 'save', torrent, error, files: this.#changedFiles(torrent) });
   }
 
   // --- pieces ----------------------------------------------------------------------------------------------------------------------
@@ -231,7 +229,6 @@ export class DiskHost {
     const { torrent, piece, segments } = job;
     let outcome: (DiskReply & { verb: 'commit' })['outcome'];
     let blockHashes: Uint8Array | undefined;
-    let files: FilesNow | undefined;
     try {
       const open = this.#torrent(torrent);
       const { geometry, store } = open;
@@ -239,7 +236,7 @@ export class DiskHost {
       const verdict = judgePiece(parts, geometry.dataBytes(piece), job.expect);
       if (job.blockHashes || verdict === 'bad') blockHashes = hashBlocks(parts, geometry.pieceBytes(piece));
       if (verdict === 'ok') {
-        files = this.#write(open, piece, true, () => {
+        this.#write(open, piece, true, () => {
           segments.forEach((segment, i) => {
             if (segment !== undefined) store.write(piece, i * job.segmentBytes, segment);
           });
@@ -249,6 +246,7 @@ export class DiskHost {
     } catch (error) {
       outcome = { kind: 'failed', error: pack(error, `piece ${piece}`) };
     }
+    const files = this.#changedFiles(torrent);
     this.#reply({ verb: 'commit', torrent, piece, outcome, segments, blockHashes, files });
   }
 
@@ -275,18 +273,17 @@ export class DiskHost {
 
   #storeSegment({ torrent, piece, offset, bytes }: DiskRequest & { verb: 'segment' }): void {
     let error: PackedError | undefined;
-    let files: FilesNow | undefined;
     try {
       const open = this.#torrent(torrent);
-      files = this.#write(open, piece, false, () => open.store.write(piece, offset, bytes));
+      this.#write(open, piece, false, () => open.store.write(piece, offset, bytes));
     } catch (cause) {
       error = pack(cause, `piece ${piece}`);
     }
-    this.#reply({ verb: 'segment', torrent, piece, offset, bytes, error, files });
+    this.#reply({ verb: 'segment', torrent, piece, offset, bytes, error, files: this.#changedFiles(torrent) });
   }
 
   /** Writes bytes of a piece, with a note before and after: whenever the process dies, it is known what was in the middle. */
-  #write({ info, folder, store }: OpenTorrent, piece: number, isVerified: boolean, write: () => void): FilesNow {
+  #write({ info, folder, store }: OpenTorrent, piece: number, isVerified: boolean, write: () => void): void {
     const key = keyOf(info);
     this.#resume?.begin(key, folder, piece);
     try {
@@ -295,9 +292,7 @@ export class DiskHost {
       this.#resume?.end(key, folder, { piece, files: store.statesOf(piece), isVerified: false });
       throw error;
     }
-    const files = store.statesOf(piece);
-    this.#resume?.end(key, folder, { piece, files, isVerified });
-    return files;
+    this.#resume?.end(key, folder, { piece, files: store.statesOf(piece), isVerified });
   }
 
   #readRun({ torrent, run, piece, begin, length, into }: DiskRequest & { verb: 'run' }): void {
@@ -331,7 +326,8 @@ export class DiskHost {
     if (open === undefined) {
       const error = packError(closed());
       const good = new Uint8Array(expect.count).fill(pieceChecks.unknown);
-      this.#reply({ verb: 'recheck', torrent, first, good, error, threadBytes: this.#threads?.bufferBytes ?? 0 });
+      const threadBytes = this.#threads?.bufferBytes ?? 0;
+      this.#reply({ verb: 'recheck', torrent, first, good, error, threadBytes, files: undefined });
       return;
     }
     const { store, geometry } = open;
@@ -361,7 +357,7 @@ export class DiskHost {
       // Torrents take turns.
       this.#rechecks.splice(at, 1);
       const reply = job.step();
-      if (reply !== undefined) this.#reply(job.isDone ? { ...reply, files: this.#filesNow(job.torrent) } : reply);
+      if (reply !== undefined) this.#reply({ ...reply, files: this.#changedFiles(job.torrent) });
       if (!job.isDone) this.#rechecks.push(job);
       else this.#endThreads();
       this.#stepLater();
@@ -382,7 +378,7 @@ export class DiskHost {
     try {
       const { info, folder: from, store } = this.#torrent(torrent);
       if (to === from) {
-        this.#reply({ verb: 'move', torrent, folder: from, error: undefined });
+        this.#reply({ verb: 'move', torrent, folder: from, error: undefined, files: undefined });
         return;
       }
       store.sync();
@@ -399,7 +395,7 @@ export class DiskHost {
       this.#moves.push({ torrent, to, job });
       this.#moveLater();
     } catch (error) {
-      this.#reply({ verb: 'move', torrent, folder: to, error: pack(error, to) });
+      this.#reply({ verb: 'move', torrent, folder: to, error: pack(error, to), files: this.#changedFiles(torrent) });
     }
   }
 
@@ -440,8 +436,12 @@ export class DiskHost {
         this.#resume?.forgetMove(keyOf(info), from);
       }
     }
-    const files = this.#filesNow(torrent);
-    this.#reply({ verb: 'move', torrent, folder: to, error: error === undefined ? undefined : trouble, files });
+    if (error === undefined) {
+      const files = toFilesNow(this.#torrent(torrent).store.states().files);
+      this.#reply({ verb: 'move', torrent, folder: to, error, files });
+    } else {
+      this.#reply({ verb: 'move', torrent, folder: to, error: trouble, files: this.#changedFiles(torrent) });
+    }
   }
 
   /** The new place is remembered: nothing needs to lead there from the old one. */
@@ -469,9 +469,9 @@ export class DiskHost {
     return to;
   }
 
-  #filesNow(torrent: TorrentId): FilesNow | undefined {
-    const open = this.#torrents.get(torrent);
-    return open && toFilesNow(open.store.states().files);
+  #changedFiles(torrent: TorrentId): FilesNow | undefined {
+    const files = this.#torrents.get(torrent)?.store.takeChanged?.();
+    return files === undefined || files.size === 0 ? undefined : files;
   }
 
   #torrent(torrent: TorrentId): OpenTorrent {

@@ -53,8 +53,8 @@ export class DiskPool extends DiskClient {
         this.#immediate ??= setImmediate(() => this.#readQuickly());
         return;
       }
-      if (request.verb === 'commit') this.#quick.onWrite(request.job.torrent);
-      else if (request.verb === 'segment') this.#quick.onWrite(request.torrent);
+      if (request.verb === 'commit') this.#quick.onWrite(request.job.torrent, request.job.piece);
+      else if (request.verb === 'segment') this.#quick.onWrite(request.torrent, request.piece);
       if (request.verb === 'open') this.#opening.set(request.torrent, request);
       else if (request.verb === 'close') this.#forget(request.torrent);
     }
@@ -131,17 +131,19 @@ export class DiskPool extends DiskClient {
       }
       case 'commit':
       case 'segment':
-        quick.onWritten(reply.torrent, reply.files);
+        quick.onWritten(reply.torrent, reply.piece);
+        break;
+      case 'move':
+        if (reply.error !== undefined || reply.files === undefined) break;
+        quick.move(reply.torrent, reply.folder, reply.files);
         return;
       case 'save':
       case 'recheck':
-        if (reply.files !== undefined) quick.onLooked(reply.torrent, reply.files);
-        return;
-      case 'move':
-        if (reply.error === undefined && reply.files !== undefined)
-          quick.move(reply.torrent, reply.folder, reply.files);
+        break;
+      default:
         return;
     }
+    if (reply.files !== undefined) quick.learn(reply.torrent, reply.files);
   }
 
   #readQuickly(): void {

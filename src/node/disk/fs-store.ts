@@ -62,6 +62,8 @@ export class FsStore implements PieceStore {
   readonly #cursor = new ViewCursor();
   /** Device and inode of every file written, to notice names that the file system takes for one. */
   readonly #identities = new Map<string, FileInStore>();
+  /** Those whose state is another than was told last. */
+  readonly #changed = new Set<FileInStore>();
   #partState: FileState | undefined;
   #isSkeletonMade = false;
 
@@ -95,12 +97,24 @@ export class FsStore implements PieceStore {
     this.#moveWantedShares();
     this.#refreshPart();
     if (this.#isDataThere()) this.#makeSkeleton();
+    // `states` tells all of it.
+    this.#changed.clear();
   }
 
   states(): StoreStates {
     if (this.#part.isDirty) this.#refreshPart();
     // As we left them. Were they looked at now, what others have done to them would pass for ours.
-    return { files: this.#files.map((f) => f.seen && toState(f.seen)), partFile: this.#partState };
+    return { files: this.#files.map(believed), partFile: this.#partState };
+  }
+
+  takeChanged(): ReadonlyMap<number, FileState> {
+    const states = new Map<number, FileState>();
+    for (const file of this.#changed) {
+      const state = believed(file);
+      if (state !== undefined) states.set(file.entry.index, state);
+    }
+    this.#changed.clear();
+    return states;
   }
 
   mayHave(piece: number, begin: number, length: number): boolean {
@@ -159,7 +173,8 @@ export class FsStore implements PieceStore {
       if (states.has(index)) continue;
       const { fd } = this.#part.file;
       if (file.isWanted) {
-        if (file.seen !== undefined) states.set(index, toState(file.seen));
+        const state = believed(file);
+        if (state !== undefined) states.set(index, state);
         continue;
       }
       try {
@@ -294,7 +309,7 @@ export class FsStore implements PieceStore {
         at += this.#calls.writeSync(fd, bytes, at, Math.min(step, bytes.length - at), position + at);
       }
     } finally {
-      file.seen = toSeen(this.#calls.fstatSync(fd));
+      this.#see(file, toSeen(this.#calls.fstatSync(fd)));
     }
   }
 
@@ -364,7 +379,7 @@ export class FsStore implements PieceStore {
       try {
         const fd = this.#open.use(file.file, 'write');
         this.#calls.ftruncateSync(fd, file.entry.length);
-        file.seen = toSeen(this.#calls.fstatSync(fd));
+        this.#see(file, toSeen(this.#calls.fstatSync(fd)));
       } catch (error) {
         // A folder that may only be read stays as it is; its pieces are good all the same.
         if (!BtError.is(error) && !isSystemError(error)) throw error;
@@ -391,12 +406,17 @@ export class FsStore implements PieceStore {
 
   // --- states --------------------------------------------------------------------------------------------------------------------------
 
+  #see(file: FileInStore, seen: Seen | undefined): void {
+    file.seen = seen;
+    this.#changed.add(file);
+  }
+
   #look(file: FileInStore): void {
     const stats = file.isWanted ? this.#folder.stat(file.entry.path) : this.#lookAtUnwanted(file);
-    file.seen = undefined;
+    this.#see(file, undefined);
     if (stats === undefined) return;
     if (file.entry.symlink !== undefined || stats.isFile()) {
-      file.seen = toSeen(stats);
+      this.#see(file, toSeen(stats));
       return;
     }
     if (!file.isWanted) return;
@@ -483,6 +503,11 @@ function toSeen(stats: Stats): Seen {
 
 function isSame(a: Seen, b: Seen): boolean {
   return a.inode === b.inode && a.length === b.length && a.modifiedMs === b.modifiedMs;
+}
+
+/** What is vouched for: nothing of a file that others have changed, though we may have written to it since. */
+function believed({ seen, isDoubted }: FileInStore): FileState | undefined {
+  return seen === undefined || isDoubted ? undefined : toState(seen);
 }
 
 function toState({ length, modifiedMs }: Seen): FileState {

@@ -7,7 +7,10 @@ import type { FileState } from '../../swarm/index.ts';
  * store's caller: they read as zeros and are not written.
  */
 export interface PieceStore {
-  /** How files stand. Cheap to call often: only what this store has written is looked at again. */
+  /**
+   * How files stand. Cheap to call often: only what this store has written is looked at again. A file that others have changed counts as
+   * missing until it is looked at anew.
+   */
   states(): StoreStates;
   /** False where reading these bytes cannot succeed, as far as sizes tell; costs no reading. */
   mayHave(piece: number, begin: number, length: number): boolean;
@@ -25,6 +28,8 @@ export interface PieceStore {
   write(piece: number, begin: number, bytes: Uint8Array): void;
   /** How the files that hold a piece stand, by index (-1: the part file); what cannot be looked at now is left out. */
   statesOf(piece: number): ReadonlyMap<number, FileState>;
+  /** For stores of ordinary files: those of which `states` says something else than it did when this was asked last, by index. */
+  takeChanged?(): ReadonlyMap<number, FileState>;
   /**
    * For stores of ordinary files, which other threads may read while pieces are checked. Files that were changed by others are looked at
    * anew first.

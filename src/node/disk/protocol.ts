@@ -76,8 +76,8 @@ type Packed<T> = T extends { readonly error: BtError }
     : T;
 
 /**
- * How files stand, by index, that a request has written or looked at anew. Whoever reads them elsewhere knows by this what is ours and what
- * somebody else has done to them.
+ * How files stand, by index, that have been written or looked at anew since it was told last. Whoever reads them elsewhere knows by this what
+ * is ours and what somebody else has done to them.
  */
 export type FilesNow = ReadonlyMap<number, FileState>;
 
@@ -125,8 +125,7 @@ export type DiskReply =
       readonly error: PackedError | undefined;
       /** What the threads hold that hash for the disk, after this part. */
       readonly threadBytes: number;
-      /** With the last part. */
-      readonly files?: FilesNow | undefined;
+      readonly files: FilesNow | undefined;
     }
   | {
       readonly verb: 'leaves';
@@ -139,7 +138,7 @@ export type DiskReply =
       readonly verb: 'save';
       readonly torrent: TorrentId;
       readonly error: PackedError | undefined;
-      /** Where it was the final one: files that were too long are cut. */
+      /** Of the final one: files that were too long are cut. */
       readonly files: FilesNow | undefined;
     }
   | {
@@ -147,7 +146,8 @@ export type DiskReply =
       readonly torrent: TorrentId;
       readonly folder: string;
       readonly error: PackedError | undefined;
-      readonly files?: FilesNow | undefined;
+      /** Where it has come about: all of them, in the new place. */
+      readonly files: FilesNow | undefined;
     }
   | { readonly verb: 'close'; readonly torrent: TorrentId };
 

@@ -34,8 +34,8 @@ interface QuickTorrent {
   quickCount: number;
   /** How many of them turn it on. */
   quickAfter: number;
-  /** Writes that the worker has not answered: until then a file that differs may be as we want it. */
-  writing: number;
+  /** Pieces of writes that the worker has not answered, and how many: until then a file of theirs that differs may be as we want it. */
+  readonly writing: Map<number, number>;
   /** By index, how the worker has left or found them. */
   readonly known: Map<number, FileState>;
   /** Changed by others: the worker's until they have been checked. */
@@ -77,34 +77,36 @@ export class QuickReader {
       isOn: false,
       quickCount: 0,
       quickAfter,
-      writing: 0,
+      writing: new Map(),
       known: new Map(files),
       shunned: new Set(),
     });
   }
 
-  /** Something of the torrent is about to be written. -> onWritten */
-  onWrite(torrent: TorrentId): void {
-    const t = this.#torrents.get(torrent);
-    if (t !== undefined) t.writing++;
+  /** A piece, or a part of it, is about to be written. -> onWritten */
+  onWrite(torrent: TorrentId, piece: number): void {
+    const writing = this.#torrents.get(torrent)?.writing;
+    writing?.set(piece, (writing.get(piece) ?? 0) + 1);
   }
 
-  /** @param files what was written, as it stands now; undefined: nothing was, or nobody knows */
-  onWritten(torrent: TorrentId, files: FilesNow | undefined): void {
-    const t = this.#torrents.get(torrent);
+  /** It was, or not. How its files stand is told by `learn`. */
+  onWritten(torrent: TorrentId, piece: number): void {
+    const writing = this.#torrents.get(torrent)?.writing;
+    const count = writing?.get(piece);
     // It may have been opened here since.
-    if (t === undefined || t.writing === 0) return;
-    t.writing--;
-    for (const [file, state] of files ?? []) t.known.set(file, state);
+    if (writing === undefined || count === undefined) return;
+    if (count === 1) writing.delete(piece);
+    else writing.set(piece, count - 1);
   }
 
-  /** Pieces of the torrent were hashed again, or its files were looked at by us: what is known of them is this. */
-  onLooked(torrent: TorrentId, files: FilesNow): void {
+  /** How files stand that the worker has written, or has looked at to hash their pieces again. */
+  learn(torrent: TorrentId, files: FilesNow): void {
     const t = this.#torrents.get(torrent);
     if (t === undefined) return;
-    t.shunned.clear();
-    t.known.clear();
-    for (const [file, state] of files) t.known.set(file, state);
+    for (const [file, state] of files) {
+      t.known.set(file, state);
+      t.shunned.delete(file);
+    }
   }
 
   /** The torrent has moved. */
@@ -175,15 +177,15 @@ export class QuickReader {
   }
 
   /** A file that is not as the worker knows it is left to the worker. */
-  #isKnown(index: number, file: StoreFile, fd: number, { known, writing, shunned }: QuickTorrent): boolean {
+  #isKnown(index: number, fd: number, { known, shunned, writing }: QuickTorrent, t: QuickFiles): boolean {
     if (shunned.has(index)) return false;
     const { nlink, size, mtimeMs } = this.#calls.fstatSync(fd);
     const state = known.get(index);
     const isSame = state !== undefined && state.length === size && state.modifiedMs === Math.floor(mtimeMs);
     // What differs while we write is told by the answer; the worker itself looks before it writes.
-    if (nlink > 0 && (isSame || writing > 0)) return true;
+    if (nlink > 0 && (isSame || isWritten(index, writing.keys(), t))) return true;
     shunned.add(index);
-    this.#open.close(file);
+    this.#open.close(t.files[index] as StoreFile);
     return false;
   }
 
@@ -198,10 +200,17 @@ export class QuickReader {
       const file = t.files[span.file];
       if (file === undefined) return false;
       const fd = this.#open.use(file, 'read');
-      if (!this.#isKnown(span.file, file, fd, torrent)) return false;
+      if (!this.#isKnown(span.file, fd, torrent, t)) return false;
       const got = this.#calls.readvSync(fd, views, span.fileOffset);
       if (got !== span.length) return false;
     }
     return true;
   }
+}
+
+/** Whether bytes of the file are among those of the pieces. */
+function isWritten(file: number, pieces: Iterable<number>, { geometry }: QuickFiles): boolean {
+  const { first, end } = geometry.filePieces(file);
+  for (const piece of pieces) if (piece >= first && piece < end) return true;
+  return false;
 }

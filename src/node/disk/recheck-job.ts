@@ -23,7 +23,7 @@ export interface RecheckOptions {
   readonly onReady: () => void;
 }
 
-type RecheckReply = DiskReply & { verb: 'recheck' };
+type RecheckReply = Omit<DiskReply & { verb: 'recheck' }, 'files'>;
 
 /** Pieces that a thread hashes; `from` counts from the first of the job. */
 interface Part {
@@ -85,12 +85,12 @@ export class RecheckJob {
   // --- with threads ----------------------------------------------------------------------------------------------------------------
 
   #give(): void {
-    const { threads, expect, geometry, spaceLength, store } = this.#o;
+    const { threads, expect, geometry, spaceLength } = this.#o;
     while (threads !== undefined && !threads.isFull && this.#begun < expect.count) {
       const from = this.#begun;
       const count = this.#cut(from);
       const first = this.#o.first + from;
-      const plain = store.plainFiles?.(first, count);
+      const plain = this.#plainFiles(first, count);
       if (plain === undefined) return;
       const part: Part = { from, count, plain, outcome: undefined };
       this.#parts.push(part);
@@ -106,11 +106,35 @@ export class RecheckJob {
     }
   }
 
-  /** How many pieces from there make a part. */
+  /** Where they cannot even be looked at, the check here says why. */
+  #plainFiles(first: number, count: number): PlainFiles | undefined {
+    try {
+      return this.#o.store.plainFiles?.(first, count);
+    } catch (error) {
+      if (!BtError.is(error)) throw error;
+      return undefined;
+    }
+  }
+
+  #areUnchanged({ plain }: Part): boolean {
+    try {
+      return plain.areUnchanged();
+    } catch (error) {
+      if (!BtError.is(error)) throw error;
+      return false;
+    }
+  }
+
+  /** How many pieces from there make a part: small files, each in a large piece of its own, are many to a part. */
   #cut(from: number): number {
-    const { expect, geometry, limits } = this.#o;
-    const fit = Math.floor(limits.recheckStepBytes / geometry.pieceLength);
-    return Math.min(expect.count - from, Math.max(1, Math.min(fit, limits.recheckStepPieces)));
+    const { expect, first, geometry, limits } = this.#o;
+    const most = Math.min(expect.count - from, limits.recheckStepPieces);
+    let count = 1;
+    for (let bytes = geometry.pieceBytes(first + from); count < most; count++) {
+      bytes += geometry.pieceBytes(first + from + count);
+      if (bytes > limits.recheckStepBytes) break;
+    }
+    return count;
   }
 
   #kinds(from: number, count: number): { v1: boolean; v2: boolean } {
@@ -121,7 +145,7 @@ export class RecheckJob {
   #judge(part: Part, outcome: HashOutcome): RecheckReply {
     // The disk's refusals have a second try here, which says what they are; all else is a bug.
     if ('error' in outcome && !BtError.is(outcome.error)) throw outcome.error;
-    const range = 'range' in outcome && part.plain.areUnchanged() ? outcome.range : undefined;
+    const range = 'range' in outcome && this.#areUnchanged(part) ? outcome.range : undefined;
     const checks: PieceCheck[] = [];
     for (let i = 0; i < part.count; i++) {
       try {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type DiskLimits, InlineDisk } from '#node';
@@ -51,6 +51,21 @@ describe('a disk in trouble', () => {
     faults.spaceBytes = Number.POSITIVE_INFINITY;
     assert.deepEqual((await probe.commit(1, [pieceOf(1)])).outcome, { kind: 'ok' });
     assert.deepEqual((await probe.recheck()).good, [1, 1, 0, 0, 0, 0, 0]);
+  });
+
+  test('full: how far a file was written is told all the same, and what has not changed is not', async (t) => {
+    const { faults, probe, folder, pieceOf } = setUp(t, makeTorrent({ files }));
+    opened(await probe.open());
+    assert.deepEqual((await probe.commit(4, [pieceOf(4)])).outcome, { kind: 'ok' });
+    faults.spaceBytes = 20_000;
+    assert.equal((await probe.commit(0, [pieceOf(0)])).outcome.kind, 'failed');
+    const { size, mtimeMs } = statSync(join(folder, 'made/a'));
+    assert.deepEqual(probe.files, new Map([[0, { length: size, modifiedMs: Math.floor(mtimeMs) }]]));
+    faults.spaceBytes = Number.POSITIVE_INFINITY;
+    await probe.save(Uint8Array.of(1), true);
+    assert.equal(probe.files, undefined);
+    await probe.recheck();
+    assert.equal(probe.files, undefined);
   });
 
   test('full: resume data keeps its last good generation', async (t) => {

@@ -115,21 +115,46 @@ describe('quick reads', () => {
     fs.truncateSync(pathOf('a'), 39_000);
     assert.equal(read(0), false, 'changed before it was ever read here');
     assert.ok(read(2), 'the other file is read');
-    reader.onLooked(id, new Map([[0, stateOf(pathOf('a'))]]));
+    reader.learn(id, new Map([[0, stateOf(pathOf('a'))]]));
     assert.ok(read(0), 'it was hashed again');
-    assert.equal(read(2), false, 'of which nothing is known');
+    assert.ok(read(2), 'of the other nothing new is said');
   });
 
   test('our own writes are no change by others', (t) => {
     const { reader, read, pathOf } = setUp(t);
     for (let i = 0; i < 2; i++) reader.onWorkerRead(id, 0);
     assert.ok(read(0));
-    reader.onWrite(id);
+    reader.onWrite(id, 0);
     fs.utimesSync(pathOf('a'), 1, 1);
     assert.ok(read(0), 'while we write');
-    reader.onWritten(id, new Map([[0, stateOf(pathOf('a'))]]));
+    reader.onWritten(id, 0);
+    reader.learn(id, new Map([[0, stateOf(pathOf('a'))]]));
     assert.ok(read(0), 'after that');
     fs.utimesSync(pathOf('a'), 2, 2);
     assert.equal(read(0), false, 'this was somebody else');
+  });
+
+  test('what we write is no excuse for a change of another file', (t) => {
+    const { reader, read, pathOf } = setUp(t);
+    for (let i = 0; i < 2; i++) reader.onWorkerRead(id, 0);
+    // Piece 0 lies in the first file alone, and is written twice.
+    reader.onWrite(id, 0);
+    reader.onWrite(id, 0);
+    fs.utimesSync(pathOf('b'), 1, 1);
+    assert.equal(read(2), false);
+    fs.utimesSync(pathOf('a'), 1, 1);
+    reader.onWritten(id, 0);
+    assert.ok(read(0), 'one of the two is under way');
+    reader.onWritten(id, 0);
+    assert.equal(read(0), false);
+  });
+
+  test('a file that was shunned, and that the worker has written since, is read again', (t) => {
+    const { reader, read, pathOf } = setUp(t);
+    for (let i = 0; i < 2; i++) reader.onWorkerRead(id, 0);
+    fs.utimesSync(pathOf('a'), 1, 1);
+    assert.equal(read(0), false);
+    reader.learn(id, new Map([[0, stateOf(pathOf('a'))]]));
+    assert.ok(read(0));
   });
 });

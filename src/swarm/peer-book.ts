@@ -366,6 +366,7 @@ export class PeerBook {
     }
     if (source === 'manual') {
       // A person asks for it: at once, whatever happened before.
+      this.#withhold(entry);
       entry.failures = 0;
       entry.retryAt = now;
       this.#offer(entry);

@@ -296,6 +296,16 @@ test('peer book: a given priority decides among equals', () => {
   assert.equal(book.next(0 as Millis, false)?.host, '9.0.0.2');
 });
 
+check(
+  'an address that a person asks for again, before it was dialled',
+  `
+  add manual 9.0.0.1:1 = added
+  nextAt = 0
+  @100 add manual 9.0.0.1:1 = known
+  nextAt = 100
+  `,
+);
+
 test('peer book: a flood of invented addresses pushes out nothing a tracker gave', () => {
   const book = new PeerBook({ rng: seededRng(3) });
   for (let i = 0; i < 900; i++) book.add(0 as Millis, { host: `20.0.${i >> 8}.${i & 255}`, port: 1 }, 'tracker');

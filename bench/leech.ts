@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- leech [--runs 5] [--mib 1024] [--files 1] [--piece-kib 1024] [--format v1] [--programs eider,libtorrent] [--node PATH]
  * [--newest-node] [--json FILE]`: one file from a libtorrent seeder over loopback. CPU and memory are the leecher's. `--node` runs Eider on another
- * Node too, `--newest-node` on the one that tools/install-interop-npm.mjs installs.
+ * Node too, `--newest-node` on the one that tools/install-interop-npm.mjs installs. Transmission is slow, and runs where `--programs` names it.
  */
 import { compare } from './transfer/compare-programs.ts';
 import { libtorrent } from './transfer/libtorrent.ts';

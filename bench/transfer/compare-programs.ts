@@ -10,7 +10,7 @@ import { formatReport, makeReport, type Row, type Target, writeReport } from './
 /** One competitor: what is to be timed, and why it cannot be here. */
 export interface Competitor {
   readonly name: string;
-  /** Runs only where it is named: it takes very long. */
+  /** Runs only where it is named. */
   readonly isSlow?: boolean;
   missing(plan: ContentPlan): string | undefined;
   /** Does the work once. @returns its figures */

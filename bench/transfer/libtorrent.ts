@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { formatAddress } from '#base';
+import { formatAddress, type PeerAddress } from '#base';
 import { JsonChild } from '../support/processes.ts';
 import { toLeecher, toSide } from './json-side.ts';
 import type { TransferProgram } from './program.ts';
@@ -19,7 +19,11 @@ export const libtorrent: TransferProgram = {
     spawnSync(python, ['-c', 'import libtorrent']).status === 0
       ? undefined
       : 'not installed (tools/install-interop.sh)',
-  seed: ({ torrentFile, folder }) => toSide(libtorrentSide('seed', torrentFile, folder)),
+  seed: async ({ torrentFile, folder }) => {
+    const child = libtorrentSide('seed', torrentFile, folder);
+    const dial = (peer: PeerAddress) => void child.child.stdin?.write(`${formatAddress(peer)}\n`);
+    return { ...(await toSide(child)), dial };
+  },
   leech: ({ torrentFile, folder }) =>
     toLeecher(libtorrentSide('leech', torrentFile, folder), (peers) => peers.map(formatAddress).join(' ')),
 };

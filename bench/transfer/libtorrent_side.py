@@ -3,7 +3,7 @@
 usage: libtorrent_side.py seed|leech|recheck TORRENT FOLDER
 
 Writes JSON lines: {"event": "ready", "port": N}, then {"event": "complete", "seconds": N}. A leecher begins when it gets a line of
-addresses, one who checks at any line. Ends with its standard input. Settings are libtorrent's own, but that it looks for peers and
+addresses, one who checks at any line; a seeder dials the addresses of every line that it gets. Ends with its standard input. Settings are libtorrent's own, but that it looks for peers and
 gateways nowhere but at its tracker, takes several connections of one address, and uses TCP alone.
 """
 
@@ -62,17 +62,24 @@ session = lt.session(
         "stop_tracker_timeout": 1,
     }
 )
+
+
+def connect(handle, addresses):
+    for address in addresses:
+        host, port = address.rsplit(":", 1)
+        handle.connect_peer((host, int(port)))
+
+
 if role == "seed":
-    session.add_torrent(parameters(lt.torrent_flags.seed_mode))
+    torrent = session.add_torrent(parameters(lt.torrent_flags.seed_mode))
 say("ready", port=session.listen_port())
 if role != "seed":
     addresses = sys.stdin.readline().split()
     started_at = time.monotonic()
     torrent = session.add_torrent(parameters(0))
-    for address in addresses:
-        host, port = address.rsplit(":", 1)
-        torrent.connect_peer((host, int(port)))
+    connect(torrent, addresses)
     wait_for(session, torrent)
     say("complete", seconds=time.monotonic() - started_at)
-sys.stdin.read()
+for line in sys.stdin:
+    connect(torrent, line.split())
 session.pause()

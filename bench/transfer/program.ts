@@ -16,6 +16,8 @@ export interface Side extends AsyncDisposable {
   readonly pid: number;
   /** Where it takes connections. */
   readonly address: PeerAddress;
+  /** Connects to a leecher that cannot be told of peers. */
+  dial?(peer: PeerAddress): void;
 }
 
 export interface Leecher extends Side {
@@ -29,7 +31,10 @@ export interface Leecher extends Side {
 /** A client that the transfer benches run, Eider or another. */
 export interface TransferProgram {
   readonly name: string;
+  /** Runs only where it is named: it takes very long. */
   readonly isSlow?: boolean;
+  /** It dials nobody here: as a leecher it has its torrent already when `fetch` is called, and the seeder must be able to `dial`. */
+  readonly isDialled?: boolean;
   /** @returns why it cannot run here, or undefined */
   missing(plan: ContentPlan): string | undefined;
   /** Seeds, without a check of the content. Resolves when peers can connect. */

@@ -48,7 +48,9 @@ export async function runTransfer(order: TransferOrder): Promise<TransferResult>
     ]);
     // A pair is introduced, so that no tracker is part of the figure; a swarm finds itself.
     const peers = leechers.length === 1 ? [seeder.address] : [];
-    const times = await Promise.all(leechers.map((leecher) => leecher.fetch(peers)));
+    const fetching = Promise.all(leechers.map((leecher) => leecher.fetch(peers)));
+    if (order.leecher.isDialled === true) for (const { address } of leechers) seeder.dial?.(address);
+    const times = await fetching;
     const usage = meter.read();
     for (let i = 0; i < leechers.length; i++) {
       if (digestOf(join(folder, leecherName(i))) !== content.digest) {

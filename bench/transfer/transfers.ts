@@ -6,6 +6,7 @@ import type { Usage } from './meter.ts';
 import type { OtherNode } from './other-node.ts';
 import type { TransferProgram } from './program.ts';
 import { runTransfer } from './run-transfer.ts';
+import { transmission } from './transmission.ts';
 
 /** Names of figures: the keys in JSON files and the columns of tables. */
 export const figure = {
@@ -18,7 +19,7 @@ export const figure = {
   own: 'own MiB',
 } as const;
 
-export const clients: readonly TransferProgram[] = [eiderProgram(), libtorrent, aria2];
+export const clients: readonly TransferProgram[] = [eiderProgram(), libtorrent, aria2, transmission];
 
 /** The same client on another Node. */
 export function eiderOn({ path, toName }: OtherNode): TransferProgram {
@@ -52,7 +53,9 @@ export function transferAs(
 export function transferToItself(program: TransferProgram, leechers: number): Competitor {
   return {
     name: program.name,
-    missing: (plan) => program.missing(plan),
+    ...(program.isSlow === undefined ? {} : { isSlow: program.isSlow }),
+    missing: (plan) =>
+      program.missing(plan) ?? (program.isDialled ? 'not able to dial itself on one machine' : undefined),
     run: async ({ content, folder }) => {
       const { seconds, seeder, leecher } = await runTransfer({
         content,

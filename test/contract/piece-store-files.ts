@@ -283,6 +283,25 @@ export function diskFilesContract(suite: DiskSuite): void {
       assert.deepEqual(checks, [2, 2, 2, 2, 1]);
     });
 
+    check('a file that others have changed is not believed because it was moved', async (t) => {
+      const b = setUp(t, makeTorrent({ files: { a: 100_000, b: 40_000, empty: 0 } }));
+      opened(await b.probe.open());
+      await b.commitAll();
+      await b.probe.save(Uint8Array.of(1), true);
+      for (let n = 0; n < 4; n++) assert.deepEqual(await b.probe.read(4, 0, 8_928), b.pieceOf(4));
+      overwrite(b.pathOf(0), 50_000, 'XX');
+      const to = join(b.folder, '../elsewhere');
+      assert.equal((await b.probe.move(to)).error, undefined);
+      for (let n = 0; n < 4; n++) assert.deepEqual(await b.probe.read(4, 0, 8_928), b.pieceOf(4));
+      await assert.rejects(b.probe.read(1, 0, 32_768), { code: 'disk/changed' });
+      await b.probe.closeStore();
+      const { resume, files, movedTo } = opened(await b.probe.open());
+      assert.equal(movedTo, to);
+      assert.equal(resume?.files[0], undefined);
+      assert.deepEqual(resume?.files[1], files[1]);
+      assert.deepEqual((await b.probe.recheck()).good, [1, 0, 1, 1, 1]);
+    });
+
     check('a file that others delete while it is written is told once, and made anew', async (t) => {
       const b = setUp(t, makeTorrent({ files: { a: 100_000, b: 40_000 } }));
       opened(await b.probe.open());

@@ -424,8 +424,10 @@ export class DiskHost {
     let trouble: PackedError | undefined;
     try {
       if (error !== undefined) throw error;
+      const before = open.store.states();
       open.store.close();
       const store = this.#makeStore({ info, wanted, folder: to });
+      store.distrustChanged?.(before);
       this.#torrents.set(torrent, { ...open, folder: to, store });
       this.#unsettled.set(torrent, { key: keyOf(info), from });
       this.#resume?.endMove(keyOf(info), { from, to }, store.states());

@@ -6,7 +6,7 @@ import { type FileEntry, FileMap, type FileSpan, Geometry, type Info } from '../
 import type { FileState } from '../../swarm/index.ts';
 import { type OpenFiles, StoreFile } from './open-files.ts';
 import { PartFile } from './part-file.ts';
-import type { PieceStore, PlainFiles, StoreStates } from './piece-store.ts';
+import { isStill, type PieceStore, type PlainFiles, type StoreStates } from './piece-store.ts';
 import { PART_FILE } from './resume-journal.ts';
 import { SafeFolder } from './safe-folder.ts';
 import type { SystemCalls } from './system-calls.ts';
@@ -141,6 +141,14 @@ export class FsStore implements PieceStore {
       file.isPrepared = false;
       file.isDoubted = false;
       this.#look(file);
+    }
+  }
+
+  distrustChanged({ files }: StoreStates): void {
+    for (const file of this.#files) {
+      const { seen, entry } = file;
+      if (seen === undefined || entry.length === 0) continue;
+      if (!isStill(files[entry.index], toState(seen))) this.#doubt(file);
     }
   }
 

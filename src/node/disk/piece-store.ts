@@ -19,6 +19,11 @@ export interface PieceStore {
   /** The piece is about to be hashed: files of it that were found to have been changed by others are looked at anew. */
   lookAgain(piece: number): void;
   /**
+   * For stores of ordinary files, which have come here from another folder.
+   * @param before `states` of the store there: a file that is another now was changed by others, and counts as such
+   */
+  distrustChanged?(before: StoreStates): void;
+  /**
    * Reads consecutive bytes from `begin` of a piece into views, one after the other.
    *
    * @throws BtError `disk/not-found`, `disk/changed` (somebody else has: also that it is shorter than it has to be), `disk/io`, ...
@@ -53,4 +58,12 @@ export interface StoreStates {
   /** By file index; undefined where there is no such file. */
   readonly files: readonly (FileState | undefined)[];
   readonly partFile: FileState | undefined;
+}
+
+/** A copy's time is told in fractions of a second, which round. */
+const copyTimeMs = 2;
+
+/** Whether a file is as it was before it was moved or copied. */
+export function isStill(before: FileState | undefined, now: FileState): boolean {
+  return before?.length === now.length && Math.abs(before.modifiedMs - now.modifiedMs) <= copyTimeMs;
 }

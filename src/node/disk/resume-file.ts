@@ -5,6 +5,7 @@ import { isSystemError, toDiskError } from '../../hash/index.ts';
 import type { FileState, SavedResume } from '../../swarm/index.ts';
 import { crc32 } from '../crc32.ts';
 import { makeFolders, readIntact, removeAtomic, removeIfThere, writeAtomic } from '../files.ts';
+import { isStill } from './piece-store.ts';
 import { type JournalNotes, ResumeJournal, readJournal } from './resume-journal.ts';
 import type { SystemCalls } from './system-calls.ts';
 
@@ -219,8 +220,11 @@ export class ResumeFolder {
     const { saved } = this.load(infoHash, move.from);
     // What was noted after the record is in the brain's next one; until then it is hashed.
     if (saved?.isBelieved && saved.underWay === undefined && saved.committed.length === 0) {
-      const { bytes, final, savedMs } = saved;
-      this.save(infoHash, { bytes, final, savedMs, ...states, folder: move.to });
+      const { bytes, final, savedMs, files } = saved;
+      const { partFile } = states;
+      // What others have changed before it was moved is not vouched for.
+      const still = states.files.map((now, i) => (now !== undefined && isStill(files[i], now) ? now : undefined));
+      this.save(infoHash, { bytes, final, savedMs, files: still, partFile, folder: move.to });
     }
     this.remove(infoHash, move.from);
   }

@@ -1,7 +1,7 @@
 /**
- * Eider as one side of a transfer: `seed TORRENT DIR STATE` or `leech TORRENT DIR STATE`; resume data goes to STATE, as it does for users; a fifth argument allows so many connections. Says `ready` with its port as a JSON line on stdout. A
- * leecher then waits for a line with addresses, adds the torrent, and says `complete` with the seconds it took. Ends with its standard
- * input.
+ * Eider as one side of a transfer: `seed TORRENT DIR STATE` or `leech TORRENT DIR STATE`; resume data goes to STATE, as it does for users;
+ * a fifth argument allows so many connections. Says `ready` with its port as a JSON line on stdout. A leecher then waits for a line with
+ * addresses, adds the torrent, and says `complete` with the seconds it took. Ends with its standard input.
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';

@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { BadArgument } from '../support/arguments.ts';
 
 /** Another Node that Eider's processes run on, beside this one. */
 export interface OtherNode {
@@ -17,12 +18,13 @@ export function otherNodes({ paths, isNewest }: { paths: readonly string[]; isNe
   const all = [...paths];
   if (isNewest) {
     const path = fileURLToPath(newest);
-    if (!existsSync(path)) throw new Error('not installed (tools/install-interop-npm.mjs --newest-node)');
+    if (!existsSync(path)) throw new BadArgument('not installed (tools/install-interop-npm.mjs --newest-node)');
     all.push(path);
   }
   return all.map((path) => {
-    const version = execFileSync(path, ['-p', 'process.versions.node'], { encoding: 'utf8' }).trim();
-    const [major = version] = version.split('.');
+    const { stdout } = spawnSync(path, ['-p', 'process.versions.node'], { encoding: 'utf8' });
+    const major = /^(\d+)\./.exec(stdout ?? '')?.[1];
+    if (major === undefined) throw new BadArgument(`--node: ${path} is no Node`);
     return { path, toName: (name) => `${name} (Node ${major})` };
   });
 }

@@ -33,6 +33,7 @@ const refused: readonly (readonly [args: string, why: RegExp])[] = [
   ['leech --piece-kib 100', /--piece-kib: 100 is no power of two/],
   ['leech --format v3', /--format: no v3, there are v1, v2, hybrid/],
   ['leech --programs eider,nobody', /--programs: no nobody, there are eider, /],
+  ['leech --node nowhere', /--node: nowhere is no Node/],
   ['create --format v2 --programs mktorrent', /not able to make v2 torrents\nnone of the programs can run here/],
   ['scaling moons', /scaling: no moons, there are connections, /],
   ['scaling --json file', /--json is that of the one scaling/],

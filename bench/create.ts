@@ -12,7 +12,7 @@ import { equalBytes } from '#base';
 import { type Info, parseTorrentFile } from '#metainfo';
 import { type Competitor, compare } from './transfer/compare-programs.ts';
 import { type ContentPlan, formats } from './transfer/content.ts';
-import { timeCommand } from './transfer/run-command.ts';
+import { eiderCommand, timeCommand } from './transfer/run-command.ts';
 import { figure } from './transfer/transfers.ts';
 
 interface Making {
@@ -22,7 +22,6 @@ interface Making {
   readonly format: string;
 }
 
-const eiderCommand = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const createTorrentCommand = fileURLToPath(
   new URL('../interop-npm/node_modules/create-torrent/bin/cmd.js', import.meta.url),
 );

@@ -4,7 +4,7 @@
  * `--help` after a name it prints the first long comment of that bench.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BadArgument } from './support/arguments.ts';
 
@@ -23,9 +23,13 @@ function listNames(): string[] {
     .sort();
 }
 
-/** Says what it does and which arguments it takes. */
+/**
+ * Says what it does and which arguments it takes. From the source: the compiler drops a comment together with an import of types that it
+ * stands before.
+ */
 function headOf(path: string): string {
-  const head = /\/\*\*\n([\s\S]*?)\n \*\//.exec(readFileSync(path, 'utf8'))?.[1];
+  const source = join(import.meta.dirname, '../../bench', relative(import.meta.dirname, path).replace(/js$/, 'ts'));
+  const head = /\/\*\*\n([\s\S]*?)\n \*\//.exec(readFileSync(source, 'utf8'))?.[1];
   return `${head?.replaceAll(/^ \* ?/gm, '') ?? 'nothing is written about its arguments'}\n`;
 }
 

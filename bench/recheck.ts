@@ -2,22 +2,13 @@
  * `npm run bench -- recheck [--runs 5] [--mib 2048] [--piece-kib 1024] [--format v1] [--newest-node]`: all of a file in the page cache is hashed. `eider`
  * is a session that finds data without a record of it, `eider verify` the command; aria2's is its command too.
  */
-import { mkdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { JsonChild } from './support/processes.ts';
+import type { JsonChild } from './support/processes.ts';
 import { aria2 } from './transfer/aria2.ts';
+import { eiderChecker, timeCheck, withTorrent } from './transfer/check.ts';
 import { type Competitor, compare } from './transfer/compare-programs.ts';
-import { type MadeContent, writeTorrent } from './transfer/content.ts';
-import { toLeecher } from './transfer/json-side.ts';
 import { libtorrent, libtorrentSide } from './transfer/libtorrent.ts';
-import { Meter, type Usage } from './transfer/meter.ts';
-import { timeCommand } from './transfer/run-command.ts';
-import { figure, toFigures } from './transfer/transfers.ts';
-
-const eiderCommand = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-/** Nobody is asked: there is no need to. */
-const nowhere = 'http://127.0.0.1:9/announce';
+import { eiderCommand, timeCommand } from './transfer/run-command.ts';
+import { figure } from './transfer/transfers.ts';
 
 /** A client that is up, then is given a torrent whose data is there. */
 function inSession(
@@ -29,12 +20,7 @@ function inSession(
     name,
     missing,
     run: ({ content, folder }) =>
-      withTorrent(content, folder, async (torrentFile) => {
-        await using side = await toLeecher(start(torrentFile, content.folder), () => '');
-        const meter = new Meter([{ pid: side.pid, role: 'checker' }]);
-        const seconds = await side.fetch([]);
-        return toFigures(seconds, meter.read().get('checker') as Usage, content.bytes);
-      }),
+      withTorrent(content, folder, (torrentFile) => timeCheck(start(torrentFile, content.folder), content.bytes)),
   };
 }
 
@@ -51,25 +37,9 @@ function byCommand(
   };
 }
 
-async function withTorrent<T>(
-  content: MadeContent,
-  folder: string,
-  act: (torrentFile: string) => Promise<T>,
-): Promise<T> {
-  await mkdir(folder);
-  const torrentFile = join(folder, 'content.torrent');
-  await writeTorrent(torrentFile, content, nowhere);
-  try {
-    return await act(torrentFile);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
-
 /** A session and the command, on one Node. */
 function eiderOn(node: string, toName: (name: string) => string): Competitor[] {
-  const session = (torrentFile: string, folder: string) =>
-    new JsonChild('./transfer-peer.js', ['leech', torrentFile, folder, dirname(torrentFile)], { program: node });
+  const session = (torrentFile: string, folder: string) => eiderChecker(torrentFile, folder, node);
   const verify = (torrent: string, folder: string) => [
     ...[node, eiderCommand, 'verify', torrent, '--dir', folder, '--quiet'],
   ];

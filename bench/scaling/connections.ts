@@ -1,13 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JsonChild } from '../support/processes.ts';
-import { digestOf, makeContent, writeTorrent } from '../transfer/content.ts';
+import { digestOf, makeContent, nowhere, writeTorrent } from '../transfer/content.ts';
 import { eiderProgram } from '../transfer/eider.ts';
 import { Meter, type Usage } from '../transfer/meter.ts';
 import { figure, toFigures } from '../transfer/transfers.ts';
 import type { Scale } from './scale.ts';
-
-const nowhere = 'http://127.0.0.1:9/announce';
 
 /** The seeders are bare and together one process: what differs is what a connection costs the leecher. */
 export const connections: Scale = {

@@ -1,18 +1,13 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { JsonChild } from '../support/processes.ts';
-import { type MadeContent, makeContent, writeTorrent } from '../transfer/content.ts';
+import { join } from 'node:path';
+import { eiderChecker, timeCheck, withTorrent } from '../transfer/check.ts';
+import { type MadeContent, makeContent } from '../transfer/content.ts';
 import { eiderProgram } from '../transfer/eider.ts';
-import { toLeecher } from '../transfer/json-side.ts';
-import { Meter, type Usage } from '../transfer/meter.ts';
-import { timeCommand } from '../transfer/run-command.ts';
+import { eiderCommand, timeCommand } from '../transfer/run-command.ts';
 import { runTransfer } from '../transfer/run-transfer.ts';
 import { figure, toFigures } from '../transfer/transfers.ts';
 import { type Scale, toMicros } from './scale.ts';
 
-const command = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
-const nowhere = 'http://127.0.0.1:9/announce';
 const FILE_BYTES = 16_384;
 
 /** Ever more small files: made, verified, checked by a session, and downloaded from Eider itself. */
@@ -35,7 +30,9 @@ export const files: Scale = {
         const { bytes } = content;
         const micros = (figures: Record<string, number>) => toMicros(figures[figure.cpu] as number, { bytes, count });
         const made = await byCommands(content, `${place}-commands`);
-        const checked = await check(content, `${place}-check`);
+        const checked = await withTorrent(content, `${place}-check`, (torrentFile) =>
+          timeCheck(eiderChecker(torrentFile, content.folder), bytes),
+        );
         const eider = eiderProgram();
         const result = await runTransfer({ content, folder: place, seeder: eider, leecher: eider, leechers: 1 });
         return {
@@ -57,28 +54,10 @@ type Figures = Record<string, number>;
 async function byCommands(content: MadeContent, folder: string): Promise<{ create: Figures; verify: Figures }> {
   await mkdir(folder);
   const torrent = join(folder, 'made.torrent');
-  const eider = [process.execPath, command];
+  const eider = [process.execPath, eiderCommand];
   const source = join(content.folder, 'content');
   const create = await timeCommand([...eider, 'create', source, '-o', torrent, '--quiet'], content.bytes);
   const verify = await timeCommand([...eider, 'verify', torrent, '--dir', content.folder, '--quiet'], content.bytes);
   await rm(folder, { recursive: true });
   return { create, verify };
-}
-
-/** A session is given files without a record of them. */
-async function check(content: MadeContent, folder: string): Promise<Figures> {
-  await mkdir(folder);
-  const torrentFile = join(folder, 'content.torrent');
-  await writeTorrent(torrentFile, content, nowhere);
-  const figures = await inSession(torrentFile, content);
-  await rm(folder, { recursive: true });
-  return figures;
-}
-
-async function inSession(torrentFile: string, { folder, bytes }: MadeContent): Promise<Figures> {
-  const child = new JsonChild('./transfer-peer.js', ['leech', torrentFile, folder, dirname(torrentFile)]);
-  await using side = await toLeecher(child, () => '');
-  const meter = new Meter([{ pid: side.pid, role: 'checker' }]);
-  const seconds = await side.fetch([]);
-  return toFigures(seconds, meter.read().get('checker') as Usage, bytes);
 }

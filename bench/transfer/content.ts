@@ -48,6 +48,9 @@ export async function makeContent(folder: string, plan: ContentPlan): Promise<Ma
   };
 }
 
+/** A tracker that is not there: for work in which nobody has to be asked. */
+export const nowhere = 'http://127.0.0.1:9/announce';
+
 /** The .torrent file with a tracker in it. */
 export async function writeTorrent(path: string, { torrent }: MadeContent, trackerUrl: string): Promise<void> {
   await writeFile(path, torrent.withTracker(trackerUrl));

@@ -11,8 +11,8 @@ export const NEVER: Millis = Number.POSITIVE_INFINITY as Millis;
 /**
  * Zero, as a fraction. V8 keeps a field that begins with a whole number as one; with the first fraction it changes all objects of that kind
  * and throws away what was compiled for them. So fields for measured times and averages begin with this: on the path of every block that
- * saved a tenth of a download's CPU. It equals 0 and counts as 0, but is
- * shown as -0 where it gets out: for fields that are not told as they are.
+ * saved a tenth of a download's CPU. It equals 0 and counts as 0, but is shown as -0 where it gets out: for fields that are not told as they
+ * are.
  */
 export const FRACTION_ZERO: number = -0;
 

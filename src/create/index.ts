@@ -1,10 +1,9 @@
 /**
- * create: Makes torrents: walks files, hashes in workers, writes the .torrent; checks data against torrents with the same workers.
+ * create: Makes torrents: walks files, has them hashed, writes the .torrent; checks data against torrents likewise.
  *
- * May know: pure rooms, node; reads files itself.
+ * May know: pure rooms, hash, node.
  * Must never know: sockets, a terminal.
  */
-
 export { type HashOptions, type HashProgress, nodeCrypto } from '../hash/index.ts';
 export { type CreatedTorrent, type CreateOptions, createTorrent } from './create.ts';
 export {

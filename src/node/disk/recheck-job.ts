@@ -85,12 +85,12 @@ export class RecheckJob {
   // --- with threads ----------------------------------------------------------------------------------------------------------------
 
   #give(): void {
-    const { threads, expect, geometry, spaceLength } = this.#o;
+    const { threads, expect, geometry, spaceLength, store } = this.#o;
     while (threads !== undefined && !threads.isFull && this.#begun < expect.count) {
       const from = this.#begun;
       const count = this.#cut(from);
       const first = this.#o.first + from;
-      const plain = this.#plainFiles(first, count);
+      const plain = ifSeen(() => store.plainFiles?.(first, count));
       if (plain === undefined) return;
       const part: Part = { from, count, plain, outcome: undefined };
       this.#parts.push(part);
@@ -103,25 +103,6 @@ export class RecheckJob {
         this.#hasNews = true;
         this.#o.onReady();
       });
-    }
-  }
-
-  /** Where they cannot even be looked at, the check here says why. */
-  #plainFiles(first: number, count: number): PlainFiles | undefined {
-    try {
-      return this.#o.store.plainFiles?.(first, count);
-    } catch (error) {
-      if (!BtError.is(error)) throw error;
-      return undefined;
-    }
-  }
-
-  #areUnchanged({ plain }: Part): boolean {
-    try {
-      return plain.areUnchanged();
-    } catch (error) {
-      if (!BtError.is(error)) throw error;
-      return false;
     }
   }
 
@@ -145,7 +126,7 @@ export class RecheckJob {
   #judge(part: Part, outcome: HashOutcome): RecheckReply {
     // The disk's refusals have a second try here, which says what they are; all else is a bug.
     if ('error' in outcome && !BtError.is(outcome.error)) throw outcome.error;
-    const range = 'range' in outcome && this.#areUnchanged(part) ? outcome.range : undefined;
+    const range = 'range' in outcome && ifSeen(() => part.plain.areUnchanged()) === true ? outcome.range : undefined;
     const checks: PieceCheck[] = [];
     for (let i = 0; i < part.count; i++) {
       try {
@@ -224,5 +205,15 @@ export class RecheckJob {
     this.#answered += checks.length;
     const threadBytes = this.isDone ? 0 : (threads?.bufferBytes ?? 0);
     return { verb: 'recheck', torrent, first, good: Uint8Array.from(checks), error: undefined, threadBytes };
+  }
+}
+
+/** What cannot even be looked at is checked here, which says why. @returns undefined there */
+function ifSeen<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (!BtError.is(error)) throw error;
+    return undefined;
   }
 }

@@ -125,8 +125,14 @@ export class RawPeer {
   end(): void {
     this.socket.end();
   }
+  /**
+   * Ends the connection with a reset at once, or plainly where it is ending already. Node's `resetAndDestroy` shuts its half down first,
+   * and where the victim's own end comes meanwhile, libuv refuses the reset: no 'close' is told then and the handle keeps the loop busy
+   * for good. So the flag that it would set is set here, and nothing is shut down.
+   */
   reset(): void {
-    this.socket.resetAndDestroy();
+    if (!this.socket.writableEnded) Object.assign(this.socket, { resetAndClosing: true });
+    this.socket.destroy();
   }
   destroy(): void {
     this.socket.destroy();

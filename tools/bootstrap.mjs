@@ -106,7 +106,7 @@ async function main() {
   if (installed !== 0) return installed;
   if (target.build !== false) {
     const { build } = await import('./build.mjs');
-    const built = build();
+    const built = await build();
     if (built !== 0) return built;
   }
   for (const [script, ...fixed] of target.commands) {

@@ -1,5 +1,6 @@
 /**
- * Builds src/, test/, bench/, fuzz/ and examples/ with `tsc -b` (incremental: nothing to do takes a fraction of a second).
+ * Builds src/, test/, bench/, fuzz/ and examples/ with `tsc -b`, and `dist/lib` from what comes of src/ (incremental: nothing to do takes
+ * a fraction of a second).
  *
  * What `tsc -b` does not do by itself: outputs of deleted sources are removed, and everything is built anew when a
  * tsconfig or the compiler changed (it can repeat a stale error otherwise).
@@ -8,9 +9,10 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.mjs';
 import { outerProjects, projectRoot, rooms } from './rooms.mjs';
 
 const stampFile = join(projectRoot, 'build/.config-stamp');
@@ -40,7 +42,7 @@ function removeStaleOutputs() {
       if (match !== null && !existsSync(join(source, `${match[1]}.ts`))) rmSync(file, { force: true });
     }
   }
-  const known = new Set(Object.keys(rooms));
+  const known = new Set([...Object.keys(rooms), 'lib']);
   const dist = join(projectRoot, 'dist');
   if (!existsSync(dist)) return;
   for (const name of readdirSync(dist))
@@ -66,7 +68,7 @@ export function clean() {
 }
 
 /** @returns the exit code: 0 built, anything else: the compiler has printed its errors */
-export function build() {
+export async function build() {
   const stamp = hashConfigs();
   if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) clean();
   else removeStaleOutputs();
@@ -76,12 +78,11 @@ export function build() {
   const compiler = join(projectRoot, 'node_modules/typescript/bin/tsc');
   const result = spawnSync(process.execPath, [compiler, '-b'], { cwd: projectRoot, stdio: 'inherit' });
   if (result.error) process.stderr.write(`build: the compiler did not start: ${result.error.message}\n`);
-  const main = join(projectRoot, 'dist/cli/main.js');
-  if (existsSync(main)) chmodSync(main, 0o755);
+  if (result.status === 0) await bundle();
   return result.status ?? 1;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv.includes('--clean')) clean();
-  else process.exit(build());
+  else process.exit(await build());
 }

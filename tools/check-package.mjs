@@ -59,12 +59,12 @@ function main(folder) {
   const tarball = join(folder, packed.filename);
   process.stdout.write(`package: ${packed.files.length} files, ${Math.round(packed.size / 1024)} KiB packed\n`);
 
-  const hasCommand = existsSync(join(projectRoot, 'dist/cli/main.js'));
+  const hasCommand = existsSync(join(projectRoot, 'dist/lib/eider.js'));
   // Without the command publint reports nothing but its absence.
   if (hasCommand) {
     const publint = join(projectRoot, 'node_modules/.bin/publint');
     process.stdout.write(run('publint', publint, ['run', tarball, '--strict'], { cwd: projectRoot }));
-  } else process.stdout.write('publint: skipped, dist/cli/main.js does not exist yet\n');
+  } else process.stdout.write('publint: skipped, dist/lib/eider.js does not exist yet\n');
 
   const user = join(folder, 'user');
   mkdirSync(user);
@@ -84,7 +84,7 @@ function main(folder) {
     const help = run('eider --help', eider, ['--help'], { cwd: user });
     if (!help.includes('eider')) throw new Error(`eider --help does not name itself:\n${help}`);
     process.stdout.write('eider --help: good\n');
-  } else process.stdout.write('eider --help: skipped, dist/cli/main.js does not exist yet\n');
+  } else process.stdout.write('eider --help: skipped, dist/lib/eider.js does not exist yet\n');
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'eider-package-'));

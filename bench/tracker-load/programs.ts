@@ -54,7 +54,7 @@ export async function startEider(
 ): Promise<RunningTracker> {
   const { nodeArgs = [], env = {} } = options;
   const config = await writeEiderConfig(folder, options.variant ?? {});
-  const cli = new JsonChild('../../../dist/cli/main.js', ['tracker', '--config', config, '--json', '--quiet'], {
+  const cli = new JsonChild('../../../dist/lib/eider.js', ['tracker', '--config', config, '--json', '--quiet'], {
     nodeArgs,
     env,
   });

@@ -5,7 +5,7 @@ import { readMemory, type Usage } from './meter.ts';
 import { toFigures } from './transfers.ts';
 
 /** Path of the command `eider`, which Node runs. */
-export const eiderCommand: string = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+export const eiderCommand: string = fileURLToPath(new URL('../../../dist/lib/eider.js', import.meta.url));
 
 const POLL_MS = 10;
 

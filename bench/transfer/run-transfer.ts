@@ -86,7 +86,7 @@ async function place(
 
 async function startTracker(): Promise<AsyncDisposable & { readonly url: string }> {
   const args = ['tracker', '--http', '127.0.0.1:0', '--json', '--quiet'];
-  const child = new JsonChild('../../../dist/cli/main.js', args);
+  const child = new JsonChild('../../../dist/lib/eider.js', args);
   const { port } = await child.next('listening');
   return { url: `http://127.0.0.1:${port}/announce`, [Symbol.asyncDispose]: () => child.end('SIGTERM') };
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The built command; built examples lie in build/examples. */
-export const eiderPath: string = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+export const eiderPath: string = fileURLToPath(new URL('../../../dist/lib/eider.js', import.meta.url));
 
 /** Bytes of a process's stderr that are kept for a report of its failure. */
 const stderrKept = 4_096;

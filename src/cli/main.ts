@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { Cli } from './context.ts';
 import { exitCodes, toFailure } from './exit.ts';
-import { loadRooms } from './load-rooms.ts';
 
 /** A subcommand's own file is loaded only when it is asked for: `eider --help` reads this table and nothing else. */
 interface Entry {
@@ -44,28 +43,19 @@ const entries: readonly Entry[] = [
     name: 'download',
     arguments: '<torrent|magnet|url>',
     summary: 'download a torrent, or resume it',
-    load: async () => {
-      await loadRooms();
-      return (await import('./download.ts')).defineDownload;
-    },
+    load: async () => (await import('./download.ts')).defineDownload,
   },
   {
     name: 'seed',
     arguments: '<torrent|path>',
     summary: 'share a file or folder, or what a torrent names',
-    load: async () => {
-      await loadRooms();
-      return (await import('./seed.ts')).defineSeed;
-    },
+    load: async () => (await import('./seed.ts')).defineSeed,
   },
   {
     name: 'run',
     arguments: '[torrent|magnet|url...]',
     summary: 'run all torrents that were added, and add more',
-    load: async () => {
-      await loadRooms();
-      return (await import('./run.ts')).defineRun;
-    },
+    load: async () => (await import('./run.ts')).defineRun,
   },
   {
     name: 'tracker',

@@ -99,7 +99,7 @@ export class HashThreads {
     let worker: Worker;
     try {
       // On Node 20 a worker cannot be started from .ts: this runs from the build.
-      worker = new Worker(new URL('./worker.js', import.meta.url), { name: 'eider-hash' });
+      worker = new Worker(new URL('./hash-worker.js', import.meta.url), { name: 'eider-hash' });
     } catch {
       // The system has no thread left.
       this.#count = this.#threads.length;

@@ -80,7 +80,7 @@ class LimitedProcess {
 }
 
 const program = fileURLToPath(new URL('../support/few-descriptors.js', import.meta.url));
-const cli = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../../../dist/lib/eider.js', import.meta.url));
 
 /** Connections that say nothing: as many as there can be. */
 async function flood(port: number, count: number): Promise<Socket[]> {

@@ -6,11 +6,7 @@
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-
-// As the command does: Node opens all files of a module's imports at once.
-for (const room of ['base', 'bencode', 'trace', 'wire', 'metainfo', 'tracker', 'swarm', 'session', 'node'])
-  await import(`../../../dist/${room}/index.js`);
-const { createSession } = await import('eider');
+import { createSession } from 'eider';
 
 const [role = '', folder = '', torrents = '', peer] = process.argv.slice(2);
 const say = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The built command; built tests lie in build/test/support. */
-export const eiderPath: string = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+export const eiderPath: string = fileURLToPath(new URL('../../../dist/lib/eider.js', import.meta.url));
 
 export interface CliResult {
   readonly code: number | null;

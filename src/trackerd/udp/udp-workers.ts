@@ -149,7 +149,7 @@ class Thread {
   /** Resolves when the thread serves; fails if it dies before: then it is not started again. */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      const worker = new Worker(new URL('./udp-worker.js', import.meta.url), {
         name: 'eider-udp',
         workerData: this.#o.dataOf(),
       });

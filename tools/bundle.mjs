@@ -1,0 +1,128 @@
+/**
+ * Makes of the compiled rooms what is shipped and run, `dist/lib`: one file a room, one a command, one a thread. Node takes half a
+ * millisecond to load a module, and there are two hundred (docs/adr/0022-one-file-a-room.md).
+ *
+ *     library and command   share their rooms: one copy of every class in a process, whichever way it was reached
+ *     threads               a file each with what that thread needs and nothing else
+ *
+ * Dependencies stay outside. Files that did not change are not written, so that what runs meanwhile finds its chunks.
+ *
+ *     node tools/bundle.mjs   after `tsc -b src/cli`; `tools/build.mjs` does both
+ */
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { projectRoot, rooms } from './rooms.mjs';
+
+const dist = join(projectRoot, 'dist');
+const target = join(dist, 'lib');
+const stampFile = join(projectRoot, 'build/.bundle-stamp');
+
+/** Rooms that load parts of themselves when they are needed: these parts are files of their own. */
+const loadedInParts = new Set(['cli', 'trackerd']);
+
+/** Entries by the name of their file. Names are `new URL('./NAME.js', import.meta.url)` in the sources, where a thread is started. */
+const command = { eider: 'cli/main.js' };
+const threads = [
+  { 'disk-worker': 'node/disk/disk-worker.js' },
+  { 'hash-worker': 'hash/hash-worker.js' },
+  // The thread loads the hooks by their address and shares rooms with them.
+  { 'udp-worker': 'trackerd/udp/udp-worker.js', 'thread-hooks': 'trackerd/thread-hooks.js' },
+];
+
+/** The exports of package.json that are code: name of the file to the room's face. */
+function faces() {
+  const { exports } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'));
+  const named = Object.values(exports).filter((entry) => typeof entry === 'object');
+  return Object.fromEntries(
+    named.map(({ types, import: path }) => [
+      /^\.\/dist\/lib\/(.+)\.js$/.exec(path)[1],
+      types.replace('./dist/', '').replace(/\.d\.ts$/, '.js'),
+    ]),
+  );
+}
+
+function* modules(folder = dist) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory() && path !== target) yield* modules(path);
+    else if (path.endsWith('.js')) yield path;
+  }
+}
+
+/** Changes whenever anything does that a bundle is made of. */
+function hashInputs() {
+  const hash = createHash('sha256');
+  const outside = [
+    fileURLToPath(import.meta.url),
+    join(projectRoot, 'package.json'),
+    join(projectRoot, 'package-lock.json'),
+  ];
+  for (const path of [...outside, ...modules()]) {
+    const { mtimeMs, size } = statSync(path);
+    hash.update(`${path}\0${mtimeMs}\0${size}\0`);
+  }
+  return hash.digest('hex');
+}
+
+function roomOf(path) {
+  const [room] = relative(dist, path).split(sep);
+  return room in rooms && !loadedInParts.has(room) ? room : undefined;
+}
+
+async function generate(entries, options = {}) {
+  const { rollup } = await import('@rollup/wasm-node/dist/rollup.js');
+  const input = Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(dist, path)]));
+  const bundle = await rollup({
+    input,
+    external: (id) => !id.startsWith('.') && !id.startsWith('/') && !/^[A-Za-z]:/.test(id),
+    onLog: (level, log) => {
+      // What the compiler writes for `await using` looks for an older helper in `this`.
+      if (log.code === 'THIS_IS_UNDEFINED') return;
+      if (level === 'warn') throw new Error(log.message);
+    },
+  });
+  try {
+    const { output } = await bundle.generate({
+      format: 'es',
+      entryFileNames: '[name].js',
+      chunkFileNames: '[name]-[hash].js',
+      ...options,
+    });
+    return output.map(({ fileName, code }) => [fileName, code]);
+  } finally {
+    await bundle.close();
+  }
+}
+
+/** @returns name to text of every file */
+async function generateAll() {
+  const shared = generate({ ...command, ...faces() }, { manualChunks: roomOf });
+  const alone = threads.map((entries) => generate(entries));
+  const files = new Map();
+  for (const [name, code] of (await Promise.all([shared, ...alone])).flat()) {
+    if (files.has(name) && files.get(name) !== code) throw new Error(`two bundles have a file ${name}`);
+    files.set(name, code);
+  }
+  return files;
+}
+
+/** Brings `dist/lib` up to date with the compiled rooms. */
+export async function bundle() {
+  const stamp = hashInputs();
+  if (existsSync(join(target, 'eider.js')) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp)
+    return;
+  const files = await generateAll();
+  mkdirSync(target, { recursive: true });
+  for (const [name, code] of files) {
+    const path = join(target, name);
+    if (!existsSync(path) || readFileSync(path, 'utf8') !== code) writeFileSync(path, code);
+  }
+  chmodSync(join(target, 'eider.js'), 0o755);
+  for (const name of readdirSync(target)) if (!files.has(name)) rmSync(join(target, name), { recursive: true });
+  mkdirSync(dirname(stampFile), { recursive: true });
+  writeFileSync(stampFile, stamp);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle();

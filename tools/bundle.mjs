@@ -77,6 +77,8 @@ async function generate(entries, options = {}) {
   const bundle = await rollup({
     input,
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !/^[A-Za-z]:/.test(id),
+    // No module of ours does anything but define, so what is not used is not loaded either.
+    treeshake: { moduleSideEffects: false },
     onLog: (level, log) => {
       // What the compiler writes for `await using` looks for an older helper in `this`.
       if (log.code === 'THIS_IS_UNDEFINED') return;
@@ -88,6 +90,7 @@ async function generate(entries, options = {}) {
       format: 'es',
       entryFileNames: '[name].js',
       chunkFileNames: '[name]-[hash].js',
+      hoistTransitiveImports: false,
       ...options,
     });
     return output.map(({ fileName, code }) => [fileName, code]);

@@ -5,7 +5,7 @@ import { assert, BtError, type InfoHash, type TorrentId } from '../../base/index
 import type { HashThreads } from '../../hash/index.ts';
 import { isSystemError, toDiskError } from '../../hash/index.ts';
 import { BLOCK_LENGTH, Geometry, type Info } from '../../metainfo/index.ts';
-import type { CommitPiece } from '../../swarm/index.ts';
+import { type CommitPiece, PieceCheck } from '../../swarm/index.ts';
 import { TorrentFolder } from '../torrent-folder.ts';
 import { FsStore } from './fs-store.ts';
 import { type DiskLimits, diskLimits } from './limits.ts';
@@ -20,7 +20,6 @@ import {
   type FilesNow,
   type PackedError,
   packError,
-  pieceChecks,
   toFilesNow,
 } from './protocol.ts';
 import { RecheckJob } from './recheck-job.ts';
@@ -325,7 +324,7 @@ export class DiskHost {
     const open = this.#torrents.get(torrent);
     if (open === undefined) {
       const error = packError(closed());
-      const good = new Uint8Array(expect.count).fill(pieceChecks.unknown);
+      const good = new Uint8Array(expect.count).fill(PieceCheck.unknown);
       const threadBytes = this.#threads?.bufferBytes ?? 0;
       this.#reply({ verb: 'recheck', torrent, first, good, error, threadBytes, files: undefined });
       return;

@@ -1,16 +1,6 @@
 import { BtError, type ErrorCode, type ErrorDetail, type InfoHash, type TorrentId } from '../../base/index.ts';
 import type { Info } from '../../metainfo/index.ts';
-import type {
-  CommitOutcome,
-  CommitPiece,
-  FileState,
-  PieceCheck,
-  PieceExpectation,
-  StoreOpened,
-} from '../../swarm/index.ts';
-
-/** `PieceCheck` again, word for word: a disk worker would load all of the swarm room for four numbers, and start half as fast. */
-export const pieceChecks: typeof PieceCheck = { bad: 0, good: 1, missing: 2, unknown: 3 };
+import type { CommitOutcome, CommitPiece, FileState, PieceExpectation, StoreOpened } from '../../swarm/index.ts';
 
 /**
  * What passes between the loop and whoever does the disk's work, on this thread or another. Requests are done in order, except that

@@ -1,11 +1,11 @@
 import { assert, BtError, equalBytes, type TorrentId } from '../../base/index.ts';
 import type { HashedRange, HashOutcome, HashThreads } from '../../hash/index.ts';
 import type { Geometry } from '../../metainfo/index.ts';
-import type { PieceCheck } from '../../swarm/index.ts';
+import { PieceCheck } from '../../swarm/index.ts';
 import type { DiskLimits } from './limits.ts';
 import { judgePiece, partsOnDisk } from './piece-hasher.ts';
 import type { PieceStore, PlainFiles } from './piece-store.ts';
-import { type DiskReply, type PackedExpectations, packError, pieceChecks, unpackExpectation } from './protocol.ts';
+import { type DiskReply, type PackedExpectations, packError, unpackExpectation } from './protocol.ts';
 
 export interface RecheckOptions {
   readonly torrent: TorrentId;
@@ -144,7 +144,7 @@ export class RecheckJob {
     assert(v1 !== undefined || v2 !== undefined, 'something is expected of a piece');
     const isV1 = v1 === undefined || equalBytes(sha1.subarray(i * 20, i * 20 + 20), v1);
     const isV2 = v2 === undefined || equalBytes(sha256.subarray(i * 32, i * 32 + 32), v2.hash);
-    return isV1 && isV2 ? pieceChecks.good : pieceChecks.bad;
+    return isV1 && isV2 ? PieceCheck.good : PieceCheck.bad;
   }
 
   // --- here ------------------------------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ export class RecheckJob {
       try {
         const check = this.#check(this.#begun);
         checks.push(check);
-        if (check !== pieceChecks.missing) bytes += geometry.pieceBytes(first + this.#begun);
+        if (check !== PieceCheck.missing) bytes += geometry.pieceBytes(first + this.#begun);
         this.#begun++;
       } catch (error) {
         if (!BtError.is(error)) throw error;
@@ -174,17 +174,17 @@ export class RecheckJob {
     for (let tries = 0; ; tries++) {
       store.lookAgain(piece);
       if (!store.mayHave(piece, 0, pieceBytes)) {
-        return store.lacksFile(piece) ? pieceChecks.missing : pieceChecks.bad;
+        return store.lacksFile(piece) ? PieceCheck.missing : PieceCheck.bad;
       }
       const parts = partsOnDisk(store, piece, pieceBytes, buffer);
       try {
         const isGood = judgePiece(parts, geometry.dataBytes(piece), unpackExpectation(expect, index)) === 'ok';
-        return isGood ? pieceChecks.good : pieceChecks.bad;
+        return isGood ? PieceCheck.good : PieceCheck.bad;
       } catch (error) {
-        if (BtError.is(error, 'disk/not-found')) return pieceChecks.missing;
+        if (BtError.is(error, 'disk/not-found')) return PieceCheck.missing;
         if (!BtError.is(error, 'disk/changed')) throw error;
         // It was changed since it was looked at; the second time somebody is at it right now.
-        if (tries > 0) return pieceChecks.unknown;
+        if (tries > 0) return PieceCheck.unknown;
       }
     }
   }
@@ -193,7 +193,7 @@ export class RecheckJob {
 
   /** @param checks what is known of the next pieces; nothing is of those behind them */
   #end(error: BtError, checks: readonly PieceCheck[]): RecheckReply {
-    const all = new Uint8Array(this.#o.expect.count - this.#answered).fill(pieceChecks.unknown);
+    const all = new Uint8Array(this.#o.expect.count - this.#answered).fill(PieceCheck.unknown);
     all.set(checks);
     this.#parts.length = 0;
     return { ...this.#answer(all), error: packError(error) };

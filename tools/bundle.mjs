@@ -22,6 +22,11 @@ const stampFile = join(projectRoot, 'build/.bundle-stamp');
 /** Rooms that load parts of themselves when they are needed: these parts are files of their own. */
 const loadedInParts = new Set(['cli', 'trackerd']);
 
+/** What commands need that never touch a network, of a room that has all of it. */
+const apart = new Map(
+  ['node/files.js', 'node/disk/system-calls.js', 'node/net-error.js'].map((name) => [name, 'files']),
+);
+
 /** Entries by the name of their file. Names are `new URL('./NAME.js', import.meta.url)` in the sources, where a thread is started. */
 const command = { eider: 'cli/main.js' };
 const threads = [
@@ -66,8 +71,11 @@ function hashInputs() {
   return hash.digest('hex');
 }
 
-function roomOf(path) {
-  const [room] = relative(dist, path).split(sep);
+/** The file that a module goes to; undefined: wherever Rollup finds that those who load it need it. */
+function fileOf(path) {
+  const module = relative(dist, path).split(sep).join('/');
+  if (apart.has(module)) return apart.get(module);
+  const [room] = module.split('/');
   return room in rooms && !loadedInParts.has(room) ? room : undefined;
 }
 
@@ -101,7 +109,7 @@ async function generate(entries, options = {}) {
 
 /** @returns name to text of every file */
 async function generateAll() {
-  const shared = generate({ ...command, ...faces() }, { manualChunks: roomOf });
+  const shared = generate({ ...command, ...faces() }, { manualChunks: fileOf });
   const alone = threads.map((entries) => generate(entries));
   const files = new Map();
   for (const [name, code] of (await Promise.all([shared, ...alone])).flat()) {

@@ -3,6 +3,7 @@ import { access, open, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { BtError } from '../base/index.ts';
 import { toDiskError } from '../hash/index.ts';
+import { writeAtomic } from '../node/index.ts';
 import { CliError, exitCodes } from './exit.ts';
 
 /**
@@ -57,7 +58,7 @@ export async function writeOutput(path: string, bytes: Uint8Array): Promise<void
   try {
     if (found === undefined || found.isFile()) {
       // Loaded only now: a room with all of the network in it, and the hashing could have begun.
-      const { writeAtomic } = await import('../node/index.ts');
+
       writeAtomic(path, bytes, { sync: true });
     } else await writeFile(path, bytes);
   } catch (error) {

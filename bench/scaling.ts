@@ -62,7 +62,7 @@ async function measureAll(
         for (const size of inTurn(sizes, round)) {
           const place = join(folder, `run-${rows.length}`);
           const figures = await prepared.measure(size, place);
-          await rm(place, { recursive: true, force: true });
+          if (scale.keepsRuns !== true) await rm(place, { recursive: true, force: true });
           rows.push({ program: scale.label(size), round, figures });
           const said = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
           process.stderr.write(`run ${round + 1}, ${scale.label(size)}: ${said.join(', ')}\n`);

@@ -13,6 +13,7 @@ export function run(args: readonly string[]): Promise<void> {
       plan: { format: 'v1', fileCount: 5000, fileBytes: 16_384, pieceLength: 2 ** 18 },
       competitors: clients.map((client) => transferAs('leecher', client, { other: libtorrent })),
       onNode: (node) => [transferAs('leecher', eiderOn(node), { other: libtorrent })],
+      keepsRuns: true,
       targets: [{ figure: figure.wall, to: 'libtorrent', most: 1.2 }],
     },
     args,

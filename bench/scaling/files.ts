@@ -15,6 +15,7 @@ export const files: Scale = {
   name: 'files',
   work: 'so many files of 16 KiB in pieces of 256 KiB',
   unit: 'file',
+  keepsRuns: true,
   sizes: [1, 100, 1_000, 5_000, 20_000, 50_000],
   label: (count) => `${count} files`,
   async prepare({ folder, sizes }) {

@@ -6,6 +6,8 @@ export interface Scale {
   /** What is counted; figures that are told by it say so. */
   readonly unit: string;
   readonly sizes: readonly number[];
+  /** As of a comparison: deleted files make new ones slow. */
+  readonly keepsRuns?: true;
   /** How a size is called in tables. */
   label(size: number): string;
   /** Makes what all runs use. @param folder empty; it is removed at the end */

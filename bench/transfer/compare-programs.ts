@@ -27,6 +27,11 @@ export interface Comparison {
   /** Eider on another Node. */
   readonly onNode: (node: OtherNode) => readonly Competitor[];
   readonly targets: readonly Target[];
+  /**
+   * What the runs wrote stays until the last is over. For many files: ext4 gives a deleted file's place to nobody for a minute or more, and
+   * looks over all such places for every file that is made, which took longer than the work itself.
+   */
+  readonly keepsRuns?: true;
 }
 
 /** Arguments that all comparisons take. */
@@ -83,7 +88,9 @@ export async function compare(comparison: Comparison, args: readonly string[]): 
     const rows: Row[] = [];
     for (let round = 0; round < runs; round++) {
       for (const one of inTurn(competitors, round)) {
-        const figures = await one.run({ content, folder: join(folder, `run-${rows.length}`) });
+        const place = join(folder, `run-${rows.length}`);
+        const figures = await one.run({ content, folder: place });
+        if (comparison.keepsRuns !== true) await rm(place, { recursive: true, force: true });
         rows.push({ program: one.name, round, figures });
         const said = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
         process.stderr.write(`run ${round + 1}, ${one.name}: ${said.join(', ')}\n`);

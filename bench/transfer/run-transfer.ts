@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JsonChild } from '../support/processes.ts';
 import { digestOf, type MadeContent, writeTorrent } from './content.ts';
@@ -7,7 +7,7 @@ import type { Leecher, SideOrder, TransferProgram } from './program.ts';
 
 export interface TransferOrder {
   readonly content: MadeContent;
-  /** For this run alone; removed after it. */
+  /** For this run alone; is made. The caller removes it. */
   readonly folder: string;
   readonly seeder: TransferProgram;
   readonly leecher: TransferProgram;
@@ -64,7 +64,6 @@ export async function runTransfer(order: TransferOrder): Promise<TransferResult>
     };
   } finally {
     for (const one of running.reverse()) await one[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -65,7 +65,10 @@ export class StoreImage {
 
   /** True where the stored bytes are exactly the content. */
   isWhole(piece: number): boolean {
-    return this.#state[piece] === WHOLE;
+    // What was written wrong once and then right keeps its bytes.
+    return this.#state[piece] === ODD
+      ? this.isContentAt(piece, 0, this.geometry.pieceBytes(piece))
+      : this.#state[piece] === WHOLE;
   }
 
   isAbsent(piece: number): boolean {

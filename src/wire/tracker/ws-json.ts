@@ -65,7 +65,8 @@ export function readSdp(value: unknown, type: 'offer' | 'answer'): string {
 export function readCount(value: unknown, name: string, missing: number): number {
   if (isMissing(value)) return missing;
   if (typeof value !== 'number' || !(value >= 0)) throw invalidWs(`${name} is not a number of 0 or more`);
-  return Math.min(Math.floor(value), Number.MAX_SAFE_INTEGER);
+  // JSON knows a zero below zero.
+  return Math.min(Math.floor(Math.abs(value)), Number.MAX_SAFE_INTEGER);
 }
 
 /** Text for people, fit for a terminal. */

@@ -78,8 +78,14 @@ export async function build() {
   const compiler = join(projectRoot, 'node_modules/typescript/bin/tsc');
   const result = spawnSync(process.execPath, [compiler, '-b'], { cwd: projectRoot, stdio: 'inherit' });
   if (result.error) process.stderr.write(`build: the compiler did not start: ${result.error.message}\n`);
-  if (result.status === 0) await bundle();
-  return result.status ?? 1;
+  if (result.status !== 0) return result.status ?? 1;
+  try {
+    await bundle();
+    return 0;
+  } catch (error) {
+    process.stderr.write(`build: dist/lib: ${error.message}\n`);
+    return 1;
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -5,12 +5,13 @@
  *     library and command   share their rooms: one copy of every class in a process, whichever way it was reached
  *     threads               a file each with what that thread needs and nothing else
  *
- * Dependencies stay outside. Files that did not change are not written, so that what runs meanwhile finds its chunks.
+ * Dependencies stay outside. Files that did not change are not written, and others are put in place as a whole; parts that are loaded later
+ * bear a hash in their names, so that what began with older ones may miss a part of its own and never gets one that is not.
  *
  *     node tools/bundle.mjs   after `tsc -b src/cli`; `tools/build.mjs` does both
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { projectRoot, rooms } from './rooms.mjs';
@@ -56,19 +57,25 @@ function* modules(folder = dist) {
   }
 }
 
-/** Changes whenever anything does that a bundle is made of. */
-function hashInputs() {
+/** Changes whenever anything does that the files are made of, or one of them. */
+function hashState() {
   const hash = createHash('sha256');
   const outside = [
     fileURLToPath(import.meta.url),
     join(projectRoot, 'package.json'),
     join(projectRoot, 'package-lock.json'),
   ];
-  for (const path of [...outside, ...modules()]) {
+  const made = readdirSync(target).map((name) => join(target, name));
+  for (const path of [...outside, ...modules(), ...made]) {
     const { mtimeMs, size } = statSync(path);
     hash.update(`${path}\0${mtimeMs}\0${size}\0`);
   }
   return hash.digest('hex');
+}
+
+/** `dist/lib` is what comes of the compiled rooms as they are. */
+export function isCurrent() {
+  return existsSync(target) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === hashState();
 }
 
 /** The file that a module goes to; undefined: wherever Rollup finds that those who load it need it. */
@@ -101,6 +108,10 @@ async function generate(entries, options = {}) {
       hoistTransitiveImports: false,
       ...options,
     });
+    for (const { fileName, imports } of output) {
+      // The command waits, at its top level, for the part that it loads: a part that waited for the command would never begin.
+      if (imports.includes('eider.js')) throw new Error(`${fileName} imports the command, which waits for it`);
+    }
     return output.map(({ fileName, code }) => [fileName, code]);
   } finally {
     await bundle.close();
@@ -116,24 +127,29 @@ async function generateAll() {
     if (files.has(name) && files.get(name) !== code) throw new Error(`two bundles have a file ${name}`);
     files.set(name, code);
   }
+  for (const [name, code] of files) {
+    for (const [, other] of code.matchAll(/new URL\('\.\/([^']+)', import\.meta\.url\)/g))
+      if (!files.has(other)) throw new Error(`${name} names ${other}, which is no entry of tools/bundle.mjs`);
+  }
   return files;
 }
 
 /** Brings `dist/lib` up to date with the compiled rooms. */
 export async function bundle() {
-  const stamp = hashInputs();
-  if (existsSync(join(target, 'eider.js')) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp)
-    return;
+  if (isCurrent()) return;
   const files = await generateAll();
+  rmSync(stampFile, { force: true });
   mkdirSync(target, { recursive: true });
   for (const [name, code] of files) {
     const path = join(target, name);
-    if (!existsSync(path) || readFileSync(path, 'utf8') !== code) writeFileSync(path, code);
+    if (existsSync(path) && readFileSync(path, 'utf8') === code) continue;
+    const unfinished = `${path}.${process.pid}.tmp`;
+    writeFileSync(unfinished, code, { mode: name === 'eider.js' ? 0o755 : 0o644 });
+    renameSync(unfinished, path);
   }
-  chmodSync(join(target, 'eider.js'), 0o755);
-  for (const name of readdirSync(target)) if (!files.has(name)) rmSync(join(target, name), { recursive: true });
+  for (const name of readdirSync(target)) if (!files.has(name)) rmSync(join(target, name), { force: true });
   mkdirSync(dirname(stampFile), { recursive: true });
-  writeFileSync(stampFile, stamp);
+  writeFileSync(stampFile, hashState());
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle();

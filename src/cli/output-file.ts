@@ -57,8 +57,6 @@ export async function writeOutput(path: string, bytes: Uint8Array): Promise<void
   const found = await stat(path).catch(() => undefined);
   try {
     if (found === undefined || found.isFile()) {
-      // Loaded only now: a room with all of the network in it, and the hashing could have begun.
-
       writeAtomic(path, bytes, { sync: true });
     } else await writeFile(path, bytes);
   } catch (error) {

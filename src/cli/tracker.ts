@@ -145,7 +145,7 @@ class ConfigReader {
     const next = await openTrackerConfig(toConfigSources(this.#options));
     const say = this.#log.part('config');
     for (const warning of next.warnings) say('warning', '{warning}', { warning });
-    const { live, needRestart } = await compareTrackerConfigs(this.#opened, next);
+    const { live, needRestart } = compareTrackerConfigs(this.#opened, next);
     if (live.length > 0) say('info', 'changed: {keys}', { keys: live.join(', ') });
     if (needRestart.length > 0) {
       say('warning', 'changed, but needs a restart: {keys}', { keys: needRestart.join(', ') });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { BtError } from '../../base/index.ts';
 import { toDiskError } from '../../hash/index.ts';
-import type { ConfigChanges } from './compare.ts';
+import { type ConfigChanges, compareConfigs } from './compare.ts';
 import type { ConfigSources } from './load.ts';
 import { type TrackerSettings, toTrackerSettings } from './settings.ts';
 import type { LoadedConfig } from './types.ts';
@@ -37,8 +37,8 @@ function readText(file: string): string {
 }
 
 /** What a reload of a changed configuration can and cannot take up. */
-export async function compareTrackerConfigs(before: LoadedConfig, after: LoadedConfig): Promise<ConfigChanges> {
-  return (await import('./compare.ts')).compareConfigs(before.config, after.config);
+export function compareTrackerConfigs(before: LoadedConfig, after: LoadedConfig): ConfigChanges {
+  return compareConfigs(before.config, after.config);
 }
 
 /** Whether the files that it names are there and can be used. @throws BtError `config/invalid` */

@@ -10,9 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { nodeCrypto } from 'eider/create';
 import { equalBytes } from '#base';
 import { type Info, parseTorrentFile } from '#metainfo';
+import { eiderCommand } from './support/processes.ts';
 import { type Competitor, compare } from './transfer/compare-programs.ts';
 import { type ContentPlan, formats } from './transfer/content.ts';
-import { eiderCommand, timeCommand } from './transfer/run-command.ts';
+import { timeCommand } from './transfer/run-command.ts';
 import { figure } from './transfer/transfers.ts';
 
 interface Making {

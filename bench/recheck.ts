@@ -2,12 +2,12 @@
  * `npm run bench -- recheck [--runs 5] [--mib 2048] [--piece-kib 1024] [--format v1] [--newest-node]`: all of a file in the page cache is hashed. `eider`
  * is a session that finds data without a record of it, `eider verify` the command; aria2's is its command too.
  */
-import type { JsonChild } from './support/processes.ts';
+import { eiderCommand, type JsonChild } from './support/processes.ts';
 import { aria2 } from './transfer/aria2.ts';
 import { eiderChecker, timeCheck, withTorrent } from './transfer/check.ts';
 import { type Competitor, compare } from './transfer/compare-programs.ts';
 import { libtorrent, libtorrentSide } from './transfer/libtorrent.ts';
-import { eiderCommand, timeCommand } from './transfer/run-command.ts';
+import { timeCommand } from './transfer/run-command.ts';
 import { figure } from './transfer/transfers.ts';
 
 /** A client that is up, then is given a torrent whose data is there. */

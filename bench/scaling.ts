@@ -16,8 +16,8 @@ import { pieces } from './scaling/pieces.ts';
 import type { Scale } from './scaling/scale.ts';
 import { torrents } from './scaling/torrents.ts';
 import { BadArgument, toChoice, toCount } from './support/arguments.ts';
-import { inTurn } from './transfer/compare-programs.ts';
 import { formatGrowth, makeReport, type Row, writeReport } from './transfer/report.ts';
+import { measureInTurn } from './transfer/rounds.ts';
 
 const scales: readonly Scale[] = [connections, torrents, pieces, files, peers];
 
@@ -56,23 +56,17 @@ async function measureAll(
   const folder = await mkdtemp(join(tmpdir(), 'eider-bench-'));
   try {
     const prepared = await scale.prepare({ folder, sizes, mib });
-    const rows: Row[] = [];
     try {
-      for (let round = 0; round < runs; round++) {
-        for (const size of inTurn(sizes, round)) {
-          const place = join(folder, `run-${rows.length}`);
-          const figures = await prepared.measure(size, place);
-          if (scale.keepsRuns !== true) await rm(place, { recursive: true, force: true });
-          rows.push({ program: scale.label(size), round, figures });
-          const said = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
-          process.stderr.write(`run ${round + 1}, ${scale.label(size)}: ${said.join(', ')}\n`);
-        }
-      }
+      return await measureInTurn(sizes, {
+        runs,
+        folder,
+        keepsRuns: scale.keepsRuns === true,
+        nameOf: (size) => scale.label(size),
+        measure: (size, place) => prepared.measure(size, place),
+      });
     } finally {
       await prepared.close();
     }
-    const order = sizes.map((size) => scale.label(size));
-    return rows.sort((a, b) => order.indexOf(a.program) - order.indexOf(b.program) || a.round - b.round);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

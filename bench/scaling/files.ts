@@ -1,9 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { eiderCommand } from '../support/processes.ts';
 import { eiderChecker, timeCheck, withTorrent } from '../transfer/check.ts';
 import { type MadeContent, makeContent } from '../transfer/content.ts';
 import { eiderProgram } from '../transfer/eider.ts';
-import { eiderCommand, timeCommand } from '../transfer/run-command.ts';
+import { timeCommand } from '../transfer/run-command.ts';
 import { runTransfer } from '../transfer/run-transfer.ts';
 import { figure, toFigures } from '../transfer/transfers.ts';
 import { type Scale, toMicros } from './scale.ts';

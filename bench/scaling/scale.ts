@@ -6,7 +6,7 @@ export interface Scale {
   /** What is counted; figures that are told by it say so. */
   readonly unit: string;
   readonly sizes: readonly number[];
-  /** As of a comparison: deleted files make new ones slow. */
+  /** As of `Rounds`: for many files. */
   readonly keepsRuns?: true;
   /** How a size is called in tables. */
   label(size: number): string;

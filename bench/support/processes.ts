@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+
+/** Path of the command `eider`, which Node runs. */
+export const eiderCommand: string = resolve(import.meta.dirname, '../../../dist/lib/eider.js');
 
 /** A child process that speaks JSON lines; ended by closing its standard input, or killed by its id when that does not help. */
 export class JsonChild {
@@ -10,7 +13,7 @@ export class JsonChild {
   #exited = false;
 
   /**
-   * @param script below this folder as built
+   * @param script from this folder as built, or a whole path
    * @param options.program what runs it; this Node where absent
    */
   constructor(
@@ -22,7 +25,7 @@ export class JsonChild {
       readonly env?: Readonly<Record<string, string>>;
     } = {},
   ) {
-    const path = fileURLToPath(new URL(script, import.meta.url));
+    const path = resolve(import.meta.dirname, script);
     this.child = spawn(options.program ?? process.execPath, [...(options.nodeArgs ?? []), path, ...args], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, ...options.env },

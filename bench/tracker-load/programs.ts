@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PeerAddress, toHex } from '#base';
 import { findFreePort, waitForListener } from '../support/ports.ts';
-import { JsonChild } from '../support/processes.ts';
+import { eiderCommand, JsonChild } from '../support/processes.ts';
 import { type EiderVariant, writeEiderConfig } from './eider-config.ts';
 import type { TrackerRules } from './judge.ts';
 
@@ -54,7 +54,7 @@ export async function startEider(
 ): Promise<RunningTracker> {
   const { nodeArgs = [], env = {} } = options;
   const config = await writeEiderConfig(folder, options.variant ?? {});
-  const cli = new JsonChild('../../../dist/lib/eider.js', ['tracker', '--config', config, '--json', '--quiet'], {
+  const cli = new JsonChild(eiderCommand, ['tracker', '--config', config, '--json', '--quiet'], {
     nodeArgs,
     env,
   });

@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util';
 import { BadArgument, toChoice, toCount } from '../support/arguments.ts';
 import { type ContentPlan, formats, type MadeContent, makeContent } from './content.ts';
 import { type OtherNode, otherNodes } from './other-node.ts';
-import { formatReport, makeReport, type Row, type Target, writeReport } from './report.ts';
+import { formatReport, makeReport, type Target, writeReport } from './report.ts';
+import { measureInTurn } from './rounds.ts';
 
 /** One competitor: what is to be timed, and why it cannot be here. */
 export interface Competitor {
@@ -27,10 +28,7 @@ export interface Comparison {
   /** Eider on another Node. */
   readonly onNode: (node: OtherNode) => readonly Competitor[];
   readonly targets: readonly Target[];
-  /**
-   * What the runs wrote stays until the last is over. For many files: ext4 gives a deleted file's place to nobody for a minute or more, and
-   * looks over all such places for every file that is made, which took longer than the work itself.
-   */
+  /** As of `Rounds`: for many files. */
   readonly keepsRuns?: true;
 }
 
@@ -69,8 +67,7 @@ function readComparison(args: readonly string[], { plan, competitors }: Comparis
 }
 
 /**
- * All competitors on the same content, in turn, in another order each round, so that what the machine does beside falls on all alike.
- * Prints the table; writes the rows as JSON.
+ * All competitors on the same content, in turn. Prints the table; writes the rows as JSON.
  */
 export async function compare(comparison: Comparison, args: readonly string[]): Promise<void> {
   const { plan, runs, chosen, nodes, json } = readComparison(args, comparison);
@@ -85,32 +82,19 @@ export async function compare(comparison: Comparison, args: readonly string[]): 
   const folder = await mkdtemp(join(tmpdir(), 'eider-bench-'));
   try {
     const content = await makeContent(join(folder, 'original'), plan);
-    const rows: Row[] = [];
-    for (let round = 0; round < runs; round++) {
-      for (const one of inTurn(competitors, round)) {
-        const place = join(folder, `run-${rows.length}`);
-        const figures = await one.run({ content, folder: place });
-        if (comparison.keepsRuns !== true) await rm(place, { recursive: true, force: true });
-        rows.push({ program: one.name, round, figures });
-        const said = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
-        process.stderr.write(`run ${round + 1}, ${one.name}: ${said.join(', ')}\n`);
-      }
-    }
-    const order = competitors.map(({ name }) => name);
-    rows.sort((a, b) => order.indexOf(a.program) - order.indexOf(b.program) || a.round - b.round);
+    const rows = await measureInTurn(competitors, {
+      runs,
+      folder,
+      keepsRuns: comparison.keepsRuns === true,
+      nameOf: ({ name }) => name,
+      measure: (one, place) => one.run({ content, folder: place }),
+    });
     const report = makeReport(comparison.bench, `${comparison.work}, ${describe(plan)}`, rows);
     process.stdout.write(`\n${formatReport(report, comparison.targets)}`);
     writeReport(report, json);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Another one first each round, and every second round backwards: nobody always follows the same one. */
-export function inTurn<T>(list: readonly T[], round: number): T[] {
-  const from = round % Math.max(1, list.length);
-  const order = [...list.slice(from), ...list.slice(0, from)];
-  return round % 2 === 0 ? order : order.reverse();
 }
 
 function describe({ format, fileCount, fileBytes, pieceLength }: ContentPlan): string {

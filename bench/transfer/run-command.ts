@@ -1,11 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { readMemory, type Usage } from './meter.ts';
 import { toFigures } from './transfers.ts';
-
-/** Path of the command `eider`, which Node runs. */
-export const eiderCommand: string = fileURLToPath(new URL('../../../dist/lib/eider.js', import.meta.url));
 
 const POLL_MS = 10;
 

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { JsonChild } from '../support/processes.ts';
+import { eiderCommand, JsonChild } from '../support/processes.ts';
 import { digestOf, type MadeContent, writeTorrent } from './content.ts';
 import { Meter, type Usage } from './meter.ts';
 import type { Leecher, SideOrder, TransferProgram } from './program.ts';
@@ -85,7 +85,7 @@ async function place(
 
 async function startTracker(): Promise<AsyncDisposable & { readonly url: string }> {
   const args = ['tracker', '--http', '127.0.0.1:0', '--json', '--quiet'];
-  const child = new JsonChild('../../../dist/lib/eider.js', args);
+  const child = new JsonChild(eiderCommand, args);
   const { port } = await child.next('listening');
   return { url: `http://127.0.0.1:${port}/announce`, [Symbol.asyncDispose]: () => child.end('SIGTERM') };
 }

@@ -49,15 +49,7 @@ function faces() {
   );
 }
 
-function* modules(folder = dist) {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory() && path !== target) yield* modules(path);
-    else if (path.endsWith('.js')) yield path;
-  }
-}
-
-/** Changes whenever anything does that the files are made of, or one of them. */
+/** Changes whenever anything does that the files are made of, or one of them: all of that is in `dist`. */
 function hashState() {
   const hash = createHash('sha256');
   const outside = [
@@ -65,8 +57,8 @@ function hashState() {
     join(projectRoot, 'package.json'),
     join(projectRoot, 'package-lock.json'),
   ];
-  const made = readdirSync(target).map((name) => join(target, name));
-  for (const path of [...outside, ...modules(), ...made]) {
+  const scripts = readdirSync(dist, { recursive: true }).filter((path) => path.endsWith('.js'));
+  for (const path of [...outside, ...scripts.sort().map((path) => join(dist, path))]) {
     const { mtimeMs, size } = statSync(path);
     hash.update(`${path}\0${mtimeMs}\0${size}\0`);
   }

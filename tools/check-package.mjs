@@ -3,7 +3,7 @@
  * (and of its types), and `eider --help` from there. Expects a finished build.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from './rooms.mjs';
@@ -59,12 +59,8 @@ function main(folder) {
   const tarball = join(folder, packed.filename);
   process.stdout.write(`package: ${packed.files.length} files, ${Math.round(packed.size / 1024)} KiB packed\n`);
 
-  const hasCommand = existsSync(join(projectRoot, 'dist/lib/eider.js'));
-  // Without the command publint reports nothing but its absence.
-  if (hasCommand) {
-    const publint = join(projectRoot, 'node_modules/.bin/publint');
-    process.stdout.write(run('publint', publint, ['run', tarball, '--strict'], { cwd: projectRoot }));
-  } else process.stdout.write('publint: skipped, dist/lib/eider.js does not exist yet\n');
+  const publint = join(projectRoot, 'node_modules/.bin/publint');
+  process.stdout.write(run('publint', publint, ['run', tarball, '--strict'], { cwd: projectRoot }));
 
   const user = join(folder, 'user');
   mkdirSync(user);
@@ -79,12 +75,10 @@ function main(folder) {
   checkTypes(user);
   process.stdout.write(`types: ${specifiers.length} entries compile for a user\n`);
 
-  if (hasCommand) {
-    const eider = join(user, 'node_modules/.bin/eider');
-    const help = run('eider --help', eider, ['--help'], { cwd: user });
-    if (!help.includes('eider')) throw new Error(`eider --help does not name itself:\n${help}`);
-    process.stdout.write('eider --help: good\n');
-  } else process.stdout.write('eider --help: skipped, dist/lib/eider.js does not exist yet\n');
+  const eider = join(user, 'node_modules/.bin/eider');
+  const help = run('eider --help', eider, ['--help'], { cwd: user });
+  if (!help.includes('eider')) throw new Error(`eider --help does not name itself:\n${help}`);
+  process.stdout.write('eider --help: good\n');
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'eider-package-'));

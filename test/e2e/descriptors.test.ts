@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createSession } from 'eider';
 import { createTorrent } from 'eider/create';
+import { eiderPath } from '../support/run-cli.ts';
 import { withTempFolder } from '../support/temp-folder.ts';
 
 const torrentCount = 6;
@@ -80,7 +81,6 @@ class LimitedProcess {
 }
 
 const program = fileURLToPath(new URL('../support/few-descriptors.js', import.meta.url));
-const cli = fileURLToPath(new URL('../../../dist/lib/eider.js', import.meta.url));
 
 /** Connections that say nothing: as many as there can be. */
 async function flood(port: number, count: number): Promise<Socket[]> {
@@ -152,7 +152,7 @@ test('64 descriptors: the command says how many connections it can have, and ser
       '--state-dir',
       join(folder, 'state'),
     ];
-    const seed = new LimitedProcess(64, [cli, ...args]);
+    const seed = new LimitedProcess(64, [eiderPath, ...args]);
     const sockets: Socket[] = [];
     try {
       const warning = await seed.next('warning');

@@ -65,10 +65,7 @@ export class StoreImage {
 
   /** True where the stored bytes are exactly the content. */
   isWhole(piece: number): boolean {
-    // What was written wrong once and then right keeps its bytes.
-    return this.#state[piece] === ODD
-      ? this.isContentAt(piece, 0, this.geometry.pieceBytes(piece))
-      : this.#state[piece] === WHOLE;
+    return this.isContentAt(piece, 0, this.geometry.pieceBytes(piece));
   }
 
   isAbsent(piece: number): boolean {

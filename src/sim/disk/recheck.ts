@@ -31,7 +31,7 @@ export function checkPart(
       image.read(piece, 0, all);
       return all;
     };
-    const isContent = image.content === undefined ? undefined : image.isContentAt(piece, 0, length);
+    const isContent = image.content === undefined ? undefined : image.isWhole(piece);
     const options = { expect: expected, truth: disk.truthOf(image.info), isContent, bytes };
     if (disk.verifier.judge(image, piece, options) === 'ok') good[i] = 1;
   });

@@ -5,13 +5,12 @@ import { after, test } from 'node:test';
 import { corpusNames, readCorpus } from './support/corpus.ts';
 import { Coverage } from './support/coverage.ts';
 import { fuzz } from './support/engine.ts';
-import type { FuzzTarget } from './support/target.ts';
+import { type FuzzTarget, testRunsUsual } from './support/target.ts';
 import { loadTarget, targetNames } from './support/targets.ts';
 
 const src = join(import.meta.dirname, '../../src');
 /** Inputs beside the corpus, the same in every run: new ones are the business of `npm run fuzz`. */
 const SEED = 1;
-const RUNS = 1_500;
 
 // Before the targets are loaded, which load what they are about.
 const coverage = new Coverage();
@@ -30,7 +29,7 @@ for (const [name, target] of targets) {
     }
     const { failure } = fuzz(target, {
       seed: SEED,
-      runsMax: target.testRuns ?? RUNS,
+      runsMax: target.testRuns ?? testRunsUsual,
       corpus: readCorpus(name).values(),
     });
     if (failure === undefined) return;

@@ -2,8 +2,9 @@
  * `npm run fuzz` lists the targets, `npm run fuzz -- TARGET` runs one, `npm run fuzz -- all` runs all of them, with a share of the time
  * each.
  *
- *     --runs N      inputs a target, no bound but the time by default
  *     --seconds S   10 by default, for all that are run together
+ *     --runs N      N inputs a target instead, whatever time they take: with the same seed the same ones on every machine
+ *     --times N     as --runs: N times the inputs that `npm test` gives each target, fewer to slow ones
  *     --seed K      by the clock where it is left out; always printed
  *     --input HEX   runs that one input and nothing else
  *     --keep TEXT   with --input: keeps it in fuzz/corpus/, as one that shows TEXT
@@ -12,10 +13,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { fromHex, toHex } from '#base';
 import { keepInCorpus, readCorpus } from './support/corpus.ts';
-import { textOf } from './support/target.ts';
+import { type FuzzTarget, testRunsUsual, textOf } from './support/target.ts';
 import { loadTarget, targetNames } from './support/targets.ts';
 import type { Report, Task } from './support/worker.ts';
 
@@ -26,13 +28,17 @@ const INPUT_BYTES_MAX = 1 << 20;
 
 const { values, positionals } = readArguments();
 
+// What is optimised counts other blocks than what is not, so when it is optimised must not depend on how fast another thread is.
+if (values.runs !== undefined || values.times !== undefined) setFlagsFromString('--no-concurrent-recompilation');
+
 function readArguments() {
   try {
     return parseArgs({
       allowPositionals: true,
       options: {
-        runs: { type: 'string' },
         seconds: { type: 'string', default: '10' },
+        runs: { type: 'string' },
+        times: { type: 'string' },
         seed: { type: 'string' },
         input: { type: 'string' },
         keep: { type: 'string' },
@@ -89,9 +95,21 @@ function percent(shares: Report['shares']): string {
   return sum('all') === 0 ? '-' : `${((100 * sum('reached')) / sum('all')).toFixed(1)} %`;
 }
 
-async function fuzzOne(name: string, seconds: number, seed: number): Promise<boolean> {
+/** @returns inputs for a target that is bound by their number, undefined where it is bound by time */
+function runsOf(target: FuzzTarget): number | undefined {
+  if (values.runs !== undefined) return Number(values.runs);
+  return values.times === undefined ? undefined : Number(values.times) * (target.testRuns ?? testRunsUsual);
+}
+
+function shareOf(target: FuzzTarget): number {
+  return target.share ?? 1;
+}
+
+async function fuzzOne(name: string, shareSeconds: number, seed: number): Promise<boolean> {
   const startedAt = performance.now();
-  const runsMax = values.runs === undefined ? Number.MAX_SAFE_INTEGER : Number(values.runs);
+  const target = await loadTarget(name);
+  const runsMax = runsOf(target);
+  const seconds = runsMax === undefined ? shareSeconds * shareOf(target) : undefined;
   const { report, lost } = await runTarget({ name, seed, runsMax, seconds, isLoud: values.unreached });
   const failure = lost ?? report?.failure;
   if (report !== undefined) {
@@ -151,12 +169,11 @@ if (unknown.length > 0) {
 else if (values.input !== undefined) await replay(chosen[0] ?? '', values.input);
 else {
   const seed = values.seed === undefined ? Date.now() % 1_000_000_007 : Number(values.seed);
-  const shares = new Map<string, number>();
-  for (const name of chosen) shares.set(name, (await loadTarget(name)).share ?? 1);
-  const shareSeconds = Number(values.seconds) / [...shares.values()].reduce((sum, share) => sum + share, 0);
+  let shares = 0;
+  for (const name of chosen) shares += shareOf(await loadTarget(name));
   process.stdout.write(`seed ${seed}\n`);
   let failures = 0;
-  for (const [name, share] of shares) if (!(await fuzzOne(name, share * shareSeconds, seed))) failures++;
+  for (const name of chosen) if (!(await fuzzOne(name, Number(values.seconds) / shares, seed))) failures++;
   process.stdout.write(failures === 0 ? 'fuzz: all good\n' : `fuzz: ${failures} of ${chosen.length} targets failed\n`);
   process.exitCode = failures === 0 ? 0 : 1;
 }

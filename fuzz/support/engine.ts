@@ -15,7 +15,7 @@ const MS_MAX = 50;
 export interface FuzzOptions {
   readonly seed: number;
   readonly runsMax: number;
-  /** By `performance.now()`. */
+  /** By `performance.now()`. Without it nothing goes by the clock, and the same seed makes the same inputs wherever it runs. */
   readonly until?: number;
   /** Sound inputs beside those of the target: the corpus. */
   readonly corpus: Iterable<Uint8Array>;
@@ -115,8 +115,7 @@ class Run {
       return this.#toFailure(input, error);
     }
     if (this.#options.coverage === undefined) return undefined;
-    const isLong = performance.now() - this.#lookedAt > this.#lookMs * LOOK_FACTOR;
-    if (this.#batch.push(input) >= BATCH_MAX || isLong) this.#look();
+    if (this.#batch.push(input) >= BATCH_MAX || this.#isTimeToLook()) this.#look();
     return undefined;
   }
 
@@ -135,6 +134,11 @@ class Run {
     throw new Error(`an input of ${input.length} bytes takes more than ${msMax} ms of CPU, again and again`);
   }
 
+  #isTimeToLook(): boolean {
+    const { until } = this.#options;
+    return until !== undefined && performance.now() - this.#lookedAt > this.#lookMs * LOOK_FACTOR;
+  }
+
   #keep(input: Uint8Array): void {
     this.kept++;
     if (this.#pool.length < POOL_MAX) this.#pool.push(input);
@@ -143,7 +147,7 @@ class Run {
 
   /** Finds the inputs of the batch that ran something new, by halves. */
   #look(): void {
-    const { coverage } = this.#options;
+    const { coverage, until } = this.#options;
     const batch = this.#batch;
     this.#batch = [];
     const startedAt = performance.now();
@@ -152,7 +156,7 @@ class Run {
     // Where both inputs and looks are slow, it is cheaper to keep a few too many than to tell the last of them apart.
     const runMs = (startedAt - this.#lookedAt) / batch.length;
     const few = Math.min(4, Math.max(1, Math.floor((2 * this.#lookMs) / runMs)));
-    const isSlow = runMs > 1;
+    const isSlow = until !== undefined && runMs > 1;
     if (coverage !== undefined && spots.length > 0 && batch.length > 0)
       this.#find(coverage, batch, spots, isSlow ? few : 1);
     this.#lookedAt = performance.now();

@@ -8,8 +8,10 @@ import { loadTarget } from './targets.ts';
 export interface Task {
   readonly name: string;
   readonly seed: number;
-  readonly runsMax: number;
-  readonly seconds: number;
+  /** Undefined: as many as the seconds allow. */
+  readonly runsMax: number | undefined;
+  /** Undefined: until the runs are done, and nothing goes by the clock. */
+  readonly seconds: number | undefined;
   /** The input that is being run: its length, how many there were, and its bytes. */
   readonly current: SharedArrayBuffer;
   readonly isLoud: boolean;
@@ -29,8 +31,8 @@ const numbers = new Int32Array(task.current, 0, 2);
 const bytes = new Uint8Array(task.current, 8);
 const { failure, ...result } = fuzz(target, {
   seed: task.seed,
-  runsMax: task.runsMax,
-  until: performance.now() + task.seconds * 1000,
+  runsMax: task.runsMax ?? Number.MAX_SAFE_INTEGER,
+  ...(task.seconds === undefined ? {} : { until: performance.now() + task.seconds * 1000 }),
   corpus: readCorpus(task.name).values(),
   coverage,
   isTimed: true,

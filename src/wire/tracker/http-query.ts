@@ -1,6 +1,5 @@
 // Hot path: tracker-http
 import { trackerWireLimits } from './limits.ts';
-import { toSafeText } from './text.ts';
 import type { AnnounceEvent } from './types.ts';
 
 /**
@@ -15,6 +14,7 @@ const EQUALS = 0x3d;
 const PERCENT = 0x25;
 const PLUS = 0x2b;
 const BLANK = 0x20;
+const DELETE = 0x7f;
 const ZERO = 0x30;
 const NINE = 0x39;
 
@@ -163,16 +163,19 @@ export class AnnounceQueryReader {
     return this.#readPort() ?? this.#readCounts();
   }
 
-  /** The address the client asks to be known by, as it wrote it; empty where it names none. */
+  /**
+   * The address the client asks to be known by, as it wrote it; empty where it names none, or what no address can be: more than 64
+   * bytes, or bytes other than visible ASCII.
+   */
   get ip(): string {
-    return this.#text(IP);
+    return this.#address(IP);
   }
   /** As `ip`: addresses of either family that BEP 7 lets a client add. */
   get ipv4(): string {
-    return this.#text(IPV4);
+    return this.#address(IPV4);
   }
   get ipv6(): string {
-    return this.#text(IPV6);
+    return this.#address(IPV6);
   }
   get namesAddress(): boolean {
     return this.#has(IP) || this.#has(IPV4) || this.#has(IPV6);
@@ -288,10 +291,17 @@ export class AnnounceQueryReader {
     return this.#has(parameter) && this.#decode(parameter, this.#scratch) === 1 && this.#scratch[0] === byte;
   }
 
-  #text(parameter: number): string {
+  #address(parameter: number): string {
     if (!this.#has(parameter)) return '';
     const length = this.#decode(parameter, this.#scratch);
-    return length > this.#scratch.length ? '' : toSafeText(this.#scratch.subarray(0, length));
+    if (length > this.#scratch.length) return '';
+    let text = '';
+    for (let i = 0; i < length; i++) {
+      const byte = this.#scratch[i] as number;
+      if (byte <= BLANK || byte >= DELETE) return '';
+      text += String.fromCharCode(byte);
+    }
+    return text;
   }
 
   #has(parameter: number): boolean {

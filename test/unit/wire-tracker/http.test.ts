@@ -37,6 +37,14 @@ test('a plus is a blank, hex digits may be of either case, raw bytes pass', () =
   assert.deepEqual(request.infoHash, fromHex('20202020aaaaff806162636465666768696a6b6c'));
 });
 
+test('an address that no address can be counts as none', () => {
+  const named = (value: string) => parseAnnounceQuery(`${MINIMAL}&ip=${value}`).request.ip;
+  assert.equal(named('%32001:db8::1'), '2001:db8::1');
+  assert.equal(named('a'.repeat(64)), 'a'.repeat(64));
+  for (const value of ['', '+', '1.2.3.4+', '1%0a2', '%7f', '\u00f6', '%C3%B6', 'a'.repeat(65)])
+    assert.equal(named(value), undefined, JSON.stringify(value));
+});
+
 test('defaults: what a client leaves out', () => {
   const { request, compact, noPeerId } = parseAnnounceQuery(MINIMAL);
   assert.deepEqual(

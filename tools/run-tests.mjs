@@ -5,6 +5,7 @@
  *
  * A PATH-PART keeps the test files whose path contains it. The run fails on a failed test, on zero tests, and on a
  * process that does not end in time. The last line of stdout is `N passed, N failed, N skipped`.
+ * Properties have the same values in every run; EIDER_SEED=N gives others.
  * This does not build: `npm test` does, then calls this.
  */
 import { spawn } from 'node:child_process';
@@ -32,6 +33,18 @@ const workFolder = join(projectRoot, `build/test-run-${process.pid}`);
 const conformanceCountFile = join(projectRoot, 'build/conformance-count.json');
 const conformanceFolder = join(projectRoot, '../shared/conformance');
 const killAfterMs = 5_000;
+/** Values of the properties: the same in every run unless others are asked for. */
+const propertySeed = readSeed(process.env.EIDER_SEED ?? '1');
+
+function readSeed(text) {
+  const seed = Number(text);
+  // Other bits are not looked at by fast-check.
+  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 31) return seed;
+  process.stderr.write(
+    `EIDER_SEED is ${JSON.stringify(text)}, and has to be a whole number from 0 to ${2 ** 31 - 1}\n`,
+  );
+  process.exit(2);
+}
 
 function parseArguments(args) {
   const options = { interop: false, name: undefined, timeoutMs: undefined, parts: [] };
@@ -68,6 +81,8 @@ function findTests(suite, parts) {
 function writeIndex(name, files) {
   const lines = [
     "import { test } from 'node:test';",
+    "import fc from 'fast-check';",
+    `fc.configureGlobal({ seed: ${propertySeed} });`,
     // The parent sends SIGTERM to a process that is out of time.
     "process.once('SIGTERM', () => {",
     "  process.stderr.write(`still open: ${process.getActiveResourcesInfo().join(', ') || 'nothing'}\\n`);",

@@ -147,8 +147,8 @@ export const mutants = [
   {
     name: 'timer-lost',
     breaks: 'connections are looked at once and never again: no keep-alive, no time-out',
-    file: 'swarm/torrent.js',
-    find: '                    this.#peering.tick();\n                    this.#planTick();',
+    file: 'swarm/torrent-timers.js',
+    find: '                    this.#peering.tick();\n                    this.planTick();',
     replace: '                    this.#peering.tick();',
   },
   {

@@ -80,6 +80,11 @@ export class Content {
     });
   }
 
+  /** Every wanted piece is here, and none that was here is in doubt. */
+  get isAllHere(): boolean {
+    return this.ledger.isComplete && this.ledger.doubtedCount === 0;
+  }
+
   /** Bytes of the selected files. */
   get wantedBytes(): number {
     let bytes = 0;

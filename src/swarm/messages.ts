@@ -5,7 +5,7 @@ import { isFlood, type SwarmContext } from './context.ts';
 import { limits } from './limits.ts';
 import type { Peer } from './peer.ts';
 
-/** What the messages of a peer can cause; implemented by `Torrent`. One method a cause, so that this list is the protocol's table of contents. */
+/** What the messages of a peer can cause; implemented by `Peering`. One method a cause, so that this list is the protocol's table of contents. */
 export interface MessageEffects {
   /** Undefined until the info dictionary is known (BEP 9). */
   readonly pieceCount: number | undefined;

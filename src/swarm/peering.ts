@@ -3,7 +3,6 @@ import {
   Bitfield,
   type ConnId,
   equalBytes,
-  type InfoHash,
   type Millis,
   type PeerAddress,
   swarmKeyBytes,
@@ -18,9 +17,13 @@ import type { Content } from './content.ts';
 import { dropUnasked } from './context.ts';
 import type { ExtensionRegistry, OwnFacts } from './extensions/registry.ts';
 import type { PeerFinder } from './finder.ts';
+import type { Identity } from './identity.ts';
 import { limits } from './limits.ts';
 import { type MessageEffects, PeerMessages } from './messages.ts';
 import { Peer } from './peer.ts';
+
+/** Names the client in BEP 10 handshakes. */
+const clientVersion = 'Eider 0.1.0';
 
 /** A connection whose handshakes are complete. */
 export interface AddPeer {
@@ -47,12 +50,9 @@ export interface PeeringView {
   readonly active: Content | undefined;
   /** The content, as soon as the info dictionary is known. */
   readonly content: Content | undefined;
-  /** Absent in v1 torrents, and while only the v1 hash of a hybrid is known. */
-  readonly hashV2: InfoHash | undefined;
   readonly isSeeding: boolean;
   /** Soon it is known what is here: greetings wait for that. */
   readonly isWaking: boolean;
-  readonly ownFacts: OwnFacts;
 }
 
 /**
@@ -67,14 +67,19 @@ export class Peering implements MessageEffects {
   earlyBytes = 0;
   readonly #ctx: Connections;
   readonly #view: PeeringView;
+  readonly #identity: Identity;
   readonly #finder: PeerFinder;
   readonly #extensions: ExtensionRegistry;
   /** Came while the torrent was waking: their greeting is still to come. */
   readonly #waiting = new Set<Peer>();
 
-  constructor(ctx: Connections, parts: { view: PeeringView; finder: PeerFinder; extensions: ExtensionRegistry }) {
+  constructor(
+    ctx: Connections,
+    parts: { view: PeeringView; identity: Identity; finder: PeerFinder; extensions: ExtensionRegistry },
+  ) {
     this.#ctx = ctx;
     this.#view = parts.view;
+    this.#identity = parts.identity;
     this.#finder = parts.finder;
     this.#extensions = parts.extensions;
   }
@@ -113,7 +118,7 @@ export class Peering implements MessageEffects {
       this.#waiting.add(peer);
       return;
     }
-    if (flags.extensions) this.#extensions.sendHandshake(peer, this.#view.ownFacts);
+    if (flags.extensions) this.#extensions.sendHandshake(peer, this.#ownFacts);
     if (this.#view.active !== undefined) this.#view.active.exchange.greet(peer);
     // BEP 6 wants a word about pieces first, and we know nothing yet.
     else if (flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'have-none' }));
@@ -125,7 +130,7 @@ export class Peering implements MessageEffects {
       peer.have = new Bitfield(content.geometry.pieceCount);
       this.#fitToInfo(peer);
       // Those who look for the metadata too learn that it can be had here.
-      if (peer.flags.extensions) this.#extensions.sendHandshake(peer, this.#view.ownFacts);
+      if (peer.flags.extensions) this.#extensions.sendHandshake(peer, this.#ownFacts);
       if (this.#waiting.has(peer)) {
         content.exchange.greet(peer);
         content.exchange.adopt(peer, content.geometry.pieceCount);
@@ -141,7 +146,7 @@ export class Peering implements MessageEffects {
   /** Those whose greeting waits are told "nothing": it takes longer until it is known what is here. */
   greetBlank(): void {
     for (const peer of this.#waiting) {
-      if (peer.flags.extensions) this.#extensions.sendHandshake(peer, this.#view.ownFacts);
+      if (peer.flags.extensions) this.#extensions.sendHandshake(peer, this.#ownFacts);
       if (peer.flags.fast) this.#ctx.send(peer, encodeMessage({ kind: 'have-none' }));
     }
     this.#waiting.clear();
@@ -324,8 +329,18 @@ export class Peering implements MessageEffects {
    * knows it anyway: libtorrent 2.0.8 does not set the bit there.
    */
   #understandsV2({ flags, infoHash }: Handshake): boolean {
-    const { hashV2 } = this.#view;
+    const { hashV2 } = this.#identity;
     return hashV2 !== undefined && (flags.v2 || equalBytes(infoHash, swarmKeyBytes(hashV2)));
+  }
+
+  /** What our extension handshake says now. */
+  get #ownFacts(): OwnFacts {
+    return {
+      metadataSize: this.#view.info?.bytes.length,
+      listenPort: this.#ctx.host.listenPort(),
+      uploadOnly: this.#view.isSeeding,
+      version: clientVersion,
+    };
   }
 
   #fitToInfo(peer: Peer): void {

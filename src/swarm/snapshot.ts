@@ -1,7 +1,11 @@
 import type { BtError, InfoHash, Millis, PeerAddress } from '../base/index.ts';
 import type { Content } from './content.ts';
+import type { Identity } from './identity.ts';
 import type { Peer } from './peer.ts';
+import type { Peering } from './peering.ts';
 import type { RestReason } from './rest-reason.ts';
+import type { TorrentDisk } from './torrent-disk.ts';
+import type { Totals } from './torrent-source.ts';
 
 /**
  * - `fetching-metadata` a magnet link's info dictionary is still to come
@@ -134,69 +138,89 @@ export function snapshotPeer(peer: Peer, now: Millis): PeerSnapshot {
   };
 }
 
-/** Sums over connections and content: what a snapshot has besides the torrent's own state. */
-export function measure(
-  now: Millis,
-  parts: { peers: Iterable<Peer>; content: Content | undefined; isActive: boolean; earlyBytes: number },
-): Pick<
-  TorrentSnapshot,
-  | 'totalBytes'
-  | 'pieceCount'
-  | 'piecesHave'
-  | 'wantedBytes'
-  | 'doneBytes'
-  | 'isComplete'
-  | 'downRate'
-  | 'upRate'
-  | 'downloaded'
-  | 'uploaded'
-  | 'wasted'
-  | 'duplicated'
-  | 'verified'
-  | 'wastedBy'
-  | 'etaSec'
-  | 'peersConnected'
-  | 'seedsConnected'
-  | 'badPieces'
-> {
-  const { content } = parts;
-  let downRate = 0;
-  let upRate = 0;
-  let peersConnected = 0;
-  let seedsConnected = 0;
-  for (const peer of parts.peers) {
-    downRate += peer.down.bytesPerSec(now);
-    upRate += peer.up.bytesPerSec(now);
-    peersConnected++;
-    if (peer.isSeed) seedsConnected++;
-  }
+/** What a snapshot is made from. */
+export interface SnapshotParts {
+  readonly life: {
+    readonly phase: TorrentPhase;
+    readonly error: BtError | undefined;
+    readonly isActive: boolean;
+    readonly content: Content | undefined;
+    readonly disk: TorrentDisk | undefined;
+  };
+  readonly peering: Pick<Peering, 'fromSeeds' | 'fromPeers' | 'earlyBytes'>;
+  readonly peers: Iterable<Peer>;
+  readonly identity: Identity;
+  readonly name: string;
+  /** What was exchanged before in this run of the process. */
+  readonly carried: Totals;
+  readonly peersKnown: number;
+}
+
+/** Of a torrent that is awake. Walks its connections and its files. */
+export function snapshotTorrent(now: Millis, parts: SnapshotParts): TorrentSnapshot {
+  const { life, peering, identity, carried } = parts;
+  const { content, disk } = life;
+  const counts = content?.downloader.counts;
+  const connected = measure(parts.peers, now);
   const wantedBytes = content?.wantedBytes ?? 0;
   const left = content?.ledger.wantedMissingBytes ?? 0;
-  const counts = content?.downloader.counts;
+  const doneBytes = Math.max(0, wantedBytes - left);
+  const isComplete = life.isActive && content?.isAllHere === true;
+  const done = isComplete ? 1 : wantedBytes === 0 ? 0 : doneBytes / wantedBytes;
   return {
+    phase: life.phase,
+    waitingFor: disk?.waitingFor,
+    error: life.error,
+    name: parts.name,
+    infoHashV1: identity.hashV1,
+    infoHashV2: identity.hashV2,
     totalBytes: content?.info.totalLength,
     pieceCount: content?.info.pieceCount,
     piecesHave: content?.ledger.have.count ?? 0,
     wantedBytes,
-    doneBytes: Math.max(0, wantedBytes - left),
-    isComplete: parts.isActive && content?.ledger.isComplete === true && content.ledger.doubtedCount === 0,
-    downRate,
-    upRate,
-    downloaded: counts?.payloadBytes ?? 0,
-    uploaded: content?.uploader.counts.payloadBytes ?? 0,
+    doneBytes,
+    isComplete,
+    downRate: connected.downRate,
+    upRate: connected.upRate,
+    downloaded: carried.downloaded + (counts?.payloadBytes ?? 0),
+    uploaded: carried.uploaded + (content?.uploader.counts.payloadBytes ?? 0),
     verified: counts?.verifiedBytes ?? 0,
-    wasted: (counts?.wastedBytes ?? 0) + parts.earlyBytes,
+    wasted: (counts?.wastedBytes ?? 0) + peering.earlyBytes,
     wastedBy: {
       bad: counts?.badBytes ?? 0,
       dropped: counts?.droppedBytes ?? 0,
       duplicate: counts?.duplicateBytes ?? 0,
       late: counts?.lateBytes ?? 0,
-      unasked: (counts?.unaskedBytes ?? 0) + parts.earlyBytes,
+      unasked: (counts?.unaskedBytes ?? 0) + peering.earlyBytes,
     },
     duplicated: counts?.duplicateBytes ?? 0,
-    etaSec: downRate > 0 && left > 0 ? left / downRate : undefined,
-    peersConnected,
-    seedsConnected,
+    etaSec: connected.downRate > 0 && left > 0 ? left / connected.downRate : undefined,
+    peersConnected: connected.peerCount,
+    seedsConnected: connected.seedCount,
     badPieces: counts?.badPieces ?? 0,
+    restReason: undefined,
+    queuePosition: undefined,
+    progress: life.phase === 'checking' ? (disk?.checkProgress ?? 0) : done,
+    downloadedFromSeeds: peering.fromSeeds,
+    downloadedFromPeers: peering.fromPeers,
+    peersKnown: parts.peersKnown,
   };
+}
+
+/** Sums over connections. */
+function measure(
+  peers: Iterable<Peer>,
+  now: Millis,
+): { downRate: number; upRate: number; peerCount: number; seedCount: number } {
+  let downRate = 0;
+  let upRate = 0;
+  let peerCount = 0;
+  let seedCount = 0;
+  for (const peer of peers) {
+    downRate += peer.down.bytesPerSec(now);
+    upRate += peer.up.bytesPerSec(now);
+    peerCount++;
+    if (peer.isSeed) seedCount++;
+  }
+  return { downRate, upRate, peerCount, seedCount };
 }

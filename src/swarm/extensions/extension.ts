@@ -2,7 +2,7 @@ import type { Peer } from '../peer.ts';
 
 /**
  * One extension of BEP 10. All state lives in the extension and is keyed by peer; the registry is the only one who calls it.
- * A new extension is one file here, one line in `registry.ts`, and its codec in the wire room.
+ * A new extension is one file here, one line in `torrent-extensions.ts`, and its codec in the wire room.
  */
 export interface Extension {
   /** Name in the `m` dictionary of the extension handshake. */

@@ -327,6 +327,7 @@ export class TorrentLife implements PeeringView, ExtensionsOwner, TimersOwner {
     if (this.hasEnded) return;
     this.#error = error;
     this.#phase = 'error';
+    this.#isWaking = false;
     this.#cease({ code: 'session/error', detail: error.code });
     this.#finder.stop();
     this.#emit({ type: 'error', torrent: this.#ctx.torrent, error });

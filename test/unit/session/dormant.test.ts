@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BtError } from '#base';
 import { sessionLimits as limits } from '#session';
 import type { SocketEvents } from '#sim';
 import { encodeHandshake, HandshakeDecoder } from '#wire';
@@ -31,8 +32,8 @@ test('a complete torrent sleeps: nothing is opened, and what is known is shown',
   assert.deepEqual(scene.calls, ['event stopped']);
 });
 
-test('a handshake is answered as soon as it says whom it wants, and that alone wakes nobody', () => {
-  const scene = sleeper();
+/** Says whom it wants, in a handshake that never ends. @returns what it is answered */
+function knock(scene: Scene): Uint8Array {
   let answer = new Uint8Array(0);
   const raw: SocketEvents = {
     onConnected: (socket) => socket.write(hello.slice(0, 48)),
@@ -46,8 +47,21 @@ test('a handshake is answered as soon as it says whom it wants, and that alone w
   const hello = encodeHandshake({ infoHash: scene.torrent.swarmKey, peerId: new Uint8Array(20).fill(7), flags });
   scene.net.addHost().dial(scene.client.address, raw);
   scene.run('1s');
-  assert.deepEqual(new HandshakeDecoder().push(answer)?.handshake.infoHash, scene.torrent.swarmKey);
+  return answer;
+}
+
+test('a handshake is answered as soon as it says whom it wants, and that alone wakes nobody', () => {
+  const scene = sleeper();
+  assert.deepEqual(new HandshakeDecoder().push(knock(scene))?.handshake.infoHash, scene.torrent.swarmKey);
   assert.equal(scene.snapshot.phase, 'dormant');
+});
+
+test('one that could not be opened when it was woken answers nobody', () => {
+  const scene = sleeper();
+  scene.client.disk.faults.openError = new BtError('disk/io', { path: 'a', what: 'input/output error' });
+  scene.join('A', { fast: true });
+  scene.until(() => scene.snapshot.phase === 'error', '1s');
+  assert.equal(knock(scene).length, 0);
 });
 
 test('who connects is greeted when it is known what is here, as by a seed that was awake', () => {

@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { corpusNames, readCorpus } from './support/corpus.ts';
 import { Coverage } from './support/coverage.ts';
 import { fuzz } from './support/engine.ts';
-import { type FuzzTarget, testRunsUsual } from './support/target.ts';
+import { type FuzzTarget, testRunsOf } from './support/target.ts';
 import { loadTarget, targetNames } from './support/targets.ts';
 
 const src = join(import.meta.dirname, '../../src');
@@ -29,7 +29,7 @@ for (const [name, target] of targets) {
     }
     const { failure } = fuzz(target, {
       seed: SEED,
-      runsMax: target.testRuns ?? testRunsUsual,
+      runsMax: testRunsOf(target),
       corpus: readCorpus(name).values(),
     });
     if (failure === undefined) return;

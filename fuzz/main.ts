@@ -17,7 +17,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { fromHex, toHex } from '#base';
 import { keepInCorpus, readCorpus } from './support/corpus.ts';
-import { type FuzzTarget, testRunsUsual, textOf } from './support/target.ts';
+import { type FuzzTarget, testRunsOf, textOf } from './support/target.ts';
 import { loadTarget, targetNames } from './support/targets.ts';
 import type { Report, Task } from './support/worker.ts';
 
@@ -98,18 +98,18 @@ function percent(shares: Report['shares']): string {
 /** @returns inputs for a target that is bound by their number, undefined where it is bound by time */
 function runsOf(target: FuzzTarget): number | undefined {
   if (values.runs !== undefined) return Number(values.runs);
-  return values.times === undefined ? undefined : Number(values.times) * (target.testRuns ?? testRunsUsual);
+  return values.times === undefined ? undefined : Number(values.times) * testRunsOf(target);
 }
 
 function shareOf(target: FuzzTarget): number {
   return target.share ?? 1;
 }
 
-async function fuzzOne(name: string, shareSeconds: number, seed: number): Promise<boolean> {
+/** @param secondsMax where no number of inputs is asked for */
+async function fuzzOne(name: string, target: FuzzTarget, secondsMax: number, seed: number): Promise<boolean> {
   const startedAt = performance.now();
-  const target = await loadTarget(name);
   const runsMax = runsOf(target);
-  const seconds = runsMax === undefined ? shareSeconds * shareOf(target) : undefined;
+  const seconds = runsMax === undefined ? secondsMax : undefined;
   const { report, lost } = await runTarget({ name, seed, runsMax, seconds, isLoud: values.unreached });
   const failure = lost ?? report?.failure;
   if (report !== undefined) {
@@ -169,11 +169,13 @@ if (unknown.length > 0) {
 else if (values.input !== undefined) await replay(chosen[0] ?? '', values.input);
 else {
   const seed = values.seed === undefined ? Date.now() % 1_000_000_007 : Number(values.seed);
-  let shares = 0;
-  for (const name of chosen) shares += shareOf(await loadTarget(name));
+  const targets = new Map<string, FuzzTarget>();
+  for (const name of chosen) targets.set(name, await loadTarget(name));
+  const shareSeconds = Number(values.seconds) / [...targets.values()].reduce((sum, t) => sum + shareOf(t), 0);
   process.stdout.write(`seed ${seed}\n`);
   let failures = 0;
-  for (const name of chosen) if (!(await fuzzOne(name, Number(values.seconds) / shares, seed))) failures++;
+  for (const [name, target] of targets)
+    if (!(await fuzzOne(name, target, shareSeconds * shareOf(target), seed))) failures++;
   process.stdout.write(failures === 0 ? 'fuzz: all good\n' : `fuzz: ${failures} of ${chosen.length} targets failed\n`);
   process.exitCode = failures === 0 ? 0 : 1;
 }

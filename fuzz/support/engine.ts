@@ -155,10 +155,9 @@ class Run {
     this.#lookMs = performance.now() - startedAt;
     // Where both inputs and looks are slow, it is cheaper to keep a few too many than to tell the last of them apart.
     const runMs = (startedAt - this.#lookedAt) / batch.length;
-    const few = Math.min(4, Math.max(1, Math.floor((2 * this.#lookMs) / runMs)));
     const isSlow = until !== undefined && runMs > 1;
-    if (coverage !== undefined && spots.length > 0 && batch.length > 0)
-      this.#find(coverage, batch, spots, isSlow ? few : 1);
+    const few = isSlow ? Math.min(4, Math.max(1, Math.floor((2 * this.#lookMs) / runMs))) : 1;
+    if (coverage !== undefined && spots.length > 0 && batch.length > 0) this.#find(coverage, batch, spots, few);
     this.#lookedAt = performance.now();
   }
 

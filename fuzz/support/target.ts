@@ -1,8 +1,5 @@
 import { BtError, type ErrorCode, type Rng } from '#base';
 
-/** Inputs of a target in `npm test` that says no other number. */
-export const testRunsUsual = 1_500;
-
 /** What one file of `fuzz/targets/` exports as `target`; the name of the target is the name of the file. */
 export interface FuzzTarget {
   /** One line for the list: what is thrown at what, and what must hold. */
@@ -15,7 +12,7 @@ export interface FuzzTarget {
   readonly parsers: readonly string[];
   /** Longest input, 4,096 where it is left out. */
   readonly bytesMax?: number;
-  /** Seeded inputs in `npm test`, beside the corpus; `testRunsUsual` where it is left out. */
+  /** Seeded inputs in `npm test`, beside the corpus; 1,500 where it is left out. */
   readonly testRuns?: number;
   /** Milliseconds that one run may take, where 50 are not enough. Only looked at by `npm run fuzz`. */
   readonly msMax?: number;
@@ -33,6 +30,11 @@ export interface FuzzTarget {
    * @returns a word for what happened: an input that gives a new one is kept as a base for others
    */
   run(input: Uint8Array): string | undefined;
+}
+
+/** Seeded inputs of a target in `npm test`. */
+export function testRunsOf(target: FuzzTarget): number {
+  return target.testRuns ?? 1_500;
 }
 
 /**

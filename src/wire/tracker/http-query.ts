@@ -1,4 +1,5 @@
 // Hot path: tracker-http
+import { toBinaryString } from '../../base/index.ts';
 import { trackerWireLimits } from './limits.ts';
 import type { AnnounceEvent } from './types.ts';
 
@@ -184,10 +185,7 @@ export class AnnounceQueryReader {
   get trackerId(): string | undefined {
     if (!this.#has(TRACKER_ID)) return undefined;
     const decoded = new Uint8Array(this.#valueLength(TRACKER_ID));
-    let text = '';
-    const length = this.#decode(TRACKER_ID, decoded);
-    for (let i = 0; i < length; i++) text += String.fromCharCode(decoded[i] as number);
-    return text;
+    return toBinaryString(decoded.subarray(0, this.#decode(TRACKER_ID, decoded)));
   }
 
   /** Notes where the values stand. */
@@ -295,13 +293,8 @@ export class AnnounceQueryReader {
     if (!this.#has(parameter)) return '';
     const length = this.#decode(parameter, this.#scratch);
     if (length > this.#scratch.length) return '';
-    let text = '';
-    for (let i = 0; i < length; i++) {
-      const byte = this.#scratch[i] as number;
-      if (byte <= BLANK || byte >= DELETE) return '';
-      text += String.fromCharCode(byte);
-    }
-    return text;
+    const value = this.#scratch.subarray(0, length);
+    return value.every((byte) => byte > BLANK && byte < DELETE) ? toBinaryString(value) : '';
   }
 
   #has(parameter: number): boolean {
